@@ -1,0 +1,41 @@
+"""Errors that a user can mend; the command line prints them and exits with code 2."""
+
+from pathlib import Path
+
+
+class MocmeError(Exception):
+    """Base of every error that is the input's fault and not the program's.
+
+    The message names what was found, where, and what is allowed.
+    """
+
+
+class DatasetError(MocmeError):
+    """A dataset that cannot be read as it is written.
+
+    Args:
+        file: The file at fault.
+        found: What stands there.
+        allowed: What may stand there instead.
+        line: Line number in the file, counted from 1.
+        field: Field of the line's object, or column.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        found: str,
+        allowed: str,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        """Compose the one-line message."""
+        place = str(file) if line is None else f"{file}, line {line}"
+        if field is not None:
+            place += f", field '{field}'"
+        super().__init__(f"{place}: found {found}; allowed: {allowed}")
+
+
+class StoreError(MocmeError):
+    """A feature store that cannot be opened, read or written as asked."""

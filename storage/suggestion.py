@@ -1,0 +1,18 @@
+"""Suggestions for misspelt names, so that an error message can say what was probably meant."""
+
+from collections.abc import Iterable
+
+_LEAST_SIMILARITY = 60.0  # percent; below it a suggestion misleads more often than it helps
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean 'cat'?)` for the known name closest to `found`, or nothing.
+
+    Args:
+        found: The name that is not known.
+        known: The names that are.
+    """
+    from rapidfuzz import fuzz, process  # only an error pays for the import
+
+    best = process.extractOne(found, list(known), scorer=fuzz.ratio, score_cutoff=_LEAST_SIMILARITY)
+    return "" if best is None else f" (did you mean {best[0]!r}?)"
