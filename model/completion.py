@@ -1,0 +1,76 @@
+"""Completing a graph: which questions to ask of which entities, and the best missing answers.
+
+Shapes: E entities, R relations (inverses not counted), Q questions, B questions of a chunk.
+"""
+
+import heapq
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.inputs import KnownTails, with_inverses
+from model.scoring import BlockScoring
+from storage.graph import SPLITS, Graph
+
+MIN_SHARED = 0.5
+"""An entity that takes part in s is asked about r if this share of all that take part in s also
+takes part in r: a thing with a shape is asked for its colour, a colour is not."""
+
+
+def expected_questions(graph: Graph) -> NDArray[np.bool_]:
+    """Which entity can be expected to have an answer to which question.
+
+    Returns:
+        Entry (e, r): whether to ask (e, r, ?), or (?, r - R, e) for r >= R. Shape: (E, 2R).
+    """
+    everything = np.concatenate([graph.split(name) for name in SPLITS])
+    both_ways = with_inverses(everything, graph.num_relations)
+    takes_part = np.zeros((graph.num_entities, 2 * graph.num_relations), dtype=np.float32)
+    takes_part[both_ways[:, 0], both_ways[:, 1]] = 1
+    together = takes_part.T @ takes_part
+    implied = together / np.maximum(np.diag(together), 1)[:, None] >= MIN_SHARED
+    return np.asarray(takes_part @ implied > 0)
+
+
+@torch.inference_mode()
+def most_probable_missing(
+    scoring: BlockScoring,
+    graph: Graph,
+    known: KnownTails,
+    relation: int,
+    k: int,
+    chunk_size: int = 512,
+) -> list[tuple[float, int, int]]:
+    """Find the k most probable triples of a relation that stand in no split.
+
+    A triple's probability is that of its answer among all entities, of the two questions that
+    may lead to it the more certain one.
+
+    Args:
+        scoring: The model.
+        graph: The graph.
+        known: All triples that are known.
+        relation: Index, below R.
+        k: Triples wanted.
+        chunk_size: Questions at once; memory is chunk_size * E * 4 bytes a few times over.
+
+    Returns:
+        Probability, head and tail, the most probable first.
+    """
+    expected = expected_questions(graph)
+    best: dict[tuple[int, int], float] = {}
+    for index in (relation, relation + graph.num_relations):
+        askers = torch.from_numpy(np.flatnonzero(expected[:, index]))
+        for heads in askers.split(chunk_size):
+            relations = torch.full_like(heads, index)
+            chances = scoring.scores(heads, relations).softmax(1)
+            chances[known.lookup(heads, relations)] = 0
+            chances[torch.arange(len(heads)), heads] = 0
+            top = chances.flatten().topk(min(k, chances.numel()))
+            for chance, place in zip(top.values.tolist(), top.indices.tolist(), strict=True):
+                asker, answer = int(heads[place // chances.shape[1]]), place % chances.shape[1]
+                pair = (asker, answer) if index == relation else (answer, asker)
+                best[pair] = max(best.get(pair, 0.0), chance)
+    ranked = heapq.nlargest(k, ((chance, *pair) for pair, chance in best.items()))
+    return [entry for entry in ranked if entry[0] > 0]

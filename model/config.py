@@ -1,0 +1,91 @@
+"""Typed configuration of the model, its training and its predictions.
+
+Nothing here imports torch, so that a config can be checked at start-up cost.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ScorerName = Literal["complex", "rotate", "distmult"]
+FusionName = Literal["cmkf", "sum"]
+EstimatorName = Literal["gaussian", "infonce"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Section):
+    """The config's `model` section."""
+
+    dim: int = Field(200, ge=2, le=4096, multiple_of=2, description="width of an embedding")
+    num_experts: int = Field(3, ge=1, le=64, description="experts (views) per modality")
+    scorer: ScorerName = Field("complex", description="how a triple's score is computed")
+    fusion: FusionName = Field("cmkf", description="how modalities become one answer")
+    complementarity: EstimatorName = Field(
+        "gaussian", description="estimator of the mutual information between views"
+    )
+    temperature: float = Field(1.0, gt=0, description="of the softmax over mutual information")
+    structure: bool = Field(True, description="whether entities have learned rows")
+    neighbours: bool = Field(True, description="whether neighbours' content is a modality")
+    fallback_rows: bool = Field(
+        False, description="a learned row for every entity without any modality, not one for all"
+    )
+    feature_dropout: float = Field(0.4, ge=0, lt=1, description="share of feature numbers hidden")
+    modality_dropout: float = Field(0.0, ge=0, lt=1, description="chance to hide a modality")
+    neighbour_dropout: float = Field(0.3, ge=0, lt=1, description="chance to hide neighbours")
+
+
+class EgnsConfig(_Section):
+    """Entropy-guided negative sampling: where the categories end and what they weigh.
+
+    The entropy of a negative is at most ln 2 = 0.693 nats.
+    """
+
+    entropy_threshold: float = Field(
+        0.35, gt=0, lt=0.693, description="nats from which a negative is ambiguous"
+    )
+    temperature: float = Field(1.0, gt=0, description="T in p = sigmoid((s_j - s+) / T)")
+    easy_weight: float = Field(1.0, ge=0, description="relative weight of easy negatives")
+    ambiguous_weight: float = Field(2.0, ge=0, description="relative weight of ambiguous ones")
+    hard_weight: float = Field(
+        1.5, ge=0, description="relative weight of hard ones: low, as they may be true"
+    )
+
+
+class NegativesConfig(_Section):
+    """The config's `train.negatives` section."""
+
+    mode: Literal["all", "sampled"] = Field(
+        "all", description="every entity is a negative, or a sample of them"
+    )
+    sampler: Literal["uniform", "bernoulli"] = Field("uniform", description="if mode = sampled")
+    weighting: Literal["none", "self_adversarial", "egns"] = Field(
+        "egns", description="how negatives are weighed"
+    )
+    num: int = Field(128, ge=1, le=100_000, description="negatives per triple if mode = sampled")
+    egns: EgnsConfig = EgnsConfig()
+
+
+class TrainConfig(_Section):
+    """The config's `train` section."""
+
+    epochs: int = Field(50, ge=1, le=100_000)
+    batch_size: int = Field(1024, ge=1)
+    optimizer: Literal["adagrad", "adam"] = "adagrad"
+    learning_rate: float = Field(0.1, gt=0, le=10)
+    n3_weight: float = Field(0.01, ge=0, description="weight of the nuclear 3-norm penalty")
+    inverse_relations: bool = Field(True, description="learn heads as tails of inverse relations")
+    negatives: NegativesConfig = NegativesConfig()
+    eval_every: int = Field(5, ge=1, description="epochs between evaluations on valid")
+    patience: int = Field(5, ge=1, description="evaluations without a better MRR before stopping")
+    seed: int = Field(0, ge=0)
+    device: str = Field("auto", description="torch device; auto = the first GPU, else the CPU")
+
+
+class PredictConfig(_Section):
+    """The config's `predict` section."""
+
+    relations: Literal["all"] | tuple[str, ...] = Field("all", description="which to complete")
+    k: int = Field(10, ge=1, le=10_000, description="answers per question")

@@ -1,0 +1,77 @@
+"""Evaluation of a finished run: on the published test, the clean one, and by groups of triples.
+
+Nothing is selected here; the test split is read once per run.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.ranking import Ranking, known_answers, rank, rank_metrics
+from model.run_folder import RunFolder
+from model.scoring import BlockScoring
+from storage.audit import audit, clean_test_mask
+from storage.graph import Graph
+
+
+def evaluate_run(run_dir: Path) -> dict[str, Any]:
+    """Rank valid and test with a finished run's model, filtered by all splits.
+
+    Args:
+        run_dir: A run's folder.
+
+    Returns:
+        Metrics (`mrr`, `hits_at_1`, `hits_at_3`, `hits_at_10`, `mr`, `num_ranks`) under `test`,
+        `test_clean` (distinct test triples that stand in no other split), `valid` (on which the
+        model was selected), `unseen_entities` (test triples with an entity unseen in training),
+        `per_side`, `per_relation` and `per_modality` (test, by the modalities of the entity that
+        is asked for), and the split `audit`.
+
+    Raises:
+        MocmeError: If the run has not finished training.
+    """
+    folder = RunFolder(run_dir)
+    graph = folder.read_graph()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    scoring = folder.read_scoring(device)
+    known = known_answers(graph, torch.device(device))
+    test = rank(scoring, graph.test, known)
+    return {
+        "test": test.metrics(),
+        "test_clean": test.metrics(clean_test_mask(graph)),
+        "valid": rank(scoring, graph.valid, known).metrics(),
+        "unseen_entities": test.metrics(_has_unseen_entity(graph)),
+        "per_side": {
+            "head": rank_metrics(test.head_ranks),
+            "tail": rank_metrics(test.tail_ranks),
+        },
+        "per_relation": _per_relation(test, graph),
+        "per_modality": _per_modality(test, scoring),
+        "audit": audit(graph).to_dict(),
+    }
+
+
+def _has_unseen_entity(graph: Graph) -> NDArray[np.bool_]:
+    return np.asarray(~graph.seen_in_training[graph.test[:, [0, 2]]].all(axis=1))
+
+
+def _per_relation(ranking: Ranking, graph: Graph) -> dict[str, dict[str, float]]:
+    relations = ranking.triples[:, 1]
+    return {
+        graph.relations[index]: ranking.metrics(relations == index)
+        for index in np.unique(relations).tolist()
+    }
+
+
+def _per_modality(ranking: Ranking, scoring: BlockScoring) -> dict[str, dict[str, float]]:
+    """Metrics over the ranks whose answer has the modality."""
+    ranks = np.concatenate([ranking.tail_ranks, ranking.head_ranks])
+    answers = np.concatenate([ranking.triples[:, 2], ranking.triples[:, 0]])
+    has = (scoring.modality_weights > 0).cpu().numpy()
+    return {
+        name: rank_metrics(ranks[has[answers, index]])
+        for index, name in enumerate(scoring.modalities)
+    }

@@ -1,0 +1,35 @@
+"""CMoE: the experts of one modality, each giving its own view of an entity.
+
+Shapes: P entities that have the modality, K experts, D model width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ModalityExperts(nn.Module):
+    """K experts over the frozen rows of one modality.
+
+    Each expert sees the row through dropout of its own, so that no two are driven to the same
+    map, and answers with a linear view. A linear view is what scored best where rows come from a
+    pretrained backbone (docs/model.md).
+
+    Args:
+        input_dim: Length of a row.
+        dim: Width of a view.
+        num_experts: Number of experts.
+        dropout: Share of a row's numbers hidden from an expert in training.
+    """
+
+    def __init__(self, input_dim: int, dim: int, num_experts: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.weight = nn.Parameter(torch.randn(num_experts, input_dim, dim) * input_dim**-0.5)
+        self.bias = nn.Parameter(torch.zeros(num_experts, 1, dim))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the views. Shapes: (P, input_dim) -> (K, P, D)."""
+        per_expert = rows.expand(self.weight.shape[0], *rows.shape)
+        dropped = F.dropout(per_expert, self.dropout, self.training)
+        return torch.baddbmm(self.bias, dropped, self.weight)

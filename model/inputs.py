@@ -1,0 +1,122 @@
+"""What the model reads: feature rows by modality, and triples in both directions.
+
+Shapes: E entities, R relations, N training triples.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from storage.feature_table import FeatureTable
+from storage.graph import Graph, Triples
+
+
+@dataclass(frozen=True)
+class ModalityRows:
+    """The rows of the entities that have a modality, and nothing of the others.
+
+    Attributes:
+        entities: Which entities, in ascending order. Shape: (num_present,).
+        values: Their rows. Shape: (num_present, dim), float32.
+        mask: Which of the rows count at present; None = all. Shape: (num_present,), bool.
+    """
+
+    entities: Tensor
+    values: Tensor
+    mask: Tensor | None = None
+
+    @property
+    def dim(self) -> int:
+        """Length of a row."""
+        return self.values.shape[1]
+
+    def compact(self) -> "ModalityRows":
+        """Leave out the rows that do not count at present."""
+        if self.mask is None:
+            return self
+        return ModalityRows(self.entities[self.mask], self.values[self.mask])
+
+    def to(self, device: torch.device) -> "ModalityRows":
+        """Move to a device."""
+        return ModalityRows(self.entities.to(device), self.values.to(device))
+
+
+def modality_rows(
+    tables: Mapping[str, FeatureTable], graph: Graph, device: torch.device
+) -> dict[str, ModalityRows]:
+    """Read the tables for a graph, normalised by its training entities.
+
+    Args:
+        tables: Feature table by modality, rows in the graph's entity order.
+        graph: The graph; entities in its training triples determine the normalisation.
+        device: Where the rows are wanted.
+
+    Returns:
+        Rows by modality; a modality that no entity has is left out.
+    """
+    rows = {}
+    for name, table in tables.items():
+        values, present = table.pooled(fit_on=graph.seen_in_training)
+        if present.any():
+            entities = torch.from_numpy(np.flatnonzero(present))
+            rows[name] = ModalityRows(entities, torch.from_numpy(values[present])).to(device)
+    return rows
+
+
+def with_inverses(triples: Triples, num_relations: int) -> Triples:
+    """Append (t, r + R, h) for every (h, r, t). Shapes: (N, 3) -> (2N, 3)."""
+    inverse = np.stack([triples[:, 2], triples[:, 1] + num_relations, triples[:, 0]], axis=1)
+    return np.concatenate([triples, inverse])
+
+
+class KnownTails:
+    """The tails known for a head and a relation, looked up for whole batches.
+
+    Args:
+        triples: Triples with inverses, (num_triples, 3); duplicates do no harm.
+        num_relations: Number of relations, inverses included.
+        device: Where the answers are wanted.
+    """
+
+    def __init__(self, triples: Triples, num_relations: int, device: torch.device) -> None:
+        self._num_relations = num_relations
+        keys = triples[:, 0] * num_relations + triples[:, 1]
+        order = np.lexsort((triples[:, 2], keys))
+        unique, starts = np.unique(keys[order], return_index=True)
+        self._keys = torch.from_numpy(unique).to(device)
+        self._starts = torch.from_numpy(np.append(starts, len(keys))).to(device)
+        self._tails = torch.from_numpy(triples[order, 2].copy()).to(device)
+
+    def lookup(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
+        """Find all known tails of a batch of questions.
+
+        Args:
+            heads: Shape (B,).
+            relations: Shape (B,).
+
+        Returns:
+            Two tensors of shape (num_known,): the question's row in the batch, and a known tail.
+        """
+        if len(self._keys) == 0:
+            return heads.new_empty(0), heads.new_empty(0)
+        keys = heads * self._num_relations + relations
+        place = torch.searchsorted(self._keys, keys).clamp_max(len(self._keys) - 1)
+        found = self._keys[place] == keys
+        start = self._starts[place]
+        count = (self._starts[place + 1] - start) * found
+        rows = torch.repeat_interleave(torch.arange(len(heads), device=heads.device), count)
+        first = torch.cumsum(count, 0) - count
+        within = torch.arange(len(rows), device=rows.device) - first[rows]
+        return rows, self._tails[start[rows] + within]
+
+    def contains(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
+        """Whether triples are known. Shapes (B, 1), (B, 1), (B, N) -> (B, N), bool."""
+        rows, known = self.lookup(heads.squeeze(1), relations.squeeze(1))
+        width = int(max(tails.max(), known.max() if len(known) else 0)) + 1
+        return torch.isin(
+            torch.arange(len(tails), device=tails.device).unsqueeze(1) * width + tails,
+            rows * width + known,
+        )

@@ -1,0 +1,101 @@
+"""Relevance: how far to trust each block, per relation, as triples not trained on tell.
+
+Learned on the training triples themselves, all trust would go to the learned rows, which have
+memorised them. So the weights of a trained model's blocks are fitted on valid, as any other
+selection is: they maximise the likelihood of the valid answers. That also calibrates the scores,
+since the weights' common size is a temperature.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.inputs import KnownTails
+from model.mocme import EncodedBlock
+from model.scorers import Scorer
+
+MAX_QUESTIONS = 8192
+NUM_CANDIDATES = 1024
+PRIOR_STRENGTH = 5.0
+"""Pseudo-count that ties a relation's weights to those of all relations."""
+
+
+def fit_block_weights(
+    blocks: Sequence[EncodedBlock],
+    scorer: Scorer,
+    questions: Tensor,
+    known: KnownTails,
+    seed: int = 0,
+) -> Tensor:
+    """Fit the weight of every block for every relation.
+
+    weight(r, b) = exp(g_b + d_rb): g is shared, d is shrunk towards zero by `PRIOR_STRENGTH`. The
+    likelihood is over the true answer and `NUM_CANDIDATES` entities drawn for all questions.
+
+    Args:
+        blocks: Embeddings; no gradient reaches them.
+        scorer: How they are scored.
+        questions: Valid triples with inverses. Shape: (Q, 3).
+        known: Answers that do not count as wrong; must hold the questions' own.
+        seed: Which questions and candidates are drawn.
+
+    Returns:
+        Shape (R, num_blocks), positive.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(questions), generator=generator)[:MAX_QUESTIONS]
+    questions = questions[chosen.to(questions.device)]
+    scores, offsets = _candidate_scores(blocks, scorer, questions, known, generator)
+    general = torch.zeros(len(blocks), device=scores.device, requires_grad=True)
+    specific = torch.zeros_like(blocks[0].relations[:, : len(blocks)], requires_grad=True)
+    optimizer = torch.optim.LBFGS([general, specific], max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        weights = (general + specific)[questions[:, 1]].exp()
+        logits = torch.einsum("qb,bqc->qc", weights, scores) + offsets
+        loss = -F.log_softmax(logits, dim=1)[:, 0].sum()
+        loss = loss + PRIOR_STRENGTH * specific.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return (general + specific).exp().detach()
+
+
+@torch.no_grad()
+def _candidate_scores(
+    blocks: Sequence[EncodedBlock],
+    scorer: Scorer,
+    questions: Tensor,
+    known: KnownTails,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Score the true answer (column 0) and the drawn candidates in every block.
+
+    Returns:
+        Scores, (num_blocks, Q, 1 + C), and what to add to a row's logits, (Q, 1 + C): the
+        correction for drawing C of E candidates, -inf where a candidate is known to be true.
+    """
+    num_entities = len(blocks[0].entities)
+    size = min(NUM_CANDIDATES, num_entities)
+    candidates = torch.randperm(num_entities, generator=generator)[:size].to(questions.device)
+    heads, relations, answers = questions.unbind(1)
+    scores = []
+    for block in blocks:
+        query = scorer.query(block.entities[heads], block.relations[relations])
+        true_score = scorer.score_pairs(query, block.entities[answers].unsqueeze(1))
+        drawn = scorer.score_all(query, block.entities[candidates])
+        scores.append(torch.cat([true_score, drawn], dim=1))
+    offsets = scores[0].new_full(scores[0].shape, float(np.log(num_entities / size)))
+    offsets[:, 0] = 0.0
+    column = torch.full((num_entities,), -1, device=questions.device)
+    column[candidates] = torch.arange(size, device=questions.device)
+    rows, tails = known.lookup(heads, relations)
+    drawn_columns = column[tails]
+    was_drawn = drawn_columns >= 0
+    offsets[rows[was_drawn], drawn_columns[was_drawn] + 1] = -torch.inf
+    return torch.stack(scores), offsets

@@ -1,0 +1,22 @@
+"""What training tells its caller after every epoch; free of torch, so that flows can read it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """Progress of a training run.
+
+    Attributes:
+        epoch: Epochs done, counted from 1.
+        num_epochs: Epochs at most.
+        loss: Mean loss per triple and side of the epoch, in nats.
+        valid_mrr: Filtered MRR on valid, if this epoch ended with an evaluation.
+        seconds: Seconds this epoch took, evaluation included.
+    """
+
+    epoch: int
+    num_epochs: int
+    loss: float
+    valid_mrr: float | None
+    seconds: float

@@ -1,0 +1,99 @@
+"""What lies in a run's folder, and reading and writing it.
+
+graph.json              ids and names        checkpoint.safetensors  to resume from
+triples.safetensors     the three splits     model.safetensors       best weights
+metrics.jsonl           one line an epoch    scoring.safetensors     best embeddings
+training.json           written when done
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.numpy import load_file, save_file
+
+from model.report import EpochReport
+from model.scoring import BlockScoring
+from storage.atomic import replacing
+from storage.errors import MocmeError
+from storage.graph import SPLITS, Graph
+
+
+class RunFolder:
+    """Paths and contents of one run's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.checkpoint = root / "checkpoint.safetensors"
+        self.weights = root / "model.safetensors"
+        self.scoring = root / "scoring.safetensors"
+        self._graph = root / "graph.json"
+        self._triples = root / "triples.safetensors"
+        self._metrics = root / "metrics.jsonl"
+        self._training = root / "training.json"
+
+    def create(self, graph: Graph) -> None:
+        """Make the folder and write the graph that the run learns from."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        strings = {"entities": graph.entities, "names": graph.names, "relations": graph.relations}
+        with replacing(self._triples) as temporary:
+            save_file({split: graph.split(split) for split in SPLITS}, temporary)
+        self._write_json(self._graph, strings)
+
+    def read_graph(self) -> Graph:
+        """Read the graph back.
+
+        Raises:
+            MocmeError: If this is no run's folder.
+        """
+        if not self._graph.exists():
+            raise MocmeError(
+                f"{self.root}: found no {self._graph.name}; allowed: the folder of a training run"
+            )
+        strings = json.loads(self._graph.read_text(encoding="utf-8"))
+        triples = load_file(self._triples)
+        return Graph(
+            tuple(strings["entities"]),
+            tuple(strings["names"]),
+            tuple(strings["relations"]),
+            *(triples[split] for split in SPLITS),
+        )
+
+    def read_scoring(self, device: torch.device | str = "cpu") -> BlockScoring:
+        """Read the trained model in the form that ranks and predicts.
+
+        Raises:
+            MocmeError: If the training has not finished.
+        """
+        if not self.scoring.exists():
+            raise MocmeError(
+                f"{self.root}: found no {self.scoring.name}; allowed: a run whose training has "
+                "finished"
+            )
+        return BlockScoring.load(self.scoring, device)
+
+    def log_epoch(self, report: EpochReport, extra: Mapping[str, float]) -> None:
+        """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""
+        lines = []
+        if self._metrics.exists():
+            lines = self._metrics.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if json.loads(line)["epoch"] < report.epoch]
+        entry = json.dumps({**asdict(report), **extra})
+        with replacing(self._metrics) as temporary:
+            temporary.write_text("\n".join([*kept, entry]) + "\n", encoding="utf-8")
+
+    def is_finished(self) -> bool:
+        """Whether training is done and its model is still there."""
+        return self._training.exists() and self.scoring.exists()
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Say that training is done; the checkpoint has served."""
+        self._write_json(self._training, dict(summary))
+        self.checkpoint.unlink(missing_ok=True)
+
+    def _write_json(self, path: Path, value: Any) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")

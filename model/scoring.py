@@ -1,0 +1,113 @@
+"""Scores of a trained model: its blocks' embeddings, weighed per relation.
+
+Everything that ranks or predicts reads this form, so neither features nor edges are needed then.
+
+Shapes: B batch, E entities, R relations (inverses included), D width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from model.config import ScorerName
+from model.mocme import EncodedBlock
+from model.scorers import build_scorer
+from storage.atomic import replacing
+
+
+@dataclass(frozen=True)
+class BlockScoring:
+    """Blocks that are scored side by side.
+
+    Attributes:
+        scorer_name: How each block scores.
+        blocks: The embeddings.
+        block_weights: Weight of each block's score. Shape: (R, num_blocks).
+        modalities: Names of the content's modalities.
+        modality_weights: Fusion weight of every content modality. Shape: (E, M).
+    """
+
+    scorer_name: ScorerName
+    blocks: Sequence[EncodedBlock]
+    block_weights: Tensor
+    modalities: tuple[str, ...]
+    modality_weights: Tensor
+
+    @property
+    def num_entities(self) -> int:
+        """E."""
+        return len(self.blocks[0].entities)
+
+    @property
+    def num_relations(self) -> int:
+        """Relations of the graph, inverses not counted."""
+        return len(self.block_weights) // 2
+
+    def scores(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """Score all entities as tails.
+
+        Args:
+            heads: Shape (B,).
+            relations: Index of the relation, plus R/2 to ask for heads. Shape: (B,).
+
+        Returns:
+            Logits: their softmax over entities is the model's belief. Shape: (B, E).
+        """
+        return sum(
+            (self._block_scores(index, heads, relations) for index in range(len(self.blocks))),
+            start=torch.zeros((), device=heads.device),
+        )
+
+    def block_parts(self, head: int, relation: int) -> Tensor:
+        """Each block's part in the scores of one question. Shape: (num_blocks, E)."""
+        heads, relations = torch.tensor([head]), torch.tensor([relation])
+        parts = [self._block_scores(i, heads, relations) for i in range(len(self.blocks))]
+        return torch.cat(parts)
+
+    def _block_scores(self, index: int, heads: Tensor, relations: Tensor) -> Tensor:
+        scorer, block = build_scorer(self.scorer_name), self.blocks[index]
+        query = scorer.query(block.entities[heads], block.relations[relations])
+        weight = self.block_weights[relations, index].unsqueeze(1)
+        return weight * scorer.score_all(query, block.entities)
+
+    def save(self, path: Path) -> None:
+        """Write everything to one safetensors file, whole or not at all."""
+        tensors = {"block_weights": self.block_weights, "modality_weights": self.modality_weights}
+        for block in self.blocks:
+            tensors[f"{block.name}.entities"] = block.entities
+            tensors[f"{block.name}.relations"] = block.relations
+            tensors[f"{block.name}.present"] = block.present
+        metadata = {
+            "scorer": self.scorer_name,
+            "blocks": ",".join(block.name for block in self.blocks),
+            "modalities": "\n".join(self.modalities),
+        }
+        with replacing(path) as temporary:
+            save_file(
+                {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata
+            )
+
+    @staticmethod
+    def load(path: Path, device: torch.device | str = "cpu") -> "BlockScoring":
+        """Read what `save` wrote."""
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = file.metadata()
+            blocks = [
+                EncodedBlock(
+                    name,
+                    *(file.get_tensor(f"{name}.{k}") for k in ("entities", "relations", "present")),
+                )
+                for name in metadata["blocks"].split(",")
+            ]
+            return BlockScoring(
+                metadata["scorer"],
+                blocks,
+                file.get_tensor("block_weights"),
+                tuple(metadata["modalities"].split("\n")) if metadata["modalities"] else (),
+                file.get_tensor("modality_weights"),
+            )

@@ -1,0 +1,255 @@
+"""Training: from a graph and its feature tables to a run folder that holds a trained model.
+
+Every random choice of an epoch follows from (seed, epoch), so a run that was killed and resumed
+at its last finished epoch ends as it would have ended without the stop, on the same device.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from model.config import ModelConfig, TrainConfig
+from model.egns import category_shares, one_vs_all_loss, sampled_loss
+from model.inputs import KnownTails, modality_rows, with_inverses
+from model.mocme import STRUCTURE, EncodedBlock, MoCME
+from model.negatives import SAMPLERS
+from model.ranking import known_answers, rank
+from model.relevance import fit_block_weights
+from model.report import EpochReport
+from model.run_folder import RunFolder
+from model.scoring import BlockScoring
+from storage.feature_table import FeatureTable
+from storage.graph import Graph
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands; part of every checkpoint.
+
+    Attributes:
+        epoch: Epochs done.
+        best_epoch: Epoch of the best evaluation so far; 0 = none yet.
+        best_mrr: Its filtered MRR on valid.
+        bad_evaluations: Evaluations since the best.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_mrr: float = -1.0
+    bad_evaluations: int = 0
+
+
+def train(
+    graph: Graph,
+    tables: Mapping[str, FeatureTable],
+    model: ModelConfig,
+    config: TrainConfig,
+    run_dir: Path,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> None:
+    """Train a model into a run folder, going on where an earlier call was stopped.
+
+    A folder whose training has finished is left as it is.
+
+    Selection is on valid only: the weights kept are those of the best filtered MRR there.
+
+    Args:
+        graph: The graph; only its training triples enter the loss.
+        tables: Feature table by modality, rows in the graph's entity order.
+        model: What to train.
+        config: How.
+        run_dir: The folder; made if absent.
+        on_epoch: Called after every epoch.
+
+    Raises:
+        MocmeError: If there is nothing to learn from.
+        FloatingPointError: If the loss is no longer a number.
+    """
+    folder = RunFolder(run_dir)
+    if folder.is_finished():
+        return
+    folder.create(graph)
+    Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
+
+
+class Trainer:
+    """One run. The arguments are those of `train`."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        tables: Mapping[str, FeatureTable],
+        model: ModelConfig,
+        config: TrainConfig,
+        folder: RunFolder,
+    ) -> None:
+        self.graph, self.config, self.folder = graph, config, folder
+        self.device = torch.device(_device_name(config.device))
+        torch.manual_seed(config.seed)
+        rows = modality_rows(tables, graph, self.device)
+        seen = torch.from_numpy(graph.seen_in_training)
+        mocme = MoCME(rows, seen, graph.num_relations, model, config.inverse_relations)
+        self.model = mocme.to(self.device)
+        self.optimizer = _build_optimizer(self.model, config)
+        train_triples = np.unique(graph.train, axis=0)
+        both_ways = with_inverses(train_triples, graph.num_relations)
+        self.edges = torch.from_numpy(both_ways).to(self.device)
+        self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
+        self.all_known = known_answers(graph, self.device)
+        self.sampler = SAMPLERS[config.negatives.sampler](
+            train_triples, graph.num_entities, graph.num_relations
+        )
+
+    def run(self, on_epoch: Callable[[EpochReport], None]) -> None:
+        """Train to the end, then export the best weights' embeddings."""
+        progress = Progress()
+        if self.folder.checkpoint.exists():
+            saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
+            progress = Progress(**saved)
+        while progress.epoch < self.config.epochs and not self._is_out_of_patience(progress):
+            progress = self._epoch(progress, on_epoch)
+        load_weights(self.folder.weights, self.model)
+        self._scoring().save(self.folder.scoring)
+        self.folder.finish({"best_epoch": progress.best_epoch, "best_valid_mrr": progress.best_mrr})
+
+    def _is_out_of_patience(self, progress: Progress) -> bool:
+        return progress.bad_evaluations >= self.config.patience
+
+    def _epoch(self, progress: Progress, on_epoch: Callable[[EpochReport], None]) -> Progress:
+        started = time.perf_counter()
+        progress = replace(progress, epoch=progress.epoch + 1)
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        if self.model.content is not None:
+            self.model.eval()
+            self.model.content.update_information(self.edges)
+        self.model.train()
+        loss, shares = self._train_steps(generator)
+        mrr = None
+        if progress.epoch % self.config.eval_every == 0 or progress.epoch == self.config.epochs:
+            mrr = self._valid_mrr()
+            progress = self._select(progress, mrr)
+        seconds = time.perf_counter() - started
+        report = EpochReport(progress.epoch, self.config.epochs, loss, mrr, seconds)
+        self.folder.log_epoch(report, {f"egns_{name}": share for name, share in shares.items()})
+        save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
+        on_epoch(report)
+        return progress
+
+    def _train_steps(self, generator: torch.Generator) -> tuple[float, dict[str, float]]:
+        """Run one epoch; return the mean loss per question and the last step's EGNS shares."""
+        total = torch.zeros((), device=self.device)
+        num_questions = 0
+        shares: dict[str, float] = {}
+        batches = list(self._batches(generator))
+        for index, batch in enumerate(batches):
+            audible = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
+            half = len(self.edges) // 2
+            audible[batch] = audible[batch + half] = False
+            questions = self._questions(batch, generator)
+            blocks, _ = self.model(self.edges, audible)
+            losses = [self._block_loss(block, questions, generator) for block in blocks]
+            loss = torch.stack(losses).sum()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach() * len(questions)
+            num_questions += len(questions)
+            if index == len(batches) - 1:
+                shares = self._shares(blocks[0], questions)
+        mean = float(total / num_questions)
+        if not np.isfinite(mean):
+            raise FloatingPointError(
+                f"the loss is {mean}; allowed: a finite number; lower train.learning_rate "
+                f"(now {self.config.learning_rate})"
+            )
+        return mean, shares
+
+    def _batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Training triples in random order, by index; every triple asks for both its sides."""
+        order = torch.randperm(len(self.edges) // 2, generator=generator).to(self.device)
+        return iter(order.split(max(1, self.config.batch_size // 2)))
+
+    def _questions(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        if self.config.negatives.mode == "sampled":
+            return self.sampler.questions(self.edges[batch], generator)
+        return torch.cat([self.edges[batch], self.edges[batch + len(self.edges) // 2]])
+
+    def _block_loss(
+        self, block: EncodedBlock, questions: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        heads, relations, tails = questions.unbind(1)
+        head, relation = block.entities[heads], block.relations[relations]
+        query = self.model.scorer.query(head, relation)
+        if self.config.negatives.mode == "all":
+            scores = self.model.scorer.score_all(query, block.entities)
+            known = torch.stack(self.known.lookup(heads, relations))
+            loss = one_vs_all_loss(scores, tails, known, self.config.negatives).mean()
+        else:
+            loss = self._sampled_loss(block, query, questions, generator)
+        if block.name == STRUCTURE and self.config.n3_weight:
+            parts = (head, relation, block.entities[tails])
+            penalty = torch.stack([self.model.scorer.penalty(part).mean() for part in parts]).sum()
+            loss = loss + self.config.n3_weight * penalty
+        return loss
+
+    def _sampled_loss(
+        self, block: EncodedBlock, query: Tensor, questions: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        size = (len(questions), self.config.negatives.num)
+        drawn = self.sampler.draw(size, generator).to(self.device)
+        positive = self.model.scorer.score_pairs(query, block.entities[questions[:, 2:]])
+        negatives = self.model.scorer.score_pairs(query, block.entities[drawn])
+        is_known = self.known.contains(questions[:, :1], questions[:, 1:2], drawn)
+        negatives = negatives.masked_fill(is_known, -torch.inf)
+        return sampled_loss(positive, negatives, self.config.negatives).mean()
+
+    @torch.no_grad()
+    def _shares(self, block: EncodedBlock, questions: Tensor) -> dict[str, float]:
+        heads, relations, tails = questions[:256].unbind(1)
+        query = self.model.scorer.query(block.entities[heads], block.relations[relations])
+        scores = self.model.scorer.score_all(query, block.entities)
+        positive = scores.gather(1, tails.unsqueeze(1))
+        rows, columns = self.known.lookup(heads, relations)
+        scores[rows, columns] = -torch.inf
+        return category_shares(positive, scores, self.config.negatives.egns)
+
+    def _valid_mrr(self) -> float:
+        return rank(self._scoring(), self.graph.valid, self.all_known).metrics()["mrr"]
+
+    def _select(self, progress: Progress, mrr: float) -> Progress:
+        if mrr <= progress.best_mrr:
+            return replace(progress, bad_evaluations=progress.bad_evaluations + 1)
+        save_weights(self.folder.weights, self.model)
+        return replace(progress, best_epoch=progress.epoch, best_mrr=mrr, bad_evaluations=0)
+
+    def _scoring(self) -> BlockScoring:
+        """The model as it ranks: all edges audible, block weights fitted on valid."""
+        self.model.eval()
+        with torch.no_grad():
+            everything = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
+            blocks, modality_weights = self.model(self.edges, everything)
+        questions = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
+        weights = fit_block_weights(
+            blocks, self.model.scorer, questions.to(self.device), self.all_known
+        )
+        scorer, modalities = self.model.scorer.name, self.model.modalities
+        return BlockScoring(scorer, blocks, weights, modalities, modality_weights)
+
+
+def _build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "adagrad":
+        return torch.optim.Adagrad(model.parameters(), lr=config.learning_rate)
+    return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+
+
+def _device_name(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
