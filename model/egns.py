@@ -39,8 +39,8 @@ def _entropy(probability: float) -> float:
     return -sum(p * math.log(p) for p in (probability, other) if p > 0)
 
 
-def egns_log_weights(positive: Tensor, negatives: Tensor, config: EgnsConfig) -> Tensor:
-    """Logarithms of the categories' relative weights, without gradient.
+def egns_weights(positive: Tensor, negatives: Tensor, config: EgnsConfig) -> Tensor:
+    """Relative weights of the negatives' categories, without gradient.
 
     Args:
         positive: Scores of the positives. Shape: (B, 1).
@@ -51,14 +51,11 @@ def egns_log_weights(positive: Tensor, negatives: Tensor, config: EgnsConfig) ->
         Shape (B, N).
     """
     margin = ambiguous_margin(config.entropy_threshold) * config.temperature
-    easy, ambiguous, hard = (
-        math.log(weight) if weight > 0 else -math.inf
-        for weight in (config.easy_weight, config.ambiguous_weight, config.hard_weight)
+    threshold, negatives = positive.detach(), negatives.detach()
+    weights = torch.where(
+        negatives > threshold + margin, config.hard_weight, config.ambiguous_weight
     )
-    difference = negatives.detach() - positive.detach()
-    weights = torch.full_like(difference, ambiguous)
-    weights.masked_fill_(difference < -margin, easy)
-    return weights.masked_fill_(difference > margin, hard)
+    return weights.masked_fill_(negatives < threshold - margin, config.easy_weight)
 
 
 def category_shares(positive: Tensor, negatives: Tensor, config: EgnsConfig) -> dict[str, float]:
@@ -76,7 +73,7 @@ def category_shares(positive: Tensor, negatives: Tensor, config: EgnsConfig) -> 
     }
 
 
-def log_weights(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Tensor:
+def weights(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Tensor:
     """Weigh negatives by the configured scheme, so that they average 1 per positive.
 
     Args:
@@ -85,19 +82,18 @@ def log_weights(positive: Tensor, negatives: Tensor, config: NegativesConfig) ->
         config: The config's `train.negatives` section.
 
     Returns:
-        Logarithms of the weights, -inf where no negative, without gradient. Shape: (B, N).
+        Without gradient; 0 where no negative. Shape: (B, N).
     """
-    valid = negatives.detach() > -torch.inf
     if config.weighting == "egns":
-        raw = egns_log_weights(positive, negatives, config.egns)
+        relative = egns_weights(positive, negatives, config.egns)
     elif config.weighting == "self_adversarial":
-        raw = negatives.detach()
+        relative = negatives.detach().softmax(1).nan_to_num()
     else:
-        raw = torch.zeros_like(negatives)
-    raw = raw.masked_fill(~valid, -torch.inf)
-    raw = raw - raw.amax(1, keepdim=True).nan_to_num(neginf=0.0)
-    mean = raw.exp().sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp_min(1)
-    return raw - mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+        relative = torch.ones_like(negatives)
+    is_negative = negatives.detach() > -torch.inf
+    relative = relative.mul_(is_negative)
+    mean = relative.sum(1, keepdim=True) / is_negative.sum(1, keepdim=True).clamp_min(1)
+    return relative.div_(mean.clamp_min(torch.finfo(mean.dtype).tiny))
 
 
 def one_vs_all_loss(
@@ -108,18 +104,17 @@ def one_vs_all_loss(
     Args:
         scores: Scores of all entities as the tail. Shape: (B, N).
         target: The positives' columns. Shape: (B,).
-        known: Rows and columns of the known training triples, whose weight is 0. Shape: (2, n).
+        known: Rows and columns of all training triples, whose weight as negatives is 0; the
+            positives are among them. Shape: (2, n).
         config: The config's `train.negatives` section.
 
     Returns:
         Loss of every positive, in nats. Shape: (B,).
     """
-    rows = torch.arange(len(target), device=target.device)
-    positive = scores[rows, target].unsqueeze(1)
+    positive = scores.gather(1, target.unsqueeze(1))
     negatives = scores.index_put((known[0], known[1]), scores.new_tensor(-torch.inf))
-    negatives = negatives.index_put((rows, target), scores.new_tensor(-torch.inf))
     if config.weighting != "none":
-        negatives = negatives + log_weights(positive, negatives, config)
+        negatives = negatives + weights(positive, negatives, config).log_()
     return F.softplus(negatives.logsumexp(1) - positive.squeeze(1))
 
 
@@ -134,6 +129,6 @@ def sampled_loss(positive: Tensor, negatives: Tensor, config: NegativesConfig) -
     Returns:
         Loss of every positive, in nats. Shape: (B,).
     """
-    weights = log_weights(positive, negatives, config).exp()
-    count = (negatives > -torch.inf).sum(1).clamp_min(1)
-    return F.softplus(-positive).squeeze(1) + (weights * F.softplus(negatives)).sum(1) / count
+    terms = weights(positive, negatives, config) * F.softplus(negatives)
+    count = (negatives.detach() > -torch.inf).sum(1).clamp_min(1)
+    return F.softplus(-positive).squeeze(1) + terms.sum(1) / count

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from storage.feature_table import FeatureTable
 from storage.graph import Graph, Triples
@@ -47,7 +48,9 @@ class ModalityRows:
 def modality_rows(
     tables: Mapping[str, FeatureTable], graph: Graph, device: torch.device
 ) -> dict[str, ModalityRows]:
-    """Read the tables for a graph, normalised by its training entities.
+    """Read the tables for a graph, standardised on its training entities, rows of length 1.
+
+    Rows of length 1 make a learning rate mean the same for three attributes as for 768 dimensions.
 
     Args:
         tables: Feature table by modality, rows in the graph's entity order.
@@ -62,7 +65,8 @@ def modality_rows(
         values, present = table.pooled(fit_on=graph.seen_in_training)
         if present.any():
             entities = torch.from_numpy(np.flatnonzero(present))
-            rows[name] = ModalityRows(entities, torch.from_numpy(values[present])).to(device)
+            unit_rows = F.normalize(torch.from_numpy(values[present]))
+            rows[name] = ModalityRows(entities, unit_rows).to(device)
     return rows
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from model.chunked_loss import chunked_loss
 from model.config import ModelConfig, TrainConfig
 from model.egns import category_shares, one_vs_all_loss, sampled_loss
 from model.inputs import KnownTails, modality_rows, with_inverses
@@ -188,9 +189,7 @@ class Trainer:
         head, relation = block.entities[heads], block.relations[relations]
         query = self.model.scorer.query(head, relation)
         if self.config.negatives.mode == "all":
-            scores = self.model.scorer.score_all(query, block.entities)
-            known = torch.stack(self.known.lookup(heads, relations))
-            loss = one_vs_all_loss(scores, tails, known, self.config.negatives).mean()
+            loss = self._one_vs_all_loss(block, query, questions)
         else:
             loss = self._sampled_loss(block, query, questions, generator)
         if block.name == STRUCTURE and self.config.n3_weight:
@@ -198,6 +197,16 @@ class Trainer:
             penalty = torch.stack([self.model.scorer.penalty(part).mean() for part in parts]).sum()
             loss = loss + self.config.n3_weight * penalty
         return loss
+
+    def _one_vs_all_loss(self, block: EncodedBlock, query: Tensor, questions: Tensor) -> Tensor:
+        heads, relations, tails = questions.unbind(1)
+
+        def chunk_loss(part: Tensor, entities: Tensor, place: slice) -> Tensor:
+            scores = self.model.scorer.score_all(part, entities)
+            known = torch.stack(self.known.lookup(heads[place], relations[place]))
+            return one_vs_all_loss(scores, tails[place], known, self.config.negatives).sum()
+
+        return chunked_loss(query, block.entities, chunk_loss) / len(questions)
 
     def _sampled_loss(
         self, block: EncodedBlock, query: Tensor, questions: Tensor, generator: torch.Generator

@@ -1,0 +1,63 @@
+"""A loss over all entities whose memory does not grow with batch x entities.
+
+Scores are made, turned into a loss and into gradients, and dropped again, chunk by chunk of the
+batch, within the forward pass. A chunk is small enough to stay in the processor's cache, which
+makes a step three times as fast on a CPU as one pass over the whole batch (benchmarks/loss.py).
+
+Shapes: B batch, E entities, D width.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ChunkLoss = Callable[[Tensor, Tensor, slice], Tensor]
+"""From queries of a chunk, (C, D), all entities, (E, D), and the chunk's place in the batch to the
+sum of the chunk's losses."""
+
+_CHUNK_NUMBERS = {"cpu": 2**20, "cuda": 2**27}
+"""Scores of a chunk, by device: 4 MiB of float32 fit a core's share of cache."""
+
+
+def chunked_loss(query: Tensor, entities: Tensor, chunk_loss: ChunkLoss) -> Tensor:
+    """Sum a loss over the batch, chunk by chunk.
+
+    Args:
+        query: Shape (B, D).
+        entities: Shape (E, D).
+        chunk_loss: Loss of a chunk; must not depend on any other tensor that needs a gradient.
+
+    Returns:
+        The sum, with gradients to `query` and `entities`. Shape: ().
+    """
+    numbers = _CHUNK_NUMBERS.get(query.device.type, _CHUNK_NUMBERS["cpu"])
+    size = max(1, numbers // len(entities))
+    total: Tensor = _ChunkedLoss.apply(query, entities, chunk_loss, size)
+    return total
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, entities: Tensor, chunk_loss: ChunkLoss, size: int
+    ) -> Tensor:
+        query_grad, entity_grad = torch.empty_like(query), torch.zeros_like(entities)
+        total = query.new_zeros(())
+        for start in range(0, len(query), size):
+            place = slice(start, min(start + size, len(query)))
+            part = query[place].detach().requires_grad_()
+            everyone = entities.detach().requires_grad_()
+            with torch.enable_grad():
+                loss = chunk_loss(part, everyone, place)
+            query_grad[place], grad = torch.autograd.grad(loss, (part, everyone))
+            entity_grad += grad
+            total += loss.detach()
+        ctx.save_for_backward(query_grad, entity_grad)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        query_grad, entity_grad = ctx.saved_tensors
+        return query_grad * grads[0], entity_grad * grads[0], None, None
