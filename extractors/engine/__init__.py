@@ -1,0 +1,1 @@
+"""How items become stored vectors, whatever extracts them: the parts behind `extraction`."""

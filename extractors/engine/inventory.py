@@ -1,0 +1,155 @@
+"""Which contents a dataset's items have, and which of them are in the store already."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from extractors.base import RawContent
+from extractors.loading import Failure
+from storage.feature_store import FeatureStore, RowState
+from storage.file_index import (
+    FileIndex,
+    FileProblem,
+    FileSignature,
+    numbers_digest,
+    signature,
+    text_digest,
+)
+from storage.items import Item, ItemKind
+
+_CHUNK_SIZE = 4096  # items whose digests become durable together
+_CHANGED = Failure("changed while it was read", lasting=False)
+_FORGOTTEN = "failed before; another run is extracting it again"
+
+_Digested = tuple[bytes, FileSignature | None]
+"""A content's digest, and the signature of the file that it was taken of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Something to extract: what one or more items hold.
+
+    Attributes:
+        digest: Its address in the store.
+        raw: What `Extractor.load` is given.
+        signature: Of the file when its digest was taken; None if it is no file.
+    """
+
+    digest: bytes
+    raw: RawContent
+    signature: FileSignature | None
+
+    def is_unchanged(self) -> bool:
+        """Whether the digest is still that of the file."""
+        if self.signature is None:
+            return True
+        try:
+            return signature(Path(str(self.raw))) == self.signature
+        except OSError:
+            return False
+
+
+class Inventory:
+    """Digests of items, and what the store knew of them when they were first seen.
+
+    Args:
+        root: The dataset's folder.
+        items: The items.
+        kind: What they are.
+        store: Where their vectors are.
+        index: Digests of files.
+
+    Attributes:
+        digests: Of every item; None where there is no content.
+        states: What the store held before the run, by digest.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        items: Sequence[Item],
+        kind: ItemKind,
+        store: FeatureStore,
+        index: FileIndex,
+    ) -> None:
+        self._root, self._items, self._kind = root, items, kind
+        self._store, self._index = store, index
+        self.digests: list[bytes | None] = [None] * len(items)
+        self._problems: dict[int, str] = {}
+        self.states: dict[bytes, RowState] = {}
+
+    def scan(self, positions: Sequence[int]) -> list[Content]:
+        """Take the digests of items. Returns the contents that the store does not know, once each.
+
+        A file that has not changed since its last scan is not read.
+        """
+        contents: dict[bytes, Content] = {}
+        for start in range(0, len(positions), _CHUNK_SIZE):
+            chunk = positions[start : start + _CHUNK_SIZE]
+            found = self._digest_files(chunk) if self._kind == "file" else self._digest(chunk)
+            self._look_up([digest for digest, _ in found.values()])
+            for position, (digest, file_signature) in found.items():
+                self.digests[position] = digest
+                if self.states[digest] == "new" and digest not in contents:
+                    contents[digest] = Content(digest, self._raw(position), file_signature)
+        return list(contents.values())
+
+    def unsettled(self, outcomes: Mapping[bytes, Failure | None]) -> list[int]:
+        """Return the positions of items whose new content has no outcome yet."""
+        return [
+            position
+            for position, digest in enumerate(self.digests)
+            if digest is not None and self.states[digest] == "new" and digest not in outcomes
+        ]
+
+    def settle(self, position: int, outcomes: Mapping[bytes, Failure | None]) -> bytes | str:
+        """Return the digest under which an item's vector is stored, or why it has none.
+
+        Args:
+            position: The item's.
+            outcomes: Of the contents that this run extracted: None, or why there is no vector.
+        """
+        digest = self.digests[position]
+        if digest is None:
+            return self._problems[position]
+        if self.states[digest] == "failed":
+            return self._earlier_failures.get(digest, _FORGOTTEN)
+        failure = outcomes.get(digest, _CHANGED) if self.states[digest] == "new" else None
+        return digest if failure is None else failure.reason
+
+    @cached_property
+    def _earlier_failures(self) -> dict[bytes, str]:
+        return self._store.failures()
+
+    def _look_up(self, digests: Sequence[bytes]) -> None:
+        unknown = list({digest for digest in digests if digest not in self.states})
+        self.states.update(zip(unknown, self._store.lookup(unknown), strict=True))
+
+    def _digest(self, positions: Sequence[int]) -> dict[int, _Digested]:
+        """Return the digests of texts or numbers, by the items' positions."""
+        found: dict[int, _Digested] = {}
+        for position in positions:
+            raw = self._items[position].content
+            digest = text_digest(raw) if isinstance(raw, str) else numbers_digest(raw)
+            found[position] = digest, None
+        return found
+
+    def _digest_files(self, positions: Sequence[int]) -> dict[int, _Digested]:
+        """Return the digests of files, and note the problems of those that have none."""
+        found: dict[int, _Digested] = {}
+        paths = [str(self._items[position].content) for position in positions]
+        files = self._index.digests(self._root, paths)
+        for position, file in zip(positions, files, strict=True):
+            self._problems.pop(position, None)
+            self.digests[position] = None
+            if isinstance(file, FileProblem):
+                self._problems[position] = file.reason
+            else:
+                found[position] = file
+        return found
+
+    def _raw(self, position: int) -> RawContent:
+        """Return what `Extractor.load` is given for an item."""
+        content = self._items[position].content
+        return self._root / str(content) if self._kind == "file" else content

@@ -1,0 +1,159 @@
+"""Extracting the features of one modality: what the store has never seen, and nothing else."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from extractors.base import Extractor
+from extractors.engine.inventory import Inventory
+from extractors.engine.pipeline import OnProgress, Pipeline
+from extractors.options import ExtractOptions
+from extractors.report import Counts, Extraction, FailedItem, Progress
+from storage.dataset import Dataset
+from storage.errors import MocmeError
+from storage.feature_space import FeatureSpace
+from storage.feature_store import FeatureStore
+from storage.file_index import FileIndex
+from storage.items import Item
+
+__all__ = [
+    "Counts",
+    "Extraction",
+    "ExtractionError",
+    "FailedItem",
+    "ModalityPlan",
+    "Progress",
+    "extract_modality",
+]
+
+_NUM_PASSES = 2  # a file that changes while it is read is read once more
+
+
+@dataclass(frozen=True)
+class ModalityPlan:
+    """What to extract.
+
+    Attributes:
+        name: Name of the modality in the config.
+        extractor: What turns an item into a vector.
+        fields: The fields of an entity that hold the items.
+    """
+
+    name: str
+    extractor: Extractor[Any, Any]
+    fields: tuple[str, ...]
+
+
+class ExtractionError(MocmeError):
+    """More items failed than the config allows; everything good is stored all the same.
+
+    Args:
+        extraction: The outcome.
+        max_failure_rate: What the config allows.
+    """
+
+    def __init__(self, extraction: Extraction, max_failure_rate: float) -> None:
+        self.extraction = extraction
+        first = extraction.failures[0]
+        super().__init__(
+            f"modality '{extraction.modality}': found {extraction.counts.failed} failed items "
+            f"({extraction.counts.failure_rate:.1%}), the first one entity '{first.entity}', "
+            f"{first.item}: {first.reason}; allowed: max_failure_rate {max_failure_rate:.1%}"
+        )
+
+
+def extract_modality(
+    dataset: Dataset,
+    plan: ModalityPlan,
+    store_root: Path,
+    options: ExtractOptions,
+    on_progress: OnProgress | None = None,
+) -> Extraction:
+    """Bring the stored features of one modality up to date.
+
+    Only contents that the store has never seen are extracted, once each, however many items hold
+    them. Several threads or processes may do this at the same time.
+
+    Args:
+        dataset: Where the items are listed.
+        plan: What to extract.
+        store_root: Folder of the feature store.
+        options: How to run.
+        on_progress: Called now and then, from this thread; an exception of it ends the run.
+
+    Raises:
+        DatasetError: If the fields do not hold items of the extractor's kind.
+        ExtractionError: After everything good is stored, if too large a share of the items failed.
+    """
+    extractor = plan.extractor
+    items = dataset.items(plan.fields, extractor.item_kind)
+    extractor.prepare(item.content for item in items)
+    with (
+        FeatureStore.open(store_root, extractor.space(options.dtype)) as store,
+        FileIndex.open(store_root) as index,
+    ):
+        inventory = Inventory(dataset.root, items, extractor.item_kind, store, index)
+        pipeline = Pipeline(plan.name, extractor, store, options, on_progress)
+        _bring_up_to_date(inventory, pipeline, len(items))
+        extraction = _summarise(dataset, plan, items, inventory, pipeline)
+    if extraction.counts.failure_rate > options.max_failure_rate:
+        raise ExtractionError(extraction, options.max_failure_rate)
+    return extraction
+
+
+def _bring_up_to_date(inventory: Inventory, pipeline: Pipeline, num_items: int) -> None:
+    """Extract what is new, and once more what changed while it was read."""
+    positions: Sequence[int] = range(num_items)
+    for _ in range(_NUM_PASSES):
+        pipeline.run(inventory.scan(positions))
+        positions = inventory.unsettled(pipeline.outcomes)
+
+
+def _summarise(
+    dataset: Dataset,
+    plan: ModalityPlan,
+    items: Sequence[Item],
+    inventory: Inventory,
+    pipeline: Pipeline,
+) -> Extraction:
+    """Count references, and name those that failed."""
+    references: list[tuple[int, bytes]] = []
+    failures: list[FailedItem] = []
+    num_cached = 0
+    for position, item in enumerate(items):
+        settled = inventory.settle(position, pipeline.outcomes)
+        if isinstance(settled, str):
+            entity = dataset.entities[item.entity].id
+            failures.append(FailedItem(entity, _describe_item(item, plan), settled))
+        else:
+            references.append((item.entity, settled))
+            num_cached += inventory.states[settled] == "stored"
+    return Extraction(
+        modality=plan.name,
+        counts=Counts(
+            new=len(references) - num_cached,
+            cached=num_cached,
+            failed=len(failures),
+            missing=len(dataset.entities) - len({item.entity for item in items}),
+        ),
+        failures=tuple(failures),
+        store_directory=pipeline.store.directory,
+        references=tuple(references),
+        content_digest=_content_digest(pipeline.store.space, references),
+    )
+
+
+def _describe_item(item: Item, plan: ModalityPlan) -> str:
+    """Return a file's path as listed, or the fields that a text or numbers come from."""
+    if plan.extractor.item_kind == "file":
+        return str(item.content)
+    return ", ".join(plan.fields)
+
+
+def _content_digest(space: FeatureSpace, references: Sequence[tuple[int, bytes]]) -> str:
+    state = hashlib.sha256(space.fingerprint.encode())
+    for entity, digest in references:
+        state.update(entity.to_bytes(8, "little") + digest)
+    return state.hexdigest()

@@ -1,0 +1,94 @@
+"""What an extraction tells: its progress, its counts and its failures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an extraction has come.
+
+    Attributes:
+        modality: Name of the modality.
+        done: Contents that have a vector or a failure since the start of this run.
+        total: Contents that had neither at its start.
+        failed: Those of `done` that failed.
+        seconds: Time since the first content was handed out.
+    """
+
+    modality: str
+    done: int
+    total: int
+    failed: int
+    seconds: float
+
+    @property
+    def items_per_second(self) -> float:
+        """Mean rate; 0 at the start."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at that rate; None while nothing is done."""
+        rate = self.items_per_second
+        return (self.total - self.done) / rate if rate > 0 else None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of references: (entity, item) pairs.
+
+    Attributes:
+        new: Their content got its vector in this run.
+        cached: Their content had one before.
+        failed: Their content has none, since this run or an earlier one failed on it.
+        missing: Entities that list no item.
+    """
+
+    new: int
+    cached: int
+    failed: int
+    missing: int
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of the references that failed; 0 where there are none."""
+        total = self.new + self.cached + self.failed
+        return self.failed / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """A reference without a vector.
+
+    Attributes:
+        entity: The entity's id.
+        item: The file's path as listed, or the fields that were read.
+        reason: Why, in one line.
+    """
+
+    entity: str
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The outcome of an extraction.
+
+    Attributes:
+        modality: Name of the modality.
+        counts: Counts of references.
+        failures: The references that failed, in entity order.
+        store_directory: Where the vectors are.
+        references: Entity row and content digest of every item with a vector, in entity order.
+        content_digest: SHA-256, in hex, of the feature space and the references: all of an
+            extraction that what is computed from it depends on.
+    """
+
+    modality: str
+    counts: Counts
+    failures: tuple[FailedItem, ...]
+    store_directory: Path
+    references: tuple[tuple[int, bytes], ...]
+    content_digest: str

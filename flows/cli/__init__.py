@@ -1,0 +1,12 @@
+"""The `mocme` command line: `flows.cli:main`.
+
+Commands import what they run when they run it, so that `mocme --help` answers at once and only
+what runs a flow pays for Prefect's start.
+"""
+
+from flows.cli.app import app
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

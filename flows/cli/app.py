@@ -1,0 +1,44 @@
+"""The commands, and what they have in common: how errors end and which exit code they give."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from flows.cli import ask, datasets, runs, stores
+from flows.cli.console import print_error
+from flows.cli.flow_runs import INPUT_ERROR
+from storage.errors import MocmeError
+
+
+class CommandGroup(TyperGroup):
+    """Ends a command whose input is at fault with one clear line instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MocmeError as error:
+            print_error(str(error))
+            raise typer.Exit(INPUT_ERROR) from error
+
+
+app = typer.Typer(
+    name="mocme",
+    cls=CommandGroup,
+    help="Completes multi-modal knowledge graphs: raw media to cached features to predicted facts.",
+    epilog="Begin with `mocme sample data/demo`, then `mocme run data/demo/mocme.yaml`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("sample")(datasets.sample)
+app.command("run")(runs.run)
+app.command("extract")(runs.extract)
+app.command("train")(runs.train)
+app.command("evaluate")(runs.evaluate)
+app.command("predict")(ask.predict)
+app.command("audit")(datasets.audit)
+app.add_typer(stores.app, name="store")

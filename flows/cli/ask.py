@@ -1,0 +1,87 @@
+"""The `predict` command: a question to a run's model, or the whole prediction stage."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import STDOUT, print_json, table, weights
+from flows.cli.flow_runs import run_flow
+from flows.cli.names import find_entity, find_relation
+from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
+
+if TYPE_CHECKING:
+    from model.predictor import Answer
+
+
+def predict(
+    config: MaybeConfigFile = None,
+    head: Annotated[
+        str | None, typer.Option(metavar="X", help="Id or name of the head; asks for tails.")
+    ] = None,
+    relation: Annotated[str | None, typer.Option(metavar="R", help="The relation.")] = None,
+    tail: Annotated[
+        str | None, typer.Option(metavar="Y", help="Id or name of the tail; asks for heads.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of answers.")] = 10,
+    run_dir: RunDir = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Ask a trained model, or complete the graph.
+
+    A question is --relation with --head or --tail. It goes to the run in --run DIR, else to the
+    newest run of CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable
+    missing triples of every relation to the run's predictions.tsv.
+
+    Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
+    """
+    if head is None and relation is None and tail is None:
+        if config is None or run_dir is not None:
+            raise typer.BadParameter(
+                "give CONFIG alone, or a question: --relation with --head or --tail"
+            )
+        run_flow("predict", config, overrides or (), as_json=as_json, verbose=verbose)
+    elif relation is None or (head is None) == (tail is None):
+        raise typer.BadParameter("a question is --relation with either --head or --tail")
+    else:
+        folder = find_run(config, run_dir, overrides).path
+        _answer(folder, head, relation, tail, k, as_json=as_json)
+
+
+def _answer(
+    run_dir: Path, head: str | None, relation: str, tail: str | None, k: int, *, as_json: bool
+) -> None:
+    """Ask one question and print the answers."""
+    from model.predictor import Predictor  # imports torch
+
+    predictor = Predictor(run_dir)
+    answers = predictor.predict(
+        head=None if head is None else find_entity(predictor.graph, head, "--head"),
+        relation=find_relation(predictor.graph, relation),
+        tail=None if tail is None else find_entity(predictor.graph, tail, "--tail"),
+        k=k,
+    )
+    if as_json:
+        print_json({"run_dir": str(run_dir), "answers": [asdict(answer) for answer in answers]})
+    else:
+        _print_answers(f"{head or '?'}  {relation}  {tail or '?'}", answers)
+
+
+def _print_answers(question: str, answers: Iterable["Answer"]) -> None:
+    """Print answers, most probable first, with the weight of each modality."""
+    columns = ["name", "id", "probability", "", "weights"]
+    rows = [
+        (
+            answer.name,
+            answer.entity,
+            answer.probability,
+            "known" if answer.known else "",
+            weights(answer.modality_weights),
+        )
+        for answer in answers
+    ]
+    STDOUT.print(table(question, columns, rows))

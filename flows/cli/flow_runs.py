@@ -1,0 +1,144 @@
+"""Runs a flow in this process under Prefect, quietly, and says at the end what it did."""
+
+import importlib
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from flows.cli.console import STDERR, STDOUT, print_error, print_json
+from flows.cli.summary import print_summary
+from flows.config import PipelineConfig, load_config
+from flows.run_record import RunRecord, start_record
+from flows.temporary_server import TemporaryServer
+from storage.errors import MocmeError
+
+INPUT_ERROR = 2
+"""Exit code for what the user can mend: usage, config, dataset."""
+
+RUN_FAILED = 1
+"""Exit code for a run that failed on good input."""
+
+_ENVIRONMENT = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+_ENGINE_MODULES = {"flow_engine", "task_engine"}
+
+
+def run_flow(
+    name: str, config: Path, overrides: Sequence[str], *, as_json: bool, verbose: bool
+) -> None:
+    """Run a flow on a config and report; exit with 1 if the run failed, 2 if its input is wrong.
+
+    Args:
+        name: The flow, and its module.
+        config: YAML file.
+        overrides: `a.b=value` each.
+        as_json: Whether standard output shall hold one JSON object and nothing else.
+        verbose: Whether to show Prefect's own log, and tracebacks.
+    """
+    start = time.monotonic()
+    record = start_record()
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        exit_code = _attempt(
+            lambda: _call(name, load_config(config, overrides), verbose), record, verbose
+        )
+    print_summary(STDERR if as_json else STDOUT, record, time.monotonic() - start)
+    if record.error is not None:
+        print_error(record.error)
+    if as_json:
+        print_json(record.as_json())
+    raise typer.Exit(exit_code)
+
+
+def _call(name: str, config: PipelineConfig, verbose: bool) -> None:
+    with open_flow(name, verbose=verbose) as flow:
+        flow(config)
+
+
+def _attempt(action: Callable[[], None], record: RunRecord, verbose: bool) -> int:
+    """Return the exit code that an action deserves, and leave its error in the record."""
+    try:
+        action()
+    except Exception as error:
+        is_known = isinstance(error, MocmeError)
+        record.error = str(error) if is_known else f"{type(error).__name__}: {error}"
+        if verbose or not is_known:
+            traceback.print_exc()
+        return INPUT_ERROR if is_known and not _is_failed_run(error) else RUN_FAILED
+    return 0
+
+
+def _is_failed_run(error: Exception) -> bool:
+    """Tell a run that failed on good input from input that the user has to mend."""
+    from extractors.extraction import ExtractionError
+
+    return isinstance(error, ExtractionError)
+
+
+@contextmanager
+def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
+    """Import Prefect, see to a server, and yield a flow to call.
+
+    Args:
+        name: The flow, and its module.
+        verbose: Whether to show Prefect's own log.
+    """
+    for variable, value in _ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    with STDERR.status("starting Prefect"):
+        server = None if "PREFECT_API_URL" in os.environ else TemporaryServer()
+        flow = getattr(importlib.import_module(f"flows.{name}"), name)
+        is_temporary = server is not None and _connect(server)
+    if not verbose:
+        _quieten_prefect()
+    with _no_heartbeats() if is_temporary else nullcontext():
+        yield flow
+
+
+def _connect(server: TemporaryServer) -> bool:
+    """Keep this process's runs on a temporary server, unless Prefect's settings name another."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url is not None:
+        server.stop()
+        return False
+    server.wait()
+    os.environ["PREFECT_API_URL"] = server.url
+    refresh_global_settings_context()
+    return True
+
+
+@contextmanager
+def _no_heartbeats() -> Iterator[None]:
+    """Send none: nothing watches for them on a temporary server, and they cost a run 1 s."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
+
+
+def _quieten_prefect() -> None:
+    """Show of Prefect's log what our flows say, and what is worse from elsewhere."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_for_the_user)
+
+
+def _is_for_the_user(entry: logging.LogRecord) -> bool:
+    """Leave out what Prefect says of each run: an error reaches the user at the end, once."""
+    path = Path(entry.pathname)
+    if path.is_relative_to(Path(__file__).parents[1]):
+        # Where a terminal watches, bars and the summary say the same.
+        return not STDERR.is_terminal or entry.levelno >= logging.WARNING
+    if entry.module in _ENGINE_MODULES:
+        return False
+    return entry.levelno >= (logging.ERROR if "prefect" in path.parts else logging.WARNING)

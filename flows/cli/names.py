@@ -1,0 +1,59 @@
+"""Entities and relations as people type them: by id or by name, and helped where they misspell."""
+
+from storage.errors import MocmeError
+from storage.graph import Graph
+from storage.suggestion import did_you_mean
+
+_MOST_NAMED = 20  # relations that a message lists
+
+
+class UnknownNameError(MocmeError):
+    """An entity or relation that the graph does not have, or a name that several entities have."""
+
+
+def find_entity(graph: Graph, name: str, option: str) -> str:
+    """Return the id of an entity.
+
+    Args:
+        graph: The graph.
+        name: Its id, or its name if no other entity is called so.
+        option: The option that named it, for messages.
+
+    Raises:
+        UnknownNameError: If there is no such entity, or several.
+    """
+    if name in graph.entities:
+        return name
+    called = [
+        entity
+        for entity, own_name in zip(graph.entities, graph.names, strict=True)
+        if own_name.casefold() == name.casefold()
+    ]
+    if len(called) == 1:
+        return called[0]
+    if called:
+        raise UnknownNameError(
+            f"{option}: found '{name}', the name of {len(called)} entities; "
+            f"allowed: an id, such as {', '.join(called[:5])}"
+        )
+    suggestion = did_you_mean(name, [*graph.names, *graph.entities])
+    raise UnknownNameError(
+        f"{option}: found '{name}'{suggestion}; "
+        f"allowed: the id or name of one of the graph's {graph.num_entities} entities"
+    )
+
+
+def find_relation(graph: Graph, name: str) -> str:
+    """Return a relation's id.
+
+    Raises:
+        UnknownNameError: If there is no such relation.
+    """
+    if name in graph.relations:
+        return name
+    rest = len(graph.relations) - _MOST_NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    raise UnknownNameError(
+        f"--relation: found '{name}'{did_you_mean(name, graph.relations)}; "
+        f"allowed: {', '.join(graph.relations[:_MOST_NAMED])}{more}"
+    )

@@ -1,0 +1,56 @@
+"""Arguments and options that several commands share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.config import PipelineConfig, load_config
+from flows.staged_run import StagedRun, newest_run, newest_run_of, open_run
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")]
+MaybeConfigFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="CONFIG", help="YAML file of the run.", show_default=False),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override one key of the config, as train.epochs=5."
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on standard output, all else on error."),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show Prefect's own log and full tracebacks.")
+]
+RunDir = Annotated[
+    Path | None,
+    typer.Option("--run", metavar="DIR", help="Folder of a run; by default the newest."),
+]
+
+
+def find_run(
+    config: Path | None, run_dir: Path | None, overrides: Sequence[str] | None
+) -> StagedRun:
+    """Return the run that a command is about.
+
+    Args:
+        config: A config, whose newest run is meant.
+        run_dir: The folder of a run; both may not be given.
+        overrides: Overrides of the config.
+
+    Raises:
+        NoRunError: If there is no such run, or none has finished.
+        typer.BadParameter: If both are given, or overrides without a config.
+    """
+    if run_dir is not None:
+        if config is not None:
+            raise typer.BadParameter("give CONFIG or --run DIR, not both")
+        return open_run(run_dir)
+    if config is not None:
+        return newest_run_of(load_config(config, overrides or ()))
+    return newest_run(Path(PipelineConfig.model_fields["runs"].default))

@@ -1,0 +1,148 @@
+"""The one typed config: what the YAML file holds, and the parameter of every flow.
+
+Paths are relative to the YAML file, or to the working directory if the config comes as an
+object; they are absolute once validated.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from extractors.options import ExtractOptions
+from extractors.registry import load_extractor_class, names
+from flows.config_errors import explain
+from flows.yaml_file import ConfigError, read_yaml
+from model.config import ModelConfig, PredictConfig, TrainConfig
+from storage.suggestion import did_you_mean
+
+
+def _folder_of(info: ValidationInfo) -> Path:
+    """Folder that relative paths start from."""
+    context: Mapping[str, Path] = info.context or {}
+    return context.get("folder", Path.cwd())
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    return Path(os.path.normpath(_folder_of(info) / path.expanduser()))
+
+
+def _known_extractor(name: str) -> str:
+    if name not in names():
+        raise PydanticCustomError(
+            "unknown_extractor",
+            "one of {allowed}{suggestion}",
+            {"allowed": ", ".join(names()), "suggestion": did_you_mean(name, names())},
+        )
+    return name
+
+
+def _tuple_of_one(field: object) -> object:
+    return (field,) if isinstance(field, str) else field
+
+
+ConfigPath = Annotated[Path, AfterValidator(_absolute)]
+ExtractorName = Annotated[
+    str, AfterValidator(_known_extractor), Field(json_schema_extra=lambda s: s.update(enum=names()))
+]
+FieldNames = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(min_length=1),
+    BeforeValidator(_tuple_of_one, json_schema_input_type=str | list[str]),
+]
+ModalityName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class ModalityConfig(BaseModel):
+    """One entry of the config's `modalities`; keys not listed here are the extractor's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    extractor: ExtractorName = Field(description="what turns an item into a vector")
+    field: FieldNames | None = Field(
+        None, description="the entity's field, or fields to join; default: the entry's name"
+    )
+    max_items: int = Field(10, ge=1, le=1024, description="items of one entity that training sees")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The extractor's own config, as given."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_local_weights(cls, entry: Any, info: ValidationInfo) -> Any:
+        """Make `model` absolute where it names a folder beside the config, not a hub id."""
+        if isinstance(entry, dict) and isinstance(entry.get("model"), str):
+            folder = _absolute(Path(entry["model"]), info)
+            if folder.is_dir():
+                return {**entry, "model": str(folder)}
+        return entry
+
+    @model_validator(mode="after")
+    def _validate_options(self) -> "ModalityConfig":
+        load_extractor_class(self.extractor).Config.model_validate(self.options)
+        return self
+
+
+class PipelineConfig(BaseModel):
+    """Everything that a run is determined by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    dataset: ConfigPath = Field(description="dataset folder, or OpenKE folder")
+    store: ConfigPath = Field(Path("data/features"), description="folder of the feature store")
+    runs: ConfigPath = Field(Path("data/runs"), description="folder of the training runs")
+    modalities: dict[ModalityName, ModalityConfig] = Field(
+        {}, description="what to extract, by name; none = learn from structure alone"
+    )
+    extract: ExtractOptions = ExtractOptions()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    predict: PredictConfig = PredictConfig()
+
+    @model_validator(mode="after")
+    def _check_something_to_learn(self) -> "PipelineConfig":
+        if not self.modalities and not self.model.structure:
+            raise PydanticCustomError(
+                "nothing_to_learn", "model.structure: true, or at least one entry in modalities"
+            )
+        return self
+
+    def fields_of(self, modality: str) -> tuple[str, ...]:
+        """Fields of an entity that a modality reads."""
+        return self.modalities[modality].field or (modality,)
+
+
+def load_config(
+    source: PipelineConfig | Path | str, overrides: Sequence[str] = ()
+) -> PipelineConfig:
+    """Return the config that a flow or a command was given.
+
+    Args:
+        source: A config, which is returned as it is, or the path of a YAML file.
+        overrides: `a.b.c=value` each, for a file.
+
+    Raises:
+        ConfigError: If the file cannot be read or does not fit; one line for each problem.
+    """
+    if isinstance(source, PipelineConfig):
+        return source
+    file = read_yaml(Path(source), overrides)
+    context = {"folder": file.path.absolute().parent}
+    try:
+        return PipelineConfig.model_validate(file.data, context=context)
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, file, PipelineConfig))) from error

@@ -1,0 +1,90 @@
+"""`make demo`: a sample graph from raw media to predicted facts, beside structure alone."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from flows.cli.console import STDERR, STDOUT, table, weights
+from flows.cli.flow_runs import open_flow
+from flows.cli.summary import metrics_table, print_summary
+from flows.config import load_config
+from flows.run_record import RunRecord, start_record
+from flows.staged_run import PREDICTIONS_FILE
+
+DEMO_DIR = Path("data/demo")
+CONFIG = DEMO_DIR / "mocme.yaml"
+STRUCTURE_ONLY = ("modalities={}",)
+
+
+def main() -> None:
+    """Make the sample if it is not there, run the pipeline twice, and show what came out."""
+    start = time.monotonic()
+    if not CONFIG.exists():
+        from extractors.sample import write_sample
+
+        STDERR.print(f"writing a sample graph to {DEMO_DIR} ...", highlight=False)
+        write_sample(DEMO_DIR)
+    with open_flow("pipeline") as pipeline:
+        structure = _run(pipeline, "structure alone", STRUCTURE_ONLY)
+        fused = _run(pipeline, "all modalities")
+    test = {"structure alone": structure.metrics["test"], "all modalities": fused.metrics["test"]}
+    STDOUT.print(metrics_table(test))
+    if fused.run_dir is not None:
+        _show_predictions(fused.run_dir)
+        _show_next_commands(fused.run_dir)
+    STDOUT.print(f"{time.monotonic() - start:.0f} s in all", highlight=False)
+
+
+def _run(pipeline: Any, title: str, overrides: tuple[str, ...] = ()) -> RunRecord:
+    """Run the pipeline on the sample and print what it did."""
+    start = time.monotonic()
+    STDOUT.rule(title, align="left")
+    record = start_record()
+    pipeline(load_config(CONFIG, overrides))
+    print_summary(STDOUT, record, time.monotonic() - start)
+    return record
+
+
+def _show_predictions(folder: Path) -> None:
+    """Show each relation's most probable missing fact, and how many of all were planted."""
+    planted = set(_rows(DEMO_DIR / "unstated.tsv"))
+    heading, *rows = _rows(folder / PREDICTIONS_FILE)
+    best = {row[1]: row for row in sorted(rows, key=lambda row: float(row[3]))}
+    modalities = [column.removeprefix("weight_") for column in heading[4:]]
+    cells = [
+        (
+            f"{head} {relation} {tail}",
+            "yes" if (head, relation, tail) in planted else "no",
+            f"{float(probability):.2f}",
+            weights(dict(zip(modalities, map(float, shares), strict=True))),
+        )
+        for head, relation, tail, probability, *shares in best.values()
+    ]
+    columns = ["triple", "holds?", "probability", "weights"]
+    STDOUT.print(table("Gaps filled, the surest of each relation", columns, cells))
+    num_true = sum(row[:3] in planted for row in rows)
+    STDOUT.print(
+        f"{num_true} of {len(rows)} predictions hold; {len(planted)} facts had been held back",
+        highlight=False,
+    )
+
+
+def _rows(path: Path) -> list[tuple[str, ...]]:
+    return [tuple(line.split("\t")) for line in path.read_text().splitlines()]
+
+
+def _show_next_commands(folder: Path) -> None:
+    """Print what a newcomer may try on the sample."""
+    head, relation = _rows(folder / PREDICTIONS_FILE)[1][:2]
+    STDOUT.rule("next", align="left")
+    for command in (
+        f"mocme predict {CONFIG} --head {head} --relation {relation} -k 5",
+        f"mocme run {CONFIG} --set model.num_experts=1",
+        f"mocme audit {DEMO_DIR}",
+        f"mocme store stats {DEMO_DIR}/data/features",
+    ):
+        STDOUT.print(f".venv/bin/{command}", markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The `evaluate` flow: the metrics of the newest run of a config."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from flows.artifacts import publish_metrics, publish_stages
+from flows.config import PipelineConfig, load_config
+from flows.keys import evaluate_key
+from flows.run_record import RunRecord, current_record
+from flows.staged_run import EVALUATION_FILE, StagedRun, newest_run_of, write_whole
+from flows.stages import Outcome, run_stage
+from flows.states import as_state, failure_recorded
+
+
+def evaluate_folder(folder: StagedRun) -> Outcome:
+    """Evaluate a run's model into `evaluation.json`, unless that is up to date."""
+    return run_stage(folder, evaluate_key(folder.trained), lambda: _evaluate(folder))
+
+
+def read_evaluation(folder: StagedRun) -> Mapping[str, Any]:
+    """Return what the evaluation of a run found."""
+    found: dict[str, Any] = json.loads((folder.path / EVALUATION_FILE).read_text())
+    return found
+
+
+def _evaluate(folder: StagedRun) -> Sequence[Path]:
+    from model.evaluation import evaluate_run  # imports torch
+
+    path = folder.path / EVALUATION_FILE
+    write_whole(path, json.dumps(evaluate_run(folder.path), indent=1) + "\n")
+    return [path]
+
+
+@task(name="evaluate", cache_policy=NO_CACHE)
+def evaluate_task(folder: StagedRun) -> Any:
+    """Evaluate a run's model unless its evaluation is up to date."""
+    outcome = evaluate_folder(folder)
+    return as_state("evaluate", outcome, outcome)
+
+
+def evaluate_model(folder: StagedRun, record: RunRecord) -> None:
+    """Bring a run's evaluation up to date and publish its metrics."""
+    record.run_dir = folder.path
+    with failure_recorded(record, "evaluate"):
+        state: State[Any] = evaluate_task(folder, return_state=True)
+        record.stages["evaluate"] = state.result()
+        record.evaluation = read_evaluation(folder)
+    publish_metrics(record)
+
+
+@flow(name="evaluate")
+def evaluate(config: PipelineConfig | str) -> dict[str, Any]:
+    """Evaluate the newest run of a config.
+
+    Args:
+        config: The whole config, or the path of a YAML file that holds it.
+    """
+    record = current_record()
+    evaluate_model(newest_run_of(load_config(config)), record)
+    publish_stages(record)
+    return record.as_json()

@@ -1,0 +1,28 @@
+"""What a run reads before any stage, and checks so that no hour is spent on a misspelt name."""
+
+from flows.config import PipelineConfig
+from flows.run_record import RunRecord
+from flows.stages import since, start_clock
+from flows.yaml_file import ConfigError
+from storage.dataset import Dataset, read_dataset
+from storage.suggestion import did_you_mean
+
+
+def read_inputs(config: PipelineConfig, record: RunRecord) -> Dataset:
+    """Read the dataset of a run.
+
+    Raises:
+        DatasetError: If it cannot be read as it is written.
+        ConfigError: If the config asks for predictions of a relation that the graph does not have.
+    """
+    start = start_clock()
+    dataset = read_dataset(config.dataset)
+    record.reading_seconds = since(start)
+    known = dataset.graph.relations
+    for relation in () if config.predict.relations == "all" else config.predict.relations:
+        if relation not in known:
+            raise ConfigError(
+                f"'predict.relations': found '{relation}'{did_you_mean(relation, known)}; "
+                f"allowed: all, or some of {', '.join(known)}"
+            )
+    return dataset

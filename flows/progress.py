@@ -1,0 +1,82 @@
+"""Progress of long stages: bars on a terminal, else a log line now and then."""
+
+import time
+from collections.abc import Callable
+from typing import Self
+
+from prefect import get_run_logger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from extractors.report import Progress as ItemProgress
+from model.report import EpochReport
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class StageProgress:
+    """Shows how far stages have come, while its context is open."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._watched = self._bars.console.is_terminal
+        self._ids: dict[str, TaskID] = {}
+        self._last_lines: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if self._watched:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._watched:
+            self._bars.stop()
+
+    def of_items(self) -> Callable[[ItemProgress], None]:
+        """Return what shows an extraction's progress. Call it in the task, for its log."""
+        log = get_run_logger().info
+
+        def show(progress: ItemProgress) -> None:
+            left = progress.seconds_left
+            note = f"{progress.items_per_second:.0f} items/s, {progress.failed} failed"
+            note += "" if left is None else f", {left:.0f} s left"
+            self._show(f"extract {progress.modality}", progress.done, progress.total, note, log)
+
+        return show
+
+    def of_epochs(self) -> Callable[[EpochReport], None]:
+        """Return what shows a training's progress. Call it in the task, for its log."""
+        log = get_run_logger().info
+        best_mrr = 0.0
+        seconds: list[float] = []
+
+        def show(report: EpochReport) -> None:
+            nonlocal best_mrr
+            best_mrr = max(best_mrr, report.valid_mrr or 0.0)
+            seconds.append(report.seconds)
+            left = (report.num_epochs - report.epoch) * sum(seconds) / len(seconds)
+            note = f"loss {report.loss:.4f}, best valid MRR {best_mrr:.4f}, {left:.0f} s left"
+            self._show("train", report.epoch, report.num_epochs, note, log)
+
+        return show
+
+    def _show(
+        self, name: str, done: int, total: int, note: str, log: Callable[[str], None]
+    ) -> None:
+        """Update the bar of that name, or log a line if the last one is long ago."""
+        if self._watched:
+            if name not in self._ids:
+                self._ids[name] = self._bars.add_task(name, total=total, note=note)
+            self._bars.update(self._ids[name], completed=done, total=total, note=note)
+            return
+        now = time.monotonic()
+        if now - self._last_lines.setdefault(name, now) >= _SECONDS_BETWEEN_LINES:
+            self._last_lines[name] = now
+            log(f"{name}: {done} of {total}, {note}")

@@ -1,0 +1,64 @@
+"""What one run of the flows did: the object behind `--json` and the summary."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from extractors.report import Counts
+from flows.keys import Stage
+from flows.stages import Outcome
+
+_SPLITS = ("test", "test_clean", "valid")
+
+
+@dataclass
+class RunRecord:
+    """Fills up while the stages run, so that a failed run can still say what it did.
+
+    Attributes:
+        extracted: Counts of each modality.
+        stages: What became of each stage that was reached.
+        evaluation: Everything that the evaluation found.
+        run_dir: Folder of the run.
+        reading_seconds: How long the dataset took to read.
+        error: What stopped the run.
+    """
+
+    extracted: dict[str, Counts] = field(default_factory=dict)
+    stages: dict[Stage, Outcome] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    run_dir: Path | None = None
+    reading_seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Ranking metrics of each split."""
+        return {split: self.evaluation[split] for split in _SPLITS if split in self.evaluation}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `mocme run --json` prints."""
+        whole: dict[str, Any] = {
+            "extracted": {name: asdict(counts) for name, counts in self.extracted.items()},
+            "stages": {stage: outcome.status for stage, outcome in self.stages.items()},
+            "metrics": self.metrics,
+            "run_dir": None if self.run_dir is None else str(self.run_dir),
+        }
+        return whole if self.error is None else {**whole, "error": self.error}
+
+
+_current: ContextVar[RunRecord | None] = ContextVar("run_record", default=None)
+
+
+def start_record() -> RunRecord:
+    """Begin a record, which the flows that this context runs fill."""
+    record = RunRecord()
+    _current.set(record)
+    return record
+
+
+def current_record() -> RunRecord:
+    """Return the record of the run under way; a flow that a worker started begins its own."""
+    return _current.get() or start_record()

@@ -1,0 +1,247 @@
+"""Configs as users write them: what is refused, in which words, and what is taken."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from flows.config import PipelineConfig, load_config
+from flows.yaml_file import ConfigError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# Each case: the file, and what its one-line message must say in this order.
+REFUSED = {
+    "unknown top-level key": (
+        "dataset: d\nmodalitys: {}\n",
+        [
+            "line 2",
+            "'modalitys'",
+            "unknown",
+            "did you mean 'modalities'",
+            "allowed: dataset, store",
+        ],
+    ),
+    "unknown nested key": (
+        "dataset: d\ntrain:\n  epocs: 3\n",
+        ["line 3", "'train.epocs'", "did you mean 'epochs'", "batch_size"],
+    ),
+    "unknown key two levels down": (
+        "dataset: d\ntrain: {negatives: {mod: all}}\n",
+        ["line 2", "'train.negatives.mod'", "did you mean 'mode'", "sampler, weighting"],
+    ),
+    "unknown key of an extractor": (
+        "dataset: d\nmodalities:\n  image:\n    extractor: image_stats\n    sise: 3\n",
+        ["line 5", "'modalities.image.sise'", "unknown", "allowed: extractor, field, max_items"],
+    ),
+    "unknown extractor": (
+        "dataset: d\nmodalities: {image: {extractor: image_stat}}\n",
+        ["'modalities.image.extractor'", "found 'image_stat'", "did you mean 'image_stats'"],
+    ),
+    "entry without an extractor": (
+        "dataset: d\nmodalities:\n  image: {field: image}\n",
+        ["'modalities.image.extractor'", "no such key", "required"],
+    ),
+    "entry that is a word": (
+        "dataset: d\nmodalities: {image: image_stats}\n",
+        ["'modalities.image'", "found 'image_stats'"],
+    ),
+    "name that no folder could have": (
+        "dataset: d\nmodalities: {im/age: {extractor: image_stats}}\n",
+        ["'modalities.im/age'", "pattern"],
+    ),
+    "empty field": (
+        "dataset: d\nmodalities: {image: {extractor: image_stats, field: []}}\n",
+        ["'modalities.image.field'", "found []", "at least 1"],
+    ),
+    "no dataset": ("model: {dim: 4}\n", ["'dataset'", "no such key", "required"]),
+    "empty file": ("", ["'dataset'", "required"]),
+    "too small": (
+        "dataset: d\ntrain: {epochs: 0}\n",
+        ["line 2", "'train.epochs'", "found 0", "greater than or equal to 1"],
+    ),
+    "too large": (
+        "dataset: d\nextract: {max_failure_rate: 1.5}\n",
+        ["'extract.max_failure_rate'", "found 1.5", "less than or equal to 1"],
+    ),
+    "odd width": ("dataset: d\nmodel: {dim: 5}\n", ["'model.dim'", "found 5", "multiple of 2"]),
+    "wrong type": (
+        "dataset: d\ntrain: {learning_rate: fast}\n",
+        ["'train.learning_rate'", "found 'fast'", "number"],
+    ),
+    "not among the choices": (
+        "dataset: d\nmodel:\n  scorer: complx\n",
+        ["line 3", "'model.scorer'", "found 'complx'", "'complex'", "'distmult'"],
+    ),
+    "neither of a union": (
+        "dataset: d\npredict: {relations: 7}\n",
+        ["'predict.relations'", "found 7", "'all' or", "tuple"],
+    ),
+    "a list where keys belong": (
+        "dataset: d\nmodel: [1, 2]\n",
+        ["'model'", "found [1, 2]", "keys with values"],
+    ),
+    "nothing to learn from": (
+        "dataset: d\nmodel: {structure: false}\n",
+        ["nothing to learn from", "model.structure: true", "modalities"],
+    ),
+    "key twice": (
+        "dataset: d\ntrain: {epochs: 1}\nmodel: {dim: 4}\ntrain: {epochs: 2}\n",
+        ["line 4", "'train'", "second time", "first in line 2"],
+    ),
+    "nested key twice": (
+        "dataset: d\ntrain:\n  epochs: 1\n  epochs: 2\n",
+        ["line 4", "'train.epochs'", "second time"],
+    ),
+    "unclosed bracket": ("dataset: d\nmodel: {dim: 4\ntrain: {}\n", ["line 3", "valid YAML"]),
+    "tab": ("dataset: d\nmodel:\n\tdim: 4\n", ["line 3", "valid YAML"]),
+    "python object": ("dataset: !!python/name:os.system\n", ["line 1", "valid YAML"]),
+    "list": ("- dataset\n", ["line 1", "found list", "keys with values"]),
+    "word": ("dataset\n", ["found str", "keys with values"]),
+    "number as a key": ("dataset: d\n7: x\n", ["line 2", "found the key 7", "text"]),
+}
+
+
+@pytest.mark.parametrize(("text", "wanted"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_bad_config_gets_one_line_with_file_key_found_and_allowed(
+    tmp_path: Path, text: str, wanted: list[str]
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    assert re.search(".*".join(map(re.escape, wanted)), message), message
+
+
+def test_every_problem_has_its_own_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "dataset: d\ntrain: {epochs: 0, sed: 1}\nmodel: {dim: 3}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    lines = str(caught.value).splitlines()
+    assert sorted(line.split("'")[1] for line in lines) == [
+        "model.dim",
+        "train.epochs",
+        "train.sed",
+    ]
+
+
+def test_an_absent_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="readable YAML file"):
+        load_config(tmp_path)
+
+
+def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(b"dataset: \xff\xfe\n")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_config(path)
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    write(folder, "dataset: ../stamps\nruns: /elsewhere/runs\n")
+    monkeypatch.chdir(tmp_path)
+    config = load_config("configs/run.yaml")
+    assert config.dataset == tmp_path / "stamps"
+    assert config.store == folder / "data/features"
+    assert config.runs == Path("/elsewhere/runs")
+
+
+def test_paths_of_an_object_are_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = PipelineConfig.model_validate({"dataset": "stamps"})
+    assert config.dataset == tmp_path / "stamps"
+    assert config.runs == tmp_path / "data/runs"
+
+
+def test_field_is_the_name_or_one_or_several(tmp_path: Path) -> None:
+    entry = "{extractor: text_hash, field: %s}"
+    text = (
+        "dataset: d\nmodalities:\n  image: {extractor: image_stats}\n"
+        f"  one: {entry % 'text'}\n  two: {entry % '[name, text]'}\n"
+    )
+    config = load_config(write(tmp_path, text))
+    assert config.fields_of("image") == ("image",)
+    assert config.fields_of("one") == ("text",)
+    assert config.fields_of("two") == ("name", "text")
+
+
+def test_a_local_weights_folder_is_relative_to_the_file_and_a_hub_id_stays(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    text = (
+        "dataset: d\nmodalities:\n"
+        "  local: {extractor: text_bert, field: text, model: weights}\n"
+        "  hub: {extractor: text_bert, field: text, model: google-bert/bert-base-uncased}\n"
+    )
+    config = load_config(write(tmp_path, text))
+    assert config.modalities["local"].options["model"] == str(tmp_path / "weights")
+    assert config.modalities["hub"].options["model"] == "google-bert/bert-base-uncased"
+
+
+def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
+    path = write(tmp_path, "dataset: d\nmodalities: {image: {extractor: image_stats}}\n")
+    overrides = ["train.epochs=7", "train.negatives.mode=sampled", "modalities={}", "dataset=e"]
+    config = load_config(path, overrides)
+    assert config.train.epochs == 7
+    assert config.train.negatives.mode == "sampled"
+    assert config.modalities == {}
+    assert config.dataset == tmp_path / "e"
+
+
+@pytest.mark.parametrize(
+    ("override", "wanted"),
+    [
+        ("train.epocs=3", "--set train.epocs.*did you mean 'epochs'"),
+        ("train.epochs", "KEY.KEY=VALUE"),
+        ("=3", "KEY.KEY=VALUE"),
+        ("train..epochs=3", "KEY.KEY=VALUE"),
+        ("train.epochs=[", "--set train.epochs.*YAML value"),
+        ("dataset.x=3", "--set dataset.x.*single value at 'dataset'"),
+        ("train={7: 0}", "'train'.*7: 0.*strings"),
+        ("train={epochs: 0}", "--set train, 'train.epochs'.*found 0"),
+    ],
+)
+def test_a_bad_override_is_named(tmp_path: Path, override: str, wanted: str) -> None:
+    path = write(tmp_path, "dataset: d\ntrain:\n  epochs: 5\n")
+    with pytest.raises(ConfigError, match=wanted):
+        load_config(path, [override])
+
+
+def test_a_loaded_config_stays_as_it_is_when_validated_again(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    text = (
+        "dataset: d\nmodalities:\n  text: {extractor: text_bert, model: weights, max_items: 3}\n"
+        "predict: {relations: [likes]}\n"
+    )
+    config = load_config(write(tmp_path, text))
+    assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_the_schema_tells_a_form_choices_bounds_and_meaning() -> None:
+    schema = PipelineConfig.model_json_schema()
+    model, train = schema["$defs"]["ModelConfig"], schema["$defs"]["TrainConfig"]
+    assert model["properties"]["scorer"]["enum"] == ["complex", "rotate", "distmult"]
+    assert train["properties"]["epochs"]["minimum"] == 1
+    entry = schema["$defs"]["ModalityConfig"]["properties"]
+    assert "image_stats" in entry["extractor"]["enum"]
+    assert entry["extractor"]["description"]
+    assert schema["required"] == ["dataset"]
+    assert schema["additionalProperties"] is False
+
+
+def test_an_object_with_an_unknown_key_is_refused() -> None:
+    with pytest.raises(ValidationError, match="epocs"):
+        PipelineConfig.model_validate({"dataset": "d", "train": {"epocs": 1}})

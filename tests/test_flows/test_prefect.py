@@ -1,0 +1,144 @@
+"""What a Prefect server sees: parameters, states, artifacts, events, deployments."""
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_runs import SMALL, small
+
+import flows.extract
+from flows.config import load_config
+from flows.run_record import start_record
+
+ROOT = Path(__file__).parents[2]
+FLOWS = ["extract", "train", "evaluate", "predict", "pipeline"]
+
+
+def flow_named(name: str) -> Any:
+    return getattr(importlib.import_module(f"flows.{name}"), name)
+
+
+def eventually(read: Callable[[], Any]) -> Any:
+    """Return what a server says, once it says anything: it takes in events in its own time."""
+    for _ in range(100):
+        if found := read():
+            return found
+        time.sleep(0.1)
+    return pytest.fail("the server never said")
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_file_flow_and_parameter_share_their_names(name: str) -> None:
+    flow = flow_named(name)
+    assert flow.name == name
+    assert list(flow.parameters.properties) == ["config"]
+    assert flow.parameters.required == ["config"]
+
+
+def test_bad_parameters_are_refused_by_the_fields_name() -> None:
+    flow = flow_named("pipeline")
+    with pytest.raises(Exception, match="epochs"):
+        flow.validate_parameters({"config": {"dataset": "d", "train": {"epochs": 0}}})
+    with pytest.raises(Exception, match="epocs"):
+        flow.validate_parameters({"config": {"dataset": "d", "train": {"epocs": 1}}})
+
+
+def test_a_server_validates_by_the_schema() -> None:
+    from prefect.utilities.schema_tools.validation import validate
+
+    schema = flow_named("pipeline").parameters.model_dump()
+    good: dict[str, Any] = {"dataset": "d", "modalities": {"text": {"extractor": "text_hash"}}}
+    assert validate({"config": good}, schema) == []
+    assert validate({"config": "run.yaml"}, schema) == []
+    assert validate({"config": {**good, "train": {"epochs": 0}}}, schema)
+    assert validate({"config": {**good, "model": {"scorer": "complx"}}}, schema)
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+def test_a_flow_takes_a_path_or_the_whole_config(
+    project: Path, as_object: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load_config(project / "mocme.yaml", SMALL)
+    start_record()
+    (written := project / "small.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    parameter = config.model_dump(mode="json") if as_object else str(written)
+    record = flow_named("pipeline")(parameter)
+    assert set(record["stages"].values()) == {"skipped"}
+    assert [entry for entry in caplog.records if entry.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_skipped_stages_and_modalities_are_shown_as_cached(
+    project: Path, prefect_server: str
+) -> None:
+    import httpx
+
+    small("run", project / "mocme.yaml")
+    latest = {"sort": "START_TIME_DESC", "limit": 1, "flows": {"name": {"any_": ["pipeline"]}}}
+    (run,) = httpx.post(f"{prefect_server}/flow_runs/filter", json=latest).json()
+    tasks = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+
+    def states() -> dict[str, str] | None:
+        found = httpx.post(f"{prefect_server}/task_runs/filter", json=tasks).json()
+        names = {
+            task["name"].split("-")[0] + task["name"][-5:]: task["state_name"] for task in found
+        }
+        return names if len(names) == 8 and "Running" not in names.values() else None
+
+    assert set(eventually(states).values()) == {"Cached"}
+
+
+def test_tables_are_published(project: Path, prefect_server: str) -> None:
+    import httpx
+
+    small("run", project / "mocme.yaml")
+
+    def latest(key: str) -> Any:
+        wanted = {"artifacts": {"key": {"any_": [key]}}}
+        (found,) = httpx.post(f"{prefect_server}/artifacts/latest/filter", json=wanted).json()
+        return yaml.safe_load(found["data"])
+
+    rows = {row["modality"]: row for row in latest("mocme-extraction")}
+    assert rows["image"]["cached"] > 0
+    assert Path(rows["image"]["store"]).is_relative_to(project)
+    assert {row["reason"] for row in latest("mocme-extraction-failures")}
+    assert {row["status"] for row in latest("mocme-stages")} == {"skipped"}
+    assert {row["split"] for row in latest("mocme-metrics")} == {"test", "test_clean", "valid"}
+
+
+def test_new_features_are_announced_once_and_by_the_extract_flow_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        flows.extract,
+        "emit_event",
+        lambda event, **what: announced.append({"event": event, **what}),
+    )
+    small("extract", project / "mocme.yaml")
+    assert announced == []
+    small("extract", project / "mocme.yaml", "modalities.image.size=32")
+    (event,) = announced
+    assert event["event"] == "mocme.features.updated"
+    assert set(event["payload"]["new"]) == {"image"}
+    small("train", project / "mocme.yaml", "modalities.image.size=48", "train.epochs=1")
+    assert len(announced) == 1
+
+
+def test_every_flow_is_deployed_under_its_name() -> None:
+    described = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    deployments = {deployment["name"]: deployment for deployment in described["deployments"]}
+    assert list(deployments) == FLOWS
+    for name, deployment in deployments.items():
+        assert deployment["entrypoint"] == f"flows/{name}.py:{name}"
+        assert deployment["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
+        assert set(deployment["parameters"]) == {"config"}
+    (trigger,) = deployments["train"]["triggers"]
+    assert trigger["expect"] == [flows.extract.FEATURES_UPDATED]
+    assert {name for name, found in deployments.items() if "schedules" in found} == {
+        "extract",
+        "pipeline",
+    }

@@ -1,0 +1,56 @@
+"""The loss in chunks: the same value and gradients as in one piece, whatever the chunk."""
+
+import pytest
+import torch
+from small_training import negatives_config
+from torch import Tensor
+
+from model import chunked_loss as chunked
+from model.egns import one_vs_all_loss
+from model.scorers import SCORERS, build_scorer
+
+NUM_QUESTIONS, NUM_ENTITIES, DIM = 10, 17, 6
+
+
+def loss_and_gradients(scorer_name: str, whole: bool) -> list[Tensor]:
+    """Compute a weighed 1-vs-all loss in one piece or in chunks, with its gradients."""
+    generator = torch.Generator().manual_seed(0)
+    head, relation = (torch.randn(NUM_QUESTIONS, DIM, generator=generator) for _ in range(2))
+    entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
+    target = torch.randint(NUM_ENTITIES, (NUM_QUESTIONS,), generator=generator)
+    known = torch.zeros(NUM_QUESTIONS, NUM_ENTITIES, dtype=torch.bool)
+    known[:, ::4] = True
+    known[torch.arange(NUM_QUESTIONS), target] = True
+    leaves = [part.requires_grad_() for part in (head, relation, entities)]
+    scorer, config = build_scorer(scorer_name), negatives_config(weighting="egns")
+
+    def part_loss(part: Tensor, everyone: Tensor, place: slice) -> Tensor:
+        scores = scorer.score_all(part, everyone)
+        return one_vs_all_loss(scores, target[place], known[place].nonzero().T, config).sum()
+
+    query = scorer.query(head, relation)
+    if whole:
+        total = part_loss(query, entities, slice(None))
+    else:
+        total = chunked.chunked_loss(query, entities, part_loss)
+    (total * 0.3).backward()
+    return [total.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+
+
+@pytest.mark.parametrize("scorer_name", sorted(SCORERS))
+@pytest.mark.parametrize("chunk_numbers", [1, 3 * NUM_ENTITIES, 2**20])
+def test_chunks_change_nothing(
+    scorer_name: str, chunk_numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunked, "_CHUNK_NUMBERS", {"cpu": chunk_numbers})
+    found = loss_and_gradients(scorer_name, whole=False)
+    expected = loss_and_gradients(scorer_name, whole=True)
+    assert len(found) == len(expected) == 4
+    for part, whole in zip(found, expected, strict=True):
+        torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_a_loss_that_is_not_a_number_is_not_hidden() -> None:
+    query, entities = torch.full((3, 2), torch.nan, requires_grad=True), torch.ones(5, 2)
+    total = chunked.chunked_loss(query, entities, lambda part, all_, _: (part @ all_.T).sum())
+    assert bool(total.isnan())

@@ -1,0 +1,158 @@
+"""A run that is stopped and started again ends as if it had never been stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planted_graph import World
+from small_training import SMALL_MODEL, epochs_of, run_training, same_outcome, train_config
+
+from model.report import EpochReport
+from model.run_folder import RunFolder
+from model.training import train
+
+FILES = {
+    "graph.json",
+    "triples.safetensors",
+    "metrics.jsonl",
+    "training.json",
+    "model.safetensors",
+    "scoring.safetensors",
+}
+
+
+class StopError(BaseException):
+    """What no part of the program catches."""
+
+
+def stop_at(epoch: int) -> Callable[[EpochReport], None]:
+    """Return a callback that stops the run."""
+
+    def on_epoch(report: EpochReport) -> None:
+        if report.epoch == epoch:
+            raise StopError
+
+    return on_epoch
+
+
+def train_until(world: World, run_dir: Path, epoch: int, **changes: Any) -> None:
+    """Train until a callback stops the run."""
+    config = train_config(**changes)
+    with pytest.raises(StopError):
+        train(world.graph, world.tables(), SMALL_MODEL, config, run_dir, stop_at(epoch))
+
+
+class TestStopped:
+    @pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+    def test_after_an_epoch(
+        self, world: World, finished_run: Path, tmp_path: Path, epoch: int
+    ) -> None:
+        train_until(world, tmp_path, epoch)
+        assert not RunFolder(tmp_path).is_finished()
+        assert len(epochs_of(tmp_path)) == epoch
+        run_training(world, tmp_path)
+        assert same_outcome(finished_run, tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == FILES
+
+    def test_only_what_was_left_is_trained(self, world: World, tmp_path: Path) -> None:
+        train_until(world, tmp_path, 3)
+        reports: list[EpochReport] = []
+        train(world.graph, world.tables(), SMALL_MODEL, train_config(), tmp_path, reports.append)
+        assert [report.epoch for report in reports] == [4]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"optimizer": "adam", "learning_rate": 0.01},
+            {"negatives": {"mode": "sampled", "sampler": "bernoulli", "num": 8}},
+            {"epochs": 6, "eval_every": 1, "patience": 1, "learning_rate": 1e-12},
+        ],
+        ids=["adam", "sampled", "early stop"],
+    )
+    def test_with_other_options(
+        self, world: World, tmp_path: Path, changes: dict[str, Any]
+    ) -> None:
+        whole = run_training(world, tmp_path / "whole", **changes)
+        train_until(world, tmp_path / "stopped", 1, **changes)
+        assert same_outcome(whole, run_training(world, tmp_path / "stopped", **changes))
+
+    def test_the_best_epoch_may_lie_before_the_stop(self, world: World, tmp_path: Path) -> None:
+        changes = {"epochs": 5, "eval_every": 1, "learning_rate": 1e-12}
+        whole = run_training(world, tmp_path / "whole", **changes)
+        train_until(world, tmp_path / "stopped", 3, **changes)
+        run_training(world, tmp_path / "stopped", **changes)
+        assert same_outcome(whole, tmp_path / "stopped")
+        summary = (tmp_path / "stopped" / "training.json").read_text()
+        assert summary == (whole / "training.json").read_text()
+
+    def test_at_whatever_file_was_to_be_written_next(
+        self, world: World, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Stops before every file is put in place: the nth start gets n files further."""
+        put_in_place, allowed, starts = Path.replace, [0], 0
+
+        def counted(self: Path, target: Path) -> Path:
+            if not allowed[0]:
+                raise StopError
+            allowed[0] -= 1
+            return put_in_place(self, target)
+
+        monkeypatch.setattr(Path, "replace", counted)
+        while not RunFolder(tmp_path).is_finished():
+            starts += 1
+            allowed[0] = starts
+            try:
+                run_training(world, tmp_path)
+            except StopError:
+                assert starts < 20
+        assert starts > 4, "the case must stop the run several times"
+        assert same_outcome(finished_run, tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == FILES
+
+
+CHILD = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from planted_graph import planted_world
+from small_training import run_training
+
+fsync, syncs = os.fsync, 0
+
+def kill_in_the_middle_of_writing(file):
+    global syncs
+    syncs += 1
+    if syncs == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(file)
+
+os.fsync = kill_in_the_middle_of_writing
+run_training(planted_world(), Path(sys.argv[2]))
+"""
+
+
+class TestKilled:
+    @pytest.fixture(scope="class")
+    def killed_run(self, world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A run whose process was killed in the middle of writing, and that then went on."""
+        run_dir = tmp_path_factory.mktemp("killed") / "run"
+        command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(run_dir)]
+        child = subprocess.run(command, check=False, env={**os.environ}, timeout=120)
+        assert child.returncode == -signal.SIGKILL
+        assert 0 < len(epochs_of(run_dir)) < 4
+        assert RunFolder(run_dir).checkpoint.exists()
+        return run_training(world, run_dir)
+
+    def test_ends_as_if_not_killed(self, killed_run: Path, finished_run: Path) -> None:
+        assert same_outcome(finished_run, killed_run)
+
+    @pytest.mark.xfail(strict=True, reason="BUG: the killed process's .part file stays for ever")
+    def test_leaves_nothing_behind(self, killed_run: Path) -> None:
+        assert {path.name for path in killed_run.iterdir()} == FILES
