@@ -1,0 +1,1 @@
+"""Raw media to feature vectors: one file per extractor, media readers, the extraction engine."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extractors.base import Extractor, MediaError, RawContent
+from storage.errors import MocmeError
 
 _MAX_REASON_LENGTH = 300
 _TROUBLES_OF_THE_MACHINE = (OSError, MemoryError, ImportError)
@@ -23,9 +24,15 @@ class Failure:
 
 
 def load_item(extractor: Extractor[Any, Any], content: RawContent) -> object:
-    """Decode one item: what the extractor's `load` returns, or a `Failure`."""
+    """Decode one item: what the extractor's `load` returns, or a `Failure`.
+
+    Raises:
+        MocmeError: If no item can be decoded, say for want of a vocabulary.
+    """
     try:
         return extractor.load(content)
+    except MocmeError:
+        raise
     except MediaError as error:
         return Failure(one_line(str(error)))
     except Exception as error:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from extractors.base import Extractor, RawContent
-from extractors.loading import failure_of, load_item
+from extractors.loading import Failure, failure_of, load_item, one_line
+from storage.errors import MocmeError
 
 READY = "ready"
 
@@ -57,7 +58,10 @@ def _decode(extractor: Extractor[Any, Any], content: RawContent, timeout_seconds
     that, and it works even after the other side has died.
     """
     signal.setitimer(signal.ITIMER_REAL, timeout_seconds)
-    loaded = load_item(extractor, content)
+    try:
+        loaded = load_item(extractor, content)
+    except MocmeError as error:
+        loaded = Failure(one_line(str(error)), lasting=False)
     signal.setitimer(signal.ITIMER_REAL, 0)
     try:
         return pickle.dumps(loaded, protocol=pickle.HIGHEST_PROTOCOL)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import Extractor, ExtractorConfig, MediaError, RawContent
+from storage.errors import MocmeError
 
 DIM = 4
 
@@ -138,6 +139,7 @@ _VERBS: Mapping[str, Callable[[str], Any]] = {
     "media-error": _raise(MediaError),
     "bug": _raise(LookupError),
     "machine": _raise(OSError),
+    "setup": _raise(MocmeError),
     "change": _change_file,
     "print": lambda text: print(text) or 1.0,  # noqa: T201
 }

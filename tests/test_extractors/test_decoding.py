@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from scripted_extractor import DyingExtractor, ScriptedExtractor, UnloadableExtractor
 
-from extractors.engine.decoding import DecodingPool, WorkerStartError
+from extractors.engine.decoding import DecodingPool, InlineDecoder, WorkerStartError
 from extractors.loading import Failure
+from storage.errors import MocmeError
 
 
 @pytest.fixture
@@ -205,6 +206,13 @@ def test_workers_end_when_their_parent_is_killed_even_in_a_hanging_decoder(folde
     while any(is_running(int(child)) for child in family):
         assert time.monotonic() < deadline, "a worker has outlived its parent"
         time.sleep(0.05)
+
+
+def test_what_makes_every_item_fail_is_held_against_none(folder: Path) -> None:
+    contents = write(folder, ["setup no vocabulary", "vector 1"])
+    assert decode(contents) == {0: Failure("no vocabulary", lasting=False), 1: 1.0}
+    with pytest.raises(MocmeError, match="no vocabulary"):
+        list(InlineDecoder(ScriptedExtractor()).load(iter(contents)))
 
 
 def is_running(process_id: int) -> bool:

@@ -64,7 +64,7 @@ class TestLearning:
 
     def test_features_alone_show_what_is_planted(self, large: World, tmp_path: Path) -> None:
         found = self.tail_mrr(large, tmp_path, features=True, structure=False)
-        assert min(found.values()) > 0.7
+        assert min(found.values()) > 0.75
 
     def test_structure_alone_shows_what_follows_from_other_triples(
         self, large: World, tmp_path: Path
@@ -76,7 +76,7 @@ class TestLearning:
 
     def test_both_together_show_everything(self, large: World, tmp_path: Path) -> None:
         found = self.tail_mrr(large, tmp_path, features=True)
-        assert min(found.values()) > 0.7
+        assert min(found.values()) > 0.75
 
     def test_an_unseen_entity_is_known_by_its_features(self, tmp_path: Path) -> None:
         world = planted_world(num_things=120, absent=0.0)
@@ -217,12 +217,14 @@ class TestWhatEnters:
             return forward(self, edges, audible)
 
         monkeypatch.setattr(MoCME, "forward", spy)
-        run_training(world, tmp_path, epochs=1, batch_size=50)
-        hidden = torch.stack(steps)
-        there, back = hidden.chunk(2, dim=1)
+        run_training(world, tmp_path, epochs=2, batch_size=50)
+        there, back = torch.stack(steps).chunk(2, dim=1)
         assert torch.equal(there, back), "an edge and its inverse are hidden together"
-        assert bool((there.sum(0) == 1).all()), "every triple is scored once an epoch"
         assert int(there.sum(1).max()) == 25, "a triple asks two of the batch's questions"
+        first, second = there.chunk(2)
+        assert bool((first.sum(0) == 1).all()), "every triple is scored once an epoch"
+        assert bool((second.sum(0) == 1).all())
+        assert not torch.equal(first, second), "every epoch has an order of its own"
 
     @pytest.mark.parametrize("rows", ["constant", "one entity"])
     def test_features_that_hardly_tell_anything_do_no_harm(

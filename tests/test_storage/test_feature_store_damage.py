@@ -170,6 +170,7 @@ class TestOneBlock:
             store.write(vectors([2000]), {})
             np.testing.assert_array_equal(store.read([digest(2000)]), rows([2000]))
             assert {problem.block for problem in store.verify()} == {2}
+        assert plain_store.get(directory, b"blocks", struct.pack(">I", 2)) == b"MCMB damaged"
 
 
 def test_any_byte_of_the_file(directory: Path) -> None:

@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import plain_store
 import pytest
@@ -86,8 +87,9 @@ def test_two_writers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert sum(plain_store.block_sizes(tmp_path / DIRECTORY)) == 810  # nothing was stored twice
 
 
-def test_read_while_it_is_written(tmp_path: Path) -> None:
-    """A snapshot is whole: of a batch either every vector is there, or none."""
+def test_read_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot is whole, also beyond the map: of a batch every vector is there, or none."""
+    monkeypatch.setattr(environment, "INITIAL_MAP_BYTES", 2**17)
     with start_writer(tmp_path, 0, 1500, 20) as writer:
         num_seen = 0
         with FeatureStore.open_readonly(tmp_path / DIRECTORY) as store:
@@ -121,6 +123,45 @@ def test_used_on_both_sides_of_a_fork(tmp_path: Path) -> None:
         assert os.waitpid(child, 0)[1] == 0
         np.testing.assert_array_equal(store.read([digest(i) for i in range(3)]), rows(range(3)))
         assert store.verify() == []
+
+
+def test_a_child_inherits_no_open_file(tmp_path: Path) -> None:
+    """LMDB forbids a child to use, or to close, what was open when it was forked."""
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        store.write(vectors([0]), {})
+        child = os.fork()
+        if child == 0:
+            try:
+                assert len(plain_store.contents(store.directory)) == 1
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_killed_reader_does_not_keep_old_pages(tmp_path: Path) -> None:
+    FeatureStore.open(tmp_path, SPACE).close()
+    code = """
+import sys, time
+import lmdb
+with lmdb.open(sys.argv[1]) as environment, environment.begin():
+    print("reading", flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / DIRECTORY)]
+    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for reader in readers:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reading\n"
+    killed, living = readers
+    killed.kill()
+    killed.communicate()
+    FeatureStore.open(tmp_path, SPACE).close()
+    with lmdb.open(str(tmp_path / DIRECTORY)) as plain:
+        assert str(killed.pid) not in plain.readers()
+        assert str(living.pid) in plain.readers()
+    living.kill()
+    living.communicate()
 
 
 def test_forked_while_threads_use_it(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ class TestRead:
         np.testing.assert_array_equal(limited.mask, [[True, False], [True, True]])
         assert FeatureTable.read(store, 2, references, max_items=9).values.shape == (2, 3, 512)
 
+    def test_many_items_keep_their_order(self, store: FeatureStore) -> None:
+        references = [(n % 3, digest(n * n % 12)) for n in range(600)]
+        table = FeatureTable.read(store, 3, references)
+        for entity in range(3):
+            expected = rows(n * n % 12 for n in range(entity, 600, 3))
+            np.testing.assert_array_equal(table.values[entity], expected)
+
     @pytest.mark.parametrize("form", [list, tuple, lambda pairs: np.array(pairs, REFERENCE)])
     def test_forms_of_references(self, store: FeatureStore, form: type[list[object]]) -> None:
         table = FeatureTable.read(store, 3, form([(1, digest(1)), (2, digest(2))]))

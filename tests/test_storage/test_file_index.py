@@ -169,6 +169,14 @@ class TestTooYoungToBeRemembered:
         index.digests(root, ["a.png"])
         assert hashed == ["a.png", "a.png"]
 
+    def test_changed_within_2_seconds_whatever_the_mtime(
+        self, index: FileIndex, root: Path, hashed: list[str]
+    ) -> None:
+        os.utime(root / "a.png", (1, 1))
+        index.digests(root, ["a.png"])
+        index.digests(root, ["a.png"])
+        assert hashed == ["a.png", "a.png"]
+
     def test_clock_that_went_backwards(
         self, index: FileIndex, root: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
