@@ -28,6 +28,7 @@ class ModelConfig(_Section):
     )
     temperature: float = Field(1.0, gt=0, description="of the softmax over mutual information")
     structure: bool = Field(True, description="whether entities have learned rows")
+    context: bool = Field(True, description="with structure: whether neighbours' rows are, too")
     neighbours: bool = Field(True, description="whether neighbours' content is a modality")
     fallback_rows: bool = Field(
         False, description="a learned row for every entity without any modality, not one for all"

@@ -1,10 +1,11 @@
 """MoCME: the whole model, from frozen feature rows and edges to embeddings that are scored.
 
-Two blocks are scored side by side and trained each on a loss of its own:
+Blocks are scored side by side and trained each on a loss of its own:
 
 - `content`: every modality's experts, fused within and between modalities (CMKF), together with
   what the neighbours' content says (`NeighbourMean`). It has nothing to memorise entities with.
 - `structure`: a learned row per entity that occurs in the training triples.
+- `context`: the mean of learned rows of an entity's neighbours.
 
 A joint embedding lets the learned rows drown the content, since they fit the training triples
 perfectly (docs/model.md); apart, the weights of the blocks are a question that held-back triples
@@ -31,6 +32,7 @@ from storage.errors import MocmeError
 NEIGHBOURS = "neighbours"
 STRUCTURE = "structure"
 CONTENT = "content"
+CONTEXT = "context"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class EncodedBlock:
     """Embeddings that are scored together.
 
     Attributes:
-        name: `content` or `structure`.
+        name: `content`, `structure` or `context`.
         entities: Shape (E, D).
         relations: Shape (R, D).
         present: Which entities this block knows anything of. Shape: (E,), bool.
@@ -204,8 +206,29 @@ class StructureTable(nn.Module):
         return torch.where(self.seen.unsqueeze(1), self.rows, self.rows[self.seen].mean(0))
 
 
+class ContextTable(nn.Module):
+    """What the learned rows of an entity's neighbours say of it.
+
+    Args:
+        num_entities: E.
+        num_relations: R, inverses included.
+        dim: D.
+    """
+
+    def __init__(self, num_entities: int, num_relations: int, dim: int) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.randn(num_entities, dim) * 0.01)
+        self.neighbour_mean = NeighbourMean(num_relations, dim)
+
+    def forward(self, edges: Tensor, audible: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the means, (E, D), and who heard something, (E,)."""
+        everyone = torch.ones(len(self.rows), dtype=torch.bool, device=edges.device)
+        heard: tuple[Tensor, Tensor] = self.neighbour_mean(self.rows, everyone, edges, audible)
+        return heard
+
+
 class MoCME(nn.Module):
-    """The content and structure blocks of one graph.
+    """The blocks of one graph.
 
     Args:
         rows: Feature rows by modality; may be empty.
@@ -238,12 +261,16 @@ class MoCME(nn.Module):
         self.relations = nn.ParameterDict()
         self.content: ContentEncoder | None = None
         self.structure: StructureTable | None = None
+        self.context: ContextTable | None = None
         if rows:
             self.content = ContentEncoder(rows, len(seen), 2 * num_relations, config)
             self.relations[CONTENT] = nn.Parameter(torch.randn(num_rows, config.dim))
         if config.structure:
             self.structure = StructureTable(seen, config.dim)
             self.relations[STRUCTURE] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
+        if config.structure and config.context:
+            self.context = ContextTable(len(seen), 2 * num_relations, config.dim)
+            self.relations[CONTEXT] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -270,6 +297,9 @@ class MoCME(nn.Module):
             present = self.structure.seen
             entities = self.structure()
             blocks.append(EncodedBlock(STRUCTURE, entities, self._relations(STRUCTURE), present))
+        if self.context is not None:
+            entities, present = self.context(edges, audible)
+            blocks.append(EncodedBlock(CONTEXT, entities, self._relations(CONTEXT), present))
         return blocks, weights
 
     def _relations(self, block: str) -> Tensor:

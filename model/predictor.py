@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from model.completion import most_probable_missing
-from model.mocme import STRUCTURE
+from model.mocme import CONTENT
 from model.ranking import known_answers
 from model.run_folder import RunFolder
 from storage.errors import MocmeError
@@ -147,8 +147,8 @@ class Predictor:
         parts = parts / parts.sum() if parts.sum() > 0 else torch.full_like(parts, 1 / len(parts))
         shares = {}
         for block, part in zip(self.scoring.blocks, parts.tolist(), strict=True):
-            if block.name == STRUCTURE:
-                shares[STRUCTURE] = part
+            if block.name != CONTENT:
+                shares[block.name] = part
             else:
                 weights = self.scoring.modality_weights[[row, answer]].mean(0)
                 divided = part * weights / weights.sum().clamp_min(1e-9)

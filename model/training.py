@@ -18,7 +18,7 @@ from model.chunked_loss import chunked_loss
 from model.config import ModelConfig, TrainConfig
 from model.egns import category_shares, one_vs_all_loss, sampled_loss
 from model.inputs import KnownTails, modality_rows, with_inverses
-from model.mocme import STRUCTURE, EncodedBlock, MoCME
+from model.mocme import CONTENT, EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.ranking import known_answers, rank
 from model.relevance import fit_block_weights
@@ -192,7 +192,7 @@ class Trainer:
             loss = self._one_vs_all_loss(block, query, questions)
         else:
             loss = self._sampled_loss(block, query, questions, generator)
-        if block.name == STRUCTURE and self.config.n3_weight:
+        if block.name != CONTENT and self.config.n3_weight:
             parts = (head, relation, block.entities[tails])
             penalty = torch.stack([self.model.scorer.penalty(part).mean() for part in parts]).sum()
             loss = loss + self.config.n3_weight * penalty

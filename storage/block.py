@@ -12,8 +12,9 @@ little-endian, is:
     16 + 32n   8 n        checksums of the rows (uint64)
     16 + 40n   stride n   rows, each padded with zeros to a multiple of 8 bytes
 
-A block is at most 256 KiB less the 16 bytes that LMDB puts before a large value, so a full one
-fills its pages; a row that is larger has a block of its own.
+A block is at most 256 KiB (at 64 KiB the interpreter's work per block doubled the time to read a
+table) less the 16 bytes that LMDB puts before a large value, so a full one fills its pages. A row
+that is larger has a block of its own.
 
 The checksum of a row is a multilinear hash (Lemire and Kaser, "Strongly universal string hashing
 is fast", 2014) over the 64-bit words w_j = 2^32 h_j + l_j of digest and row:

@@ -17,6 +17,8 @@ os.environ["PREFECT_HOME"] = _PREFECT_HOME
 os.environ["PREFECT_LOCAL_STORAGE_PATH"] = f"{_PREFECT_HOME}/storage"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+# Torch's threads spin while they wait, which takes minutes where other work needs the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Prefect writes to the standard error of its import, which is another test's, closed since.
 os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 

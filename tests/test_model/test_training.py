@@ -246,6 +246,17 @@ class TestWhatEnters:
         train(world.graph, tables, SMALL_MODEL, train_config(epochs=2), tmp_path)
         assert np.isfinite(losses_of(tmp_path)).all()
 
+    def test_complementarity_is_measured_while_training(self, tmp_path: Path) -> None:
+        """With a copy of the image at hand, the text weighs more than either of the two."""
+        world = planted_world(num_things=200, absent=0.0)
+        tables = {**world.tables(), "copy": world.tables()["image"]}
+        model = model_config(temperature=0.2, neighbours=False)
+        train(world.graph, tables, model, train_config(epochs=2), tmp_path)
+        scoring = RunFolder(tmp_path).read_scoring()
+        image, text, copy = scoring.modality_weights[20].tolist()
+        assert scoring.modalities == ("image", "text", "copy")
+        assert text > 1.2 * max(image, copy)
+
 
 class TestSelection:
     def test_reports(self, world: World, tmp_path: Path) -> None:
