@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--commit-rows", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--files", type=int, default=0, help="also: this many unchanged files")
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="where to write")
     arguments = parser.parse_args()
     print(f"{arguments.dim} x float16, {len(os.sched_getaffinity(0))} cores, s and x np.load")
     print(
@@ -141,13 +142,13 @@ def main() -> None:
         f"{'shuffled':>15} {'us/few':>8} {'us/look':>8}"
     )
     for num_rows in arguments.rows:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             benchmark = StoreBenchmark(
                 Path(folder), num_rows, arguments.dim, arguments.commit_rows, arguments.repeats
             )
             print(benchmark.report(), flush=True)
     if arguments.files:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             print(unchanged_files(Path(folder), arguments.files))
 
 

@@ -20,7 +20,7 @@ class ModelConfig(_Section):
     """The config's `model` section."""
 
     dim: int = Field(200, ge=2, le=4096, multiple_of=2, description="width of an embedding")
-    num_experts: int = Field(3, ge=1, le=64, description="experts (views) per modality")
+    num_experts: int = Field(1, ge=1, le=64, description="experts (views) per modality")
     scorer: ScorerName = Field("complex", description="how a triple's score is computed")
     fusion: FusionName = Field("cmkf", description="how modalities become one answer")
     complementarity: EstimatorName = Field(
@@ -28,6 +28,7 @@ class ModelConfig(_Section):
     )
     temperature: float = Field(1.0, gt=0, description="of the softmax over mutual information")
     structure: bool = Field(True, description="whether entities have learned rows")
+    alone: bool = Field(True, description="whether each modality is scored on its own, too")
     context: bool = Field(True, description="with structure: whether neighbours' rows are, too")
     neighbours: bool = Field(True, description="whether neighbours' content is a modality")
     fallback_rows: bool = Field(

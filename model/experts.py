@@ -25,7 +25,7 @@ class ModalityExperts(nn.Module):
     def __init__(self, input_dim: int, dim: int, num_experts: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
-        self.weight = nn.Parameter(torch.randn(num_experts, input_dim, dim) * input_dim**-0.5)
+        self.weight = nn.Parameter(torch.randn(num_experts, input_dim, dim) * 0.05)
         self.bias = nn.Parameter(torch.zeros(num_experts, 1, dim))
 
     def forward(self, rows: Tensor) -> Tensor:

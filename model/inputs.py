@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from storage.feature_table import FeatureTable
 from storage.graph import Graph, Triples
@@ -48,9 +48,9 @@ class ModalityRows:
 def modality_rows(
     tables: Mapping[str, FeatureTable], graph: Graph, device: torch.device
 ) -> dict[str, ModalityRows]:
-    """Read the tables for a graph, standardised on its training entities, rows of length 1.
+    """Read the tables for a graph, standardised on its training entities, rows of length about 1.
 
-    Rows of length 1 make a learning rate mean the same for three attributes as for 768 dimensions.
+    A length of 1 makes a learning rate mean the same for three attributes as for 768 dimensions.
 
     Args:
         tables: Feature table by modality, rows in the graph's entity order.
@@ -65,9 +65,14 @@ def modality_rows(
         values, present = table.pooled(fit_on=graph.seen_in_training)
         if present.any():
             entities = torch.from_numpy(np.flatnonzero(present))
-            unit_rows = F.normalize(torch.from_numpy(values[present]))
-            rows[name] = ModalityRows(entities, unit_rows).to(device)
+            rows[name] = ModalityRows(entities, _scaled(values[present])).to(device)
     return rows
+
+
+def _scaled(values: NDArray[np.float32]) -> Tensor:
+    """Centre rows and give them a mean squared length of 1. Shape: (P, dim) -> (P, dim)."""
+    centred = torch.from_numpy(values - values.mean(axis=0))
+    return centred / centred.square().sum(1).mean().sqrt().clamp_min(1e-6)
 
 
 def with_inverses(triples: Triples, num_relations: int) -> Triples:

@@ -4,6 +4,8 @@ Blocks are scored side by side and trained each on a loss of its own:
 
 - `content`: every modality's experts, fused within and between modalities (CMKF), together with
   what the neighbours' content says (`NeighbourMean`). It has nothing to memorise entities with.
+- `content-<modality>`: the same of one modality alone, where there are several. A modality that
+  is noise to most relations harms the fused block; these let its weight go to zero.
 - `structure`: a learned row per entity that occurs in the training triples.
 - `context`: the mean of learned rows of an entity's neighbours.
 
@@ -14,8 +16,9 @@ answer (model/relevance.py).
 Shapes: E entities, R relations (inverses included), M modalities, K experts, D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +43,7 @@ class EncodedBlock:
     """Embeddings that are scored together.
 
     Attributes:
-        name: `content`, `structure` or `context`.
+        name: `content`, `content-<modality>`, `structure` or `context`.
         entities: Shape (E, D).
         relations: Shape (R, D).
         present: Which entities this block knows anything of. Shape: (E,), bool.
@@ -81,7 +84,9 @@ class ContentEncoder(nn.Module):
         dims = {name: rows[name].dim if name in rows else config.dim for name in self.modalities}
         self.experts = nn.ModuleDict(
             {
-                name: ModalityExperts(dim, config.dim, config.num_experts, config.feature_dropout)
+                f"{name}_experts": ModalityExperts(
+                    dim, config.dim, config.num_experts, config.feature_dropout
+                )
                 for name, dim in dims.items()
             }
         )
@@ -125,7 +130,9 @@ class ContentEncoder(nn.Module):
                 rows = self._hear(self._fuse_modalities(encoded), edges, everything).compact()
             else:
                 rows = self.rows[name]
-            self.intra_information[index] = view_information(self.experts[name](rows.values))
+            self.intra_information[index] = view_information(
+                self.experts[f"{name}_experts"](rows.values)
+            )
             encoded[name] = self._fuse_views(name, rows)
         information = modality_information([(r.entities, r.values) for r in encoded.values()])
         self.inter_information.copy_(information)
@@ -138,7 +145,7 @@ class ContentEncoder(nn.Module):
 
     def _fuse_views(self, name: str, rows: ModalityRows) -> ModalityRows:
         """Fuse a modality's views into one row per entity. Views: (K, P, D) -> (P, D)."""
-        views = self.experts[name](rows.values)
+        views = self.experts[f"{name}_experts"](rows.values)
         weights = views.new_full((len(views),), 1 / len(views))
         if self.config.fusion == "cmkf":
             information = self.intra_information[self.modalities.index(name)]
@@ -259,12 +266,12 @@ class MoCME(nn.Module):
         self.inverse_relations = inverse_relations
         num_rows = 2 * num_relations if inverse_relations else num_relations
         self.relations = nn.ParameterDict()
-        self.content: ContentEncoder | None = None
+        self.contents = nn.ModuleDict()
         self.structure: StructureTable | None = None
         self.context: ContextTable | None = None
-        if rows:
-            self.content = ContentEncoder(rows, len(seen), 2 * num_relations, config)
-            self.relations[CONTENT] = nn.Parameter(torch.randn(num_rows, config.dim))
+        for name, parts in _content_blocks(rows, config.alone).items():
+            self.contents[name] = ContentEncoder(parts, len(seen), 2 * num_relations, config)
+            self.relations[name] = nn.Parameter(torch.randn(num_rows, config.dim))
         if config.structure:
             self.structure = StructureTable(seen, config.dim)
             self.relations[STRUCTURE] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
@@ -274,8 +281,18 @@ class MoCME(nn.Module):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Names of the content's modalities, the neighbours last."""
-        return self.content.modalities if self.content is not None else ()
+        """Names of the fused content's modalities, the neighbours last."""
+        return next((content.modalities for _, content in self._encoders()), ())
+
+    def update_information(self, edges: Tensor) -> None:
+        """Measure anew what views and modalities share; see `ContentEncoder`."""
+        for _, content in self._encoders():
+            content.update_information(edges)
+
+    def _encoders(self) -> Iterator[tuple[str, ContentEncoder]]:
+        """The content blocks' encoders, the fused one first."""
+        for name, content in self.contents.items():
+            yield name, cast(ContentEncoder, content)
 
     def forward(self, edges: Tensor, audible: Tensor) -> tuple[list[EncodedBlock], Tensor]:
         """Encode every entity and relation.
@@ -289,10 +306,11 @@ class MoCME(nn.Module):
         """
         blocks = []
         weights = edges.new_zeros(0, 0, dtype=torch.float)
-        if self.content is not None:
-            entities, weights = self.content(edges, audible)
-            present = weights.sum(1) > 0
-            blocks.append(EncodedBlock(CONTENT, entities, self._relations(CONTENT), present))
+        for name, content in self._encoders():
+            entities, shares = content(edges, audible)
+            blocks.append(EncodedBlock(name, entities, self._relations(name), shares.sum(1) > 0))
+            if name == CONTENT:
+                weights = shares
         if self.structure is not None:
             present = self.structure.seen
             entities = self.structure()
@@ -305,3 +323,13 @@ class MoCME(nn.Module):
     def _relations(self, block: str) -> Tensor:
         rows = self.relations[block]
         return rows if self.inverse_relations else torch.cat([rows, self.scorer.inverse(rows)])
+
+
+def _content_blocks(
+    rows: Mapping[str, ModalityRows], alone: bool
+) -> dict[str, Mapping[str, ModalityRows]]:
+    """Which modalities each content block encodes, by the block's name."""
+    if not rows:
+        return {}
+    each = {f"{CONTENT}-{name}": {name: parts} for name, parts in rows.items()}
+    return {CONTENT: rows, **(each if alone and len(rows) > 1 else {})}

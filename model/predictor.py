@@ -70,8 +70,9 @@ class Predictor:
         """Answer (head, relation, ?) or (?, relation, tail).
 
         A block's share in an answer is what it adds to the score above its mean over all
-        entities, in proportion to the other block's; the content block's share is divided among
+        entities, in proportion to the other blocks'; the content block's share is divided among
         modalities by the mean of the fusion weights of the question's and the answer's entity.
+        The share of a block of one modality is that modality's.
 
         Args:
             head: Entity id; give either this or `tail`.
@@ -145,12 +146,14 @@ class Predictor:
         blocks = self.scoring.block_parts(row, relation)
         parts = (blocks[:, answer] - blocks.mean(1)).clamp_min(0)
         parts = parts / parts.sum() if parts.sum() > 0 else torch.full_like(parts, 1 / len(parts))
-        shares = {}
+        shares = dict.fromkeys(self.scoring.modalities, 0.0)
         for block, part in zip(self.scoring.blocks, parts.tolist(), strict=True):
             if block.name != CONTENT:
-                shares[block.name] = part
-            else:
-                weights = self.scoring.modality_weights[[row, answer]].mean(0)
-                divided = part * weights / weights.sum().clamp_min(1e-9)
-                shares |= dict(zip(self.scoring.modalities, divided.tolist(), strict=True))
+                name = block.name.removeprefix(f"{CONTENT}-")
+                shares[name] = shares.get(name, 0.0) + part
+                continue
+            weights = self.scoring.modality_weights[[row, answer]].mean(0)
+            divided = part * weights / weights.sum().clamp_min(1e-9)
+            for name, share in zip(self.scoring.modalities, divided.tolist(), strict=True):
+                shares[name] += share
         return shares

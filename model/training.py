@@ -18,7 +18,7 @@ from model.chunked_loss import chunked_loss
 from model.config import ModelConfig, TrainConfig
 from model.egns import category_shares, one_vs_all_loss, sampled_loss
 from model.inputs import KnownTails, modality_rows, with_inverses
-from model.mocme import CONTENT, EncodedBlock, MoCME
+from model.mocme import CONTEXT, STRUCTURE, EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.ranking import known_answers, rank
 from model.relevance import fit_block_weights
@@ -127,9 +127,8 @@ class Trainer:
         progress = replace(progress, epoch=progress.epoch + 1)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-        if self.model.content is not None:
-            self.model.eval()
-            self.model.content.update_information(self.edges)
+        self.model.eval()
+        self.model.update_information(self.edges)
         self.model.train()
         loss, shares = self._train_steps(generator)
         mrr = None
@@ -192,7 +191,7 @@ class Trainer:
             loss = self._one_vs_all_loss(block, query, questions)
         else:
             loss = self._sampled_loss(block, query, questions, generator)
-        if block.name != CONTENT and self.config.n3_weight:
+        if block.name in (STRUCTURE, CONTEXT) and self.config.n3_weight:
             parts = (head, relation, block.entities[tails])
             penalty = torch.stack([self.model.scorer.penalty(part).mean() for part in parts]).sum()
             loss = loss + self.config.n3_weight * penalty
