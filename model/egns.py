@@ -115,7 +115,9 @@ def one_vs_all_loss(
     negatives = scores.index_put((known[0], known[1]), scores.new_tensor(-torch.inf))
     if config.weighting != "none":
         negatives = negatives + weights(positive, negatives, config).log_()
-    return F.softplus(negatives.logsumexp(1) - positive.squeeze(1))
+    rows = torch.arange(len(target), device=target.device)
+    everyone = negatives.index_put((rows, target), positive.squeeze(1))
+    return everyone.logsumexp(1) - positive.squeeze(1)
 
 
 def sampled_loss(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Tensor:

@@ -65,14 +65,17 @@ def modality_rows(
         values, present = table.pooled(fit_on=graph.seen_in_training)
         if present.any():
             entities = torch.from_numpy(np.flatnonzero(present))
-            rows[name] = ModalityRows(entities, _scaled(values[present])).to(device)
+            scaled = _scaled(values[present], graph.seen_in_training[present])
+            rows[name] = ModalityRows(entities, scaled).to(device)
     return rows
 
 
-def _scaled(values: NDArray[np.float32]) -> Tensor:
-    """Centre rows and give them a mean squared length of 1. Shape: (P, dim) -> (P, dim)."""
-    centred = torch.from_numpy(values - values.mean(axis=0))
-    return centred / centred.square().sum(1).mean().sqrt().clamp_min(1e-6)
+def _scaled(values: NDArray[np.float32], fit_on: NDArray[np.bool_]) -> Tensor:
+    """Centre rows and give the fitted ones a mean squared length of 1. Shape: (P, dim)."""
+    rows = torch.from_numpy(values)
+    fitted = rows[torch.from_numpy(fit_on)] if fit_on.any() else rows
+    mean = fitted.mean(0)
+    return (rows - mean) / (fitted - mean).square().sum(1).mean().sqrt().clamp_min(1e-6)
 
 
 def with_inverses(triples: Triples, num_relations: int) -> Triples:

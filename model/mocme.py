@@ -245,7 +245,8 @@ class MoCME(nn.Module):
         inverse_relations: Whether inverses have rows of their own or are derived.
 
     Raises:
-        MocmeError: If there is neither a modality nor structure to learn from.
+        MocmeError: If there is neither a modality nor structure to learn from, or a modality has
+            a name of the model's own parts.
     """
 
     def __init__(
@@ -257,6 +258,12 @@ class MoCME(nn.Module):
         inverse_relations: bool,
     ) -> None:
         super().__init__()
+        reserved = {NEIGHBOURS, STRUCTURE, CONTEXT} & set(rows)
+        if reserved:
+            raise MocmeError(
+                f"found modalities named {sorted(reserved)}; allowed: names other than "
+                f"{NEIGHBOURS}, {STRUCTURE} and {CONTEXT}, which are the model's own"
+            )
         if not rows and not config.structure:
             raise MocmeError(
                 "found no modality with features and model.structure: false; allowed: at least "

@@ -72,7 +72,8 @@ class Predictor:
         A block's share in an answer is what it adds to the score above its mean over all
         entities, in proportion to the other blocks'; the content block's share is divided among
         modalities by the mean of the fusion weights of the question's and the answer's entity.
-        The share of a block of one modality is that modality's.
+        The share of a block of one modality is that modality's; where neither entity has any,
+        the share goes to `content`.
 
         Args:
             head: Entity id; give either this or `tail`.
@@ -153,7 +154,10 @@ class Predictor:
                 shares[name] = shares.get(name, 0.0) + part
                 continue
             weights = self.scoring.modality_weights[[row, answer]].mean(0)
-            divided = part * weights / weights.sum().clamp_min(1e-9)
+            if weights.sum() == 0:
+                shares[CONTENT] = part
+                continue
+            divided = part * weights / weights.sum()
             for name, share in zip(self.scoring.modalities, divided.tolist(), strict=True):
                 shares[name] += share
         return shares

@@ -36,12 +36,16 @@ class Ranking:
 
 
 def rank_metrics(ranks: NDArray[np.float64]) -> dict[str, float]:
-    """MRR, Hits@1/3/10, mean rank and the number of ranks; NaN where there is none."""
-    metrics = {"mrr": float((1 / ranks).mean()) if len(ranks) else float("nan")}
-    for k in (1, 3, 10):
-        metrics[f"hits_at_{k}"] = float((ranks <= k).mean()) if len(ranks) else float("nan")
-    metrics["mr"] = float(ranks.mean()) if len(ranks) else float("nan")
-    return {**metrics, "num_ranks": len(ranks)}
+    """MRR, Hits@1/3/10, mean rank and the number of ranks; that number alone if it is 0."""
+    if len(ranks) == 0:
+        return {"num_ranks": 0}
+    hits = {f"hits_at_{k}": float((ranks <= k).mean()) for k in (1, 3, 10)}
+    return {
+        "mrr": float((1 / ranks).mean()),
+        **hits,
+        "mr": float(ranks.mean()),
+        "num_ranks": len(ranks),
+    }
 
 
 def known_answers(graph: Graph, device: torch.device) -> KnownTails:

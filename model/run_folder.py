@@ -7,12 +7,14 @@ training.json           written when done
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from model.report import EpochReport
@@ -20,6 +22,18 @@ from model.scoring import BlockScoring
 from storage.atomic import replacing
 from storage.errors import MocmeError
 from storage.graph import SPLITS, Graph
+
+
+@contextmanager
+def telling_damage(path: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into a MocmeError that names the file."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise MocmeError(
+            f"{path}: found a damaged file ({type(error).__name__}: {error}); allowed: the file "
+            "as training wrote it; delete the folder to train anew"
+        ) from error
 
 
 class RunFolder:
@@ -38,6 +52,8 @@ class RunFolder:
     def create(self, graph: Graph) -> None:
         """Make the folder and write the graph that the run learns from."""
         self.root.mkdir(parents=True, exist_ok=True)
+        for unfinished in self.root.glob(".*.part"):
+            unfinished.unlink(missing_ok=True)
         strings = {"entities": graph.entities, "names": graph.names, "relations": graph.relations}
         with replacing(self._triples) as temporary:
             save_file({split: graph.split(split) for split in SPLITS}, temporary)
@@ -53,14 +69,12 @@ class RunFolder:
             raise MocmeError(
                 f"{self.root}: found no {self._graph.name}; allowed: the folder of a training run"
             )
-        strings = json.loads(self._graph.read_text(encoding="utf-8"))
-        triples = load_file(self._triples)
-        return Graph(
-            tuple(strings["entities"]),
-            tuple(strings["names"]),
-            tuple(strings["relations"]),
-            *(triples[split] for split in SPLITS),
-        )
+        with telling_damage(self._graph):
+            strings = json.loads(self._graph.read_text(encoding="utf-8"))
+            names = [tuple(strings[part]) for part in ("entities", "names", "relations")]
+        with telling_damage(self._triples):
+            triples = load_file(self._triples)
+            return Graph(*names, *(triples[split] for split in SPLITS))
 
     def read_scoring(self, device: torch.device | str = "cpu") -> BlockScoring:
         """Read the trained model in the form that ranks and predicts.
@@ -73,7 +87,8 @@ class RunFolder:
                 f"{self.root}: found no {self.scoring.name}; allowed: a run whose training has "
                 "finished"
             )
-        return BlockScoring.load(self.scoring, device)
+        with telling_damage(self.scoring):
+            return BlockScoring.load(self.scoring, device)
 
     def log_epoch(self, report: EpochReport, extra: Mapping[str, float]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""

@@ -23,8 +23,9 @@ from model.negatives import SAMPLERS
 from model.ranking import known_answers, rank
 from model.relevance import fit_block_weights
 from model.report import EpochReport
-from model.run_folder import RunFolder
+from model.run_folder import RunFolder, telling_damage
 from model.scoring import BlockScoring
+from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
 
@@ -69,7 +70,7 @@ def train(
         on_epoch: Called after every epoch.
 
     Raises:
-        MocmeError: If there is nothing to learn from.
+        MocmeError: If there is nothing to learn from, or a checkpoint is damaged.
         FloatingPointError: If the loss is no longer a number.
     """
     folder = RunFolder(run_dir)
@@ -90,6 +91,8 @@ class Trainer:
         config: TrainConfig,
         folder: RunFolder,
     ) -> None:
+        if len(graph.train) == 0:
+            raise MocmeError("found no training triples; allowed: at least one")
         self.graph, self.config, self.folder = graph, config, folder
         self.device = torch.device(_device_name(config.device))
         torch.manual_seed(config.seed)
@@ -111,8 +114,9 @@ class Trainer:
         """Train to the end, then export the best weights' embeddings."""
         progress = Progress()
         if self.folder.checkpoint.exists():
-            saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
-            progress = Progress(**saved)
+            with telling_damage(self.folder.checkpoint):
+                saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
+                progress = Progress(**saved)
         while progress.epoch < self.config.epochs and not self._is_out_of_patience(progress):
             progress = self._epoch(progress, on_epoch)
         load_weights(self.folder.weights, self.model)

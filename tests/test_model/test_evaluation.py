@@ -71,11 +71,6 @@ def test_is_json(found: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="BUG: a group without any rank gives NaN, which is no JSON",
-)
 def test_is_json_where_every_entity_was_seen(
     world: World, finished_run: Path, tmp_path: Path
 ) -> None:

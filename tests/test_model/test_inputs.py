@@ -36,10 +36,11 @@ class TestRows:
         seen = torch.from_numpy(graph.seen_in_training)
         assert torch.equal(rows[0][seen], rows[1][seen])
 
-    def test_of_length_1(self, world: World) -> None:
+    def test_of_mean_squared_length_1_over_training_entities(self, world: World) -> None:
+        seen = torch.from_numpy(world.graph.seen_in_training)
         for rows in modality_rows(world.tables(), world.graph, CPU).values():
-            lengths = rows.values.norm(dim=1)
-            torch.testing.assert_close(lengths, torch.ones_like(lengths))
+            squared = rows.values[seen[rows.entities]].square().sum(1)
+            torch.testing.assert_close(squared.mean(), torch.tensor(1.0))
         everyone = np.ones(world.graph.num_entities, np.bool_)
         constant = feature_table(np.ones((len(everyone), 3), np.float32), everyone)
         assert not modality_rows({"constant": constant}, world.graph, CPU)["constant"].values.any()

@@ -13,7 +13,7 @@ from small_training import SMALL_MODEL, model_config, train_config
 
 from model import Predictor
 from model.config import ModelConfig
-from model.mocme import NEIGHBOURS, STRUCTURE
+from model.mocme import CONTEXT, NEIGHBOURS, STRUCTURE
 from model.predictor import Answer
 from model.training import train
 from storage.errors import MocmeError
@@ -149,7 +149,6 @@ class TestShares:
             assert answer.modality_weights[STRUCTURE] == pytest.approx(structure, abs=1e-5)
             assert answer.modality_weights["image"] == pytest.approx(image, abs=1e-5)
 
-    @pytest.mark.xfail(strict=True, reason="BUG: the content's share is lost")
     def test_where_neither_side_has_any_modality(self, world: World, finished_run: Path) -> None:
         predictor = Predictor(finished_run)
         scoring = random_scoring(world.graph.num_entities, world.graph.num_relations)
@@ -158,31 +157,18 @@ class TestShares:
         for answer in predictor.predict(**questions(world)[0], k=world.graph.num_entities):
             assert sum(answer.modality_weights.values()) == pytest.approx(1, abs=1e-5)
 
-    @pytest.mark.parametrize(
-        "name",
-        [
-            pytest.param(
-                STRUCTURE,
-                marks=pytest.mark.xfail(strict=True, reason="BUG: overwritten by the block's"),
-            ),
-            pytest.param(
-                NEIGHBOURS,
-                marks=pytest.mark.xfail(
-                    strict=True, raises=IndexError, reason="BUG: taken for the model's own"
-                ),
-            ),
-            "content",
-        ],
-    )
-    def test_of_a_modality_that_is_called_as_a_part_of_the_model(
+    @pytest.mark.parametrize("name", [STRUCTURE, NEIGHBOURS, CONTEXT])
+    def test_a_modality_cannot_be_called_as_a_part_of_the_model(
         self, world: World, tmp_path: Path, name: str
     ) -> None:
-        tables = {name: world.tables()["text"], "image": world.tables()["image"]}
-        train(world.graph, tables, SMALL_MODEL, train_config(epochs=1), tmp_path)
-        for answer in Predictor(tmp_path).predict(**questions(world)[0], k=5):
-            assert name in answer.modality_weights
-            assert len(answer.modality_weights) == 4
-            assert sum(answer.modality_weights.values()) == pytest.approx(1)
+        with pytest.raises(MocmeError, match=name):
+            train(
+                world.graph,
+                {name: world.tables()["text"]},
+                SMALL_MODEL,
+                train_config(epochs=1),
+                tmp_path,
+            )
 
 
 class TestBadQuestions:

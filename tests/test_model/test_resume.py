@@ -153,6 +153,5 @@ class TestKilled:
     def test_ends_as_if_not_killed(self, killed_run: Path, finished_run: Path) -> None:
         assert same_outcome(finished_run, killed_run)
 
-    @pytest.mark.xfail(strict=True, reason="BUG: the killed process's .part file stays for ever")
     def test_leaves_nothing_behind(self, killed_run: Path) -> None:
         assert {path.name for path in killed_run.iterdir()} == FILES

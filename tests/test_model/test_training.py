@@ -299,11 +299,6 @@ class TestSelection:
             run_training(world, tmp_path, n3_weight=1e39)
         assert not RunFolder(tmp_path).is_finished()
 
-    @pytest.mark.xfail(
-        strict=True,
-        raises=FloatingPointError,
-        reason="BUG: said to be a MocmeError; the message blames the learning rate",
-    )
     def test_nothing_to_learn_from(self, world: World, tmp_path: Path) -> None:
         with pytest.raises(MocmeError):
             run_training(with_graph(world, train=world.graph.train[:0]), tmp_path)
