@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from flows.artifacts import publish_metrics, publish_stages
 from flows.config import PipelineConfig, load_config
 from flows.keys import evaluate_key
-from flows.run_record import RunRecord, current_record
+from flows.run_record import RunRecord, take_record
 from flows.staged_run import EVALUATION_FILE, StagedRun, newest_run_of, write_whole
 from flows.stages import Outcome, run_stage
 from flows.states import as_state, failure_recorded
@@ -61,7 +61,7 @@ def evaluate(config: PipelineConfig | str) -> dict[str, Any]:
     Args:
         config: The whole config, or the path of a YAML file that holds it.
     """
-    record = current_record()
+    record = take_record()
     evaluate_model(newest_run_of(load_config(config)), record)
     publish_stages(record)
     return record.as_json()

@@ -16,7 +16,7 @@ from flows.artifacts import publish_extraction, publish_stages
 from flows.config import PipelineConfig, load_config
 from flows.inputs import read_inputs
 from flows.progress import StageProgress
-from flows.run_record import RunRecord, current_record
+from flows.run_record import RunRecord, take_record
 from flows.stages import Outcome, since, start_clock
 from flows.states import as_state, failure_recorded
 from storage.dataset import Dataset
@@ -120,13 +120,13 @@ def extract(config: PipelineConfig | str) -> dict[str, Any]:
     Args:
         config: The whole config, or the path of a YAML file that holds it.
     """
-    settings, record = load_config(config), current_record()
+    settings, record = load_config(config), take_record()
     try:
         extract_features(settings, read_inputs(settings, record), record)
     finally:
         publish_stages(record)
         _announce({name: counts.new for name, counts in record.extracted.items() if counts.new})
-    return record.as_json()
+    return record.as_json(extraction_only=True)
 
 
 def _announce(num_new: Mapping[str, int]) -> None:

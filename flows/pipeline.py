@@ -10,7 +10,7 @@ from flows.evaluate import evaluate_model
 from flows.extract import EXTRACTION_RUNNER, extract_features
 from flows.inputs import read_inputs
 from flows.predict import predict_triples
-from flows.run_record import current_record
+from flows.run_record import take_record
 from flows.train import train_model
 
 
@@ -21,7 +21,7 @@ def pipeline(config: PipelineConfig | str) -> dict[str, Any]:
     Args:
         config: The whole config, or the path of a YAML file that holds it.
     """
-    settings, record = load_config(config), current_record()
+    settings, record = load_config(config), take_record()
     dataset = read_inputs(settings, record)
     try:
         extractions = extract_features(settings, dataset, record)

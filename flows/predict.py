@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from flows.artifacts import publish_stages
 from flows.config import PipelineConfig, load_config
 from flows.keys import predict_key
-from flows.run_record import RunRecord, current_record
+from flows.run_record import RunRecord, take_record
 from flows.staged_run import PREDICTIONS_FILE, StagedRun, newest_run_of, write_whole
 from flows.stages import run_stage
 from flows.states import as_state, failure_recorded
@@ -67,7 +67,7 @@ def predict(config: PipelineConfig | str) -> dict[str, Any]:
     Args:
         config: The whole config, or the path of a YAML file that holds it.
     """
-    settings, record = load_config(config), current_record()
+    settings, record = load_config(config), take_record()
     predict_triples(newest_run_of(settings), settings, record)
     publish_stages(record)
     return record.as_json()

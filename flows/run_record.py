@@ -38,27 +38,34 @@ class RunRecord:
         """Ranking metrics of each split."""
         return {split: self.evaluation[split] for split in _SPLITS if split in self.evaluation}
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the object that `mocme run --json` prints."""
+    def as_json(self, *, extraction_only: bool = False) -> dict[str, Any]:
+        """Return the object that `--json` prints.
+
+        Args:
+            extraction_only: Whether to leave out what a training has and an extraction has not.
+        """
         whole: dict[str, Any] = {
             "extracted": {name: asdict(counts) for name, counts in self.extracted.items()},
             "stages": {stage: outcome.status for stage, outcome in self.stages.items()},
-            "metrics": self.metrics,
-            "run_dir": None if self.run_dir is None else str(self.run_dir),
         }
+        if not extraction_only:
+            whole["metrics"] = self.metrics
+            whole["run_dir"] = None if self.run_dir is None else str(self.run_dir)
         return whole if self.error is None else {**whole, "error": self.error}
 
 
-_current: ContextVar[RunRecord | None] = ContextVar("run_record", default=None)
+_expected: ContextVar[RunRecord | None] = ContextVar("expected_record", default=None)
 
 
 def start_record() -> RunRecord:
-    """Begin a record, which the flows that this context runs fill."""
+    """Begin the record that the next flow of this context shall fill."""
     record = RunRecord()
-    _current.set(record)
+    _expected.set(record)
     return record
 
 
-def current_record() -> RunRecord:
-    """Return the record of the run under way; a flow that a worker started begins its own."""
-    return _current.get() or start_record()
+def take_record() -> RunRecord:
+    """Return the record that a flow shall fill: the one its caller began, else a new one."""
+    record = _expected.get() or RunRecord()
+    _expected.set(None)
+    return record

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Manifest:
         outputs: Size in bytes of each file it left, by path relative to the run's folder.
         seconds: How long it took.
         finished_at: When, in ISO 8601, UTC.
+        versions: Versions of what it was made with.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Manifest:
     outputs: Mapping[str, int]
     seconds: float
     finished_at: str
+    versions: Mapping[str, str]
 
 
 class StagedRun:
@@ -98,7 +101,7 @@ class StagedRun:
         """Return the manifest of a finished stage, if there is one that can be read."""
         try:
             return Manifest(**json.loads(self._manifest_path(stage).read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError):
             return None
 
     @property
@@ -131,8 +134,14 @@ class StagedRun:
         sizes = {
             path.relative_to(self.path).as_posix(): path.stat().st_size for path in sorted(outputs)
         }
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        manifest = Manifest(key.digest, key.parts, sizes, round(seconds, 3), now)
+        manifest = Manifest(
+            key=key.digest,
+            parts=key.parts,
+            outputs=sizes,
+            seconds=round(seconds, 3),
+            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            versions={package: version(package) for package in ("mocme", "numpy", "torch")},
+        )
         path = self._manifest_path(key.stage)
         path.parent.mkdir(exist_ok=True)
         write_whole(path, json.dumps(asdict(manifest), indent=1) + "\n")

@@ -15,7 +15,7 @@ from flows.extract import EXTRACTION_RUNNER, extract_features
 from flows.inputs import read_inputs
 from flows.keys import StageKey, train_key
 from flows.progress import StageProgress
-from flows.run_record import RunRecord, current_record
+from flows.run_record import RunRecord, take_record
 from flows.staged_run import StagedRun, mark_newest
 from flows.stages import run_stage
 from flows.states import as_state, failure_recorded
@@ -100,7 +100,7 @@ def train(config: PipelineConfig | str) -> dict[str, Any]:
     Args:
         config: The whole config, or the path of a YAML file that holds it.
     """
-    settings, record = load_config(config), current_record()
+    settings, record = load_config(config), take_record()
     dataset = read_inputs(settings, record)
     try:
         extractions = extract_features(settings, dataset, record)

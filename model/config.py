@@ -74,7 +74,7 @@ class TrainConfig(_Section):
     """The config's `train` section."""
 
     epochs: int = Field(50, ge=1, le=100_000)
-    batch_size: int = Field(1024, ge=1)
+    batch_size: int = Field(512, ge=1, description="questions per step; a triple asks two")
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     learning_rate: float = Field(0.1, gt=0, le=10)
     n3_weight: float = Field(0.01, ge=0, description="weight of the nuclear 3-norm penalty")

@@ -71,10 +71,12 @@ class RunFolder:
             )
         with telling_damage(self._graph):
             strings = json.loads(self._graph.read_text(encoding="utf-8"))
-            names = [tuple(strings[part]) for part in ("entities", "names", "relations")]
+            entities, names, relations = (
+                tuple(strings[part]) for part in ("entities", "names", "relations")
+            )
         with telling_damage(self._triples):
             triples = load_file(self._triples)
-            return Graph(*names, *(triples[split] for split in SPLITS))
+            return Graph(entities, names, relations, *(triples[split] for split in SPLITS))
 
     def read_scoring(self, device: torch.device | str = "cpu") -> BlockScoring:
         """Read the trained model in the form that ranks and predicts.

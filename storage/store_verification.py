@@ -28,7 +28,7 @@ from storage.errors import StoreError
 from storage.row_reader import Indices
 from storage.row_writer import RowWriter
 from storage.space_description import read_space
-from storage.store_layout import DATABASES, LOCATION
+from storage.store_layout import DATABASES, LOCATION, block_key
 
 _NUM_ATTEMPTS = 3
 
@@ -188,12 +188,15 @@ class _Examination:
     def _read_blocks(self, cursor: Any, block_format: BlockFormat) -> None:
         numbers, digests, sound = [], [block_format.empty.digests], [np.zeros(0, np.bool_)]
         for key, value in cursor:
+            number = int.from_bytes(key, "big")
             try:
+                if key != block_key(number % 2**32):
+                    raise BlockError(f"found a key of {len(key)} bytes")
                 block = block_format.parse(value)
             except BlockError as error:
                 self.damaged_blocks[bytes(key)] = str(error)
                 continue
-            numbers.append(int.from_bytes(key, "big"))
+            numbers.append(number)
             digests.append(block.digests.copy())
             sound.append(block.sound())
         self._numbers = np.array(numbers, dtype=np.int64)

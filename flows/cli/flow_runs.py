@@ -57,7 +57,7 @@ def run_flow(
     if record.error is not None:
         print_error(record.error)
     if as_json:
-        print_json(record.as_json())
+        print_json(record.as_json(extraction_only=name == "extract"))
     raise typer.Exit(exit_code)
 
 

@@ -12,7 +12,6 @@ from small_runs import SMALL, small
 
 import flows.extract
 from flows.config import load_config
-from flows.run_record import start_record
 
 ROOT = Path(__file__).parents[2]
 FLOWS = ["extract", "train", "evaluate", "predict", "pipeline"]
@@ -63,7 +62,6 @@ def test_a_flow_takes_a_path_or_the_whole_config(
     project: Path, as_object: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = load_config(project / "mocme.yaml", SMALL)
-    start_record()
     (written := project / "small.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     parameter = config.model_dump(mode="json") if as_object else str(written)
     record = flow_named("pipeline")(parameter)

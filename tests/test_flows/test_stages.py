@@ -52,6 +52,7 @@ def test_a_stage_runs_once(tmp_path: Path) -> None:
     assert first.reason == "no training has finished here before"
     manifest = json.loads((folder.path / "stages/train.json").read_text())
     assert manifest["outputs"] == {"model.txt": 7}
+    assert manifest["versions"]["torch"]
 
 
 def test_a_changed_key_runs_in_a_folder_of_its_own_and_says_what_changed(tmp_path: Path) -> None:
@@ -180,6 +181,7 @@ def test_the_newest_run_of_a_config_is_found_among_others(tmp_path: Path) -> Non
 
 def test_a_run_of_another_version_does_not_hide_the_others(tmp_path: Path) -> None:
     folder, _ = train(tmp_path / "runs", 1)
+    (tmp_path / "runs/notes.txt").write_text("not a run")
     folder.write_config(config(tmp_path))
     newer, _ = train(tmp_path / "runs", 2)
     (newer.path / "config.yaml").write_text("dataset: d\nkey_of_the_future: 1\n")

@@ -172,6 +172,15 @@ class TestOneBlock:
             assert {problem.block for problem in store.verify()} == {2}
         assert plain_store.get(directory, b"blocks", struct.pack(">I", 2)) == b"MCMB damaged"
 
+    def test_a_key_that_is_none(self, directory: Path) -> None:
+        block = plain_store.get(directory, b"blocks", struct.pack(">I", 1))
+        plain_store.put(directory, b"blocks", b"a strange key", block)
+        assert [problem.what for problem in verify_store(directory)] == ["found a key of 13 bytes"]
+        with FeatureStore.open(directory.parents[1], SPACE) as store:
+            store.repair()
+            assert store.verify() == []
+            np.testing.assert_array_equal(store.read([digest(VICTIM)]), rows([VICTIM]))
+
 
 def test_any_byte_of_the_file(directory: Path) -> None:
     """Flipped bytes anywhere: `verify_store` returns, and what it finds good is good."""

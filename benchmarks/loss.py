@@ -1,0 +1,63 @@
+"""A training step's loss over all entities: by chunks that fit the cache, and in one pass.
+
+    python benchmarks/loss.py --entities 15000
+
+Prints both times and their ratio, measured in turn in this process; the results are compared.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from model.chunked_loss import chunked_loss
+from model.config import NegativesConfig
+from model.egns import one_vs_all_loss
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entities", type=int, default=15_000)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--dim", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    query = torch.randn(options.batch, options.dim, requires_grad=True)
+    entities = (torch.randn(options.entities, options.dim) * 0.1).requires_grad_()
+    target = torch.randint(options.entities, (options.batch,))
+
+    def part_loss(part: Tensor, everyone: Tensor, place: slice) -> Tensor:
+        known = torch.stack([torch.arange(len(part)), target[place]])
+        scores = part @ everyone.T
+        return one_vs_all_loss(scores, target[place], known, NegativesConfig()).sum()
+
+    def whole() -> Tensor:
+        return part_loss(query, entities, slice(0, options.batch))
+
+    def chunks() -> Tensor:
+        return chunked_loss(query, entities, part_loss)
+
+    seconds: dict[str, list[float]] = {"one pass": [], "chunks": []}
+    for _ in range(options.repeats):
+        for name, loss in (("one pass", whole), ("chunks", chunks)):
+            seconds[name].append(_seconds(loss))
+    torch.testing.assert_close(whole(), chunks(), rtol=1e-4, atol=1e-2)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    for name, median in medians.items():
+        print(f"{name}: {median * 1000:.0f} ms per step")
+    print(f"one pass / chunks: {medians['one pass'] / medians['chunks']:.2f}")
+
+
+def _seconds(loss: Callable[[], Tensor]) -> float:
+    start = time.perf_counter()
+    loss().backward()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
