@@ -3,16 +3,12 @@
 What is stored is compared by plain LMDB calls with what an undisturbed run stores.
 """
 
-import itertools
-import multiprocessing
 import os
 import random
 import resource
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lmdb
@@ -162,34 +158,6 @@ with lmdb.open(sys.argv[1]) as environment, environment.begin():
         assert str(living.pid) in plain.readers()
     living.kill()
     living.communicate()
-
-
-def test_forked_while_threads_use_it(tmp_path: Path) -> None:
-    with FeatureStore.open(tmp_path, SPACE) as store:
-        store.write(vectors(range(50)), {})
-        stopped = threading.Event()
-
-        def use(thread: int) -> None:
-            for item in itertools.count(1000 * thread):
-                if stopped.is_set():
-                    return
-                store.write(vectors([item]), {})
-                np.testing.assert_array_equal(store.read([digest(item)]), rows([item]))
-
-        with ThreadPoolExecutor(3) as pool:
-            threads = [pool.submit(use, thread) for thread in (1, 2, 3)]
-            for child in range(5):
-                process = multiprocessing.get_context("fork").Process(
-                    target=store.write, args=(vectors([100_000 + child]), {})
-                )
-                process.start()
-                process.join(60)
-                assert process.exitcode == 0
-            stopped.set()
-            for thread in threads:
-                thread.result()
-        assert store.lookup([digest(100_000 + child) for child in range(5)]) == ["stored"] * 5
-        assert store.verify() == []
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
