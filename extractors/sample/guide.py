@@ -9,7 +9,7 @@ from extractors.sample.world import MISSING_RATES, Thing
 CONFIG = """\
 # The sample graph with extractors that need no weights. Try:
 #   mocme run mocme.yaml
-#   mocme run mocme.yaml --set train.epochs=20
+#   mocme run mocme.yaml --set train.epochs=50
 dataset: .
 store: data/features
 runs: data/runs
@@ -19,6 +19,7 @@ modalities:
   audio: {extractor: audio_mel}
   video: {extractor: video_stats}
   numeric: {extractor: numeric}
+train: {epochs: 15, batch_size: 1024} # a demo: more epochs find more
 """
 """What `mocme.yaml` holds."""
 
