@@ -134,3 +134,39 @@ def test_scores_of_any_size_give_finite_weights(scale: float) -> None:
     weights = fit([scaled], questions)
     assert bool(weights.isfinite().all())
     assert bool((weights > 0).all())
+
+
+def anything(seed: int) -> tuple[list[EncodedBlock], Tensor]:
+    """Draw blocks whose scores are of any size, and a few questions that nothing answers."""
+    generator = torch.Generator().manual_seed(seed)
+    size, num_blocks, count = (
+        int(torch.randint(low, high, (1,), generator=generator))
+        for low, high in ((20, 60), (1, 6), (2, 40))
+    )
+    blocks = []
+    for index in range(num_blocks):
+        scale = 10 ** float(torch.empty(1).uniform_(-3, 2, generator=generator))
+        entities = torch.randn(size, DIM, generator=generator) * scale
+        relations = torch.randn(NUM_RELATIONS, DIM, generator=generator)
+        present = torch.ones(size, dtype=torch.bool)
+        blocks.append(EncodedBlock(str(index), entities, relations, present))
+    columns = [
+        torch.randint(limit, (count,), generator=generator) for limit in (size, NUM_RELATIONS, size)
+    ]
+    return blocks, torch.stack(columns, dim=1)
+
+
+def test_where_nothing_helps_weights_stay_finite() -> None:
+    for seed in range(150):
+        weights = fit(*anything(seed))
+        assert bool(weights.isfinite().all()), seed
+        assert bool((weights > 0).all()), seed
+
+
+def test_more_blocks_than_dimensions() -> None:
+    blocks = [
+        EncodedBlock(str(seed), whole.entities[:, :4], whole.relations[:, :4], whole.present)
+        for seed, whole in ((seed, block(CONTENT, seed)) for seed in range(6))
+    ]
+    questions = questions_of([scores_of(blocks[0], 0)], [0])
+    assert fit(blocks, questions).shape == (NUM_RELATIONS, 6)

@@ -1,0 +1,93 @@
+"""No option of the model is there for nothing: another value gives another model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planted_graph import World, planted_world
+from safetensors.torch import load_file
+from small_training import losses_of, model_config, same_tensors, train_config
+
+from model.config import ModelConfig, TrainConfig
+from model.training import train
+
+# What the plain run has beside SMALL_MODEL and SMALL_TRAIN, and another value of every option.
+PLAIN_MODEL = {"alone": True, "context": True, "modality_dropout": 0.1}
+OTHER_MODEL: dict[str, Any] = {
+    "dim": 10,
+    "num_experts": 3,
+    "scorer": "distmult",
+    "fusion": "sum",
+    "complementarity": "infonce",
+    "temperature": 0.1,
+    "structure": False,
+    "alone": False,
+    "context": False,
+    "neighbours": False,
+    "fallback_rows": True,
+    "feature_dropout": 0.1,
+    "modality_dropout": 0.5,
+    "neighbour_dropout": 0.9,
+}
+OTHER_TRAIN: dict[str, Any] = {
+    "epochs": 1,
+    "batch_size": 32,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "n3_weight": 1.0,
+    "inverse_relations": False,
+    "negatives": {"mode": "sampled"},
+    "seed": 7,
+}
+DECIDE_WHEN_TO_STOP = {"eval_every", "patience", "device"}
+
+
+def run(world: World, run_dir: Path, model: dict[str, Any], training: dict[str, Any]) -> Path:
+    config = train_config(**{"epochs": 2, "batch_size": 256, **training})
+    train(world.graph, world.tables(), model_config(**{**PLAIN_MODEL, **model}), config, run_dir)
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def large() -> World:
+    """Enough entities for complementarity to be measured."""
+    return planted_world(num_things=230, absent=0.05)
+
+
+@pytest.fixture(scope="module")
+def plain(large: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(large, tmp_path_factory.mktemp("options") / "plain", {}, {})
+
+
+def differs(first: Path, second: Path) -> bool:
+    name = "scoring.safetensors"
+    return losses_of(first) != losses_of(second) and not same_tensors(
+        load_file(first / name), load_file(second / name)
+    )
+
+
+def test_every_option_is_tried() -> None:
+    assert set(OTHER_MODEL) == set(ModelConfig.model_fields)
+    assert set(OTHER_TRAIN) | DECIDE_WHEN_TO_STOP == set(TrainConfig.model_fields)
+
+
+BUGS = {"complementarity": "BUG: nothing reads the option"}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        pytest.param(
+            option,
+            marks=[pytest.mark.xfail(strict=True, reason=BUGS[option])] if option in BUGS else [],
+        )
+        for option in OTHER_MODEL
+    ],
+)
+def test_options_of_the_model(large: World, plain: Path, tmp_path: Path, option: str) -> None:
+    assert differs(plain, run(large, tmp_path, {option: OTHER_MODEL[option]}, {}))
+
+
+@pytest.mark.parametrize("option", OTHER_TRAIN)
+def test_options_of_the_training(large: World, plain: Path, tmp_path: Path, option: str) -> None:
+    assert differs(plain, run(large, tmp_path, {}, {option: OTHER_TRAIN[option]}))
