@@ -49,7 +49,9 @@ def _show_predictions(folder: Path) -> None:
     """Show each relation's most probable missing fact, and how many of all were planted."""
     planted = set(_rows(DEMO_DIR / "unstated.tsv"))
     heading, *rows = _rows(folder / PREDICTIONS_FILE)
-    best = {row[1]: row for row in sorted(rows, key=lambda row: float(row[3]))}
+    best: dict[str, tuple[str, ...]] = {}
+    for row in sorted(rows, key=lambda row: -float(row[3])):
+        best.setdefault(row[1], row)
     modalities = [column.removeprefix("weight_") for column in heading[4:]]
     cells = [
         (

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ScorerName = Literal["complex", "rotate", "distmult"]
 FusionName = Literal["cmkf", "sum"]
-EstimatorName = Literal["gaussian", "infonce"]
+EstimatorName = Literal["gaussian"]
 
 
 class _Section(BaseModel):

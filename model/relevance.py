@@ -21,6 +21,8 @@ MAX_QUESTIONS = 8192
 NUM_CANDIDATES = 1024
 PRIOR_STRENGTH = 5.0
 """Pseudo-count that ties a relation's weights to those of all relations."""
+WEAK_PRIOR = 0.1
+"""Pseudo-count that keeps finite the weight of a block of which the triples tell nothing."""
 
 
 def fit_block_weights(
@@ -32,7 +34,8 @@ def fit_block_weights(
 ) -> Tensor:
     """Fit the weight of every block for every relation.
 
-    weight(r, b) = exp(g_b + d_rb): g is shared, d is shrunk towards zero by `PRIOR_STRENGTH`. The
+    weight(r, b) = exp(g_b + d_rb): g is shared and held by `WEAK_PRIOR` only, d is shrunk
+    towards zero by `PRIOR_STRENGTH`. The
     likelihood is over the true answer and `NUM_CANDIDATES` entities drawn for all questions.
 
     Args:
@@ -50,7 +53,8 @@ def fit_block_weights(
     questions = questions[chosen.to(questions.device)]
     scores, offsets = _candidate_scores(blocks, scorer, questions, known, generator)
     general = torch.zeros(len(blocks), device=scores.device, requires_grad=True)
-    specific = torch.zeros_like(blocks[0].relations[:, : len(blocks)], requires_grad=True)
+    shape = (len(blocks[0].relations), len(blocks))
+    specific = torch.zeros(shape, device=scores.device, requires_grad=True)
     optimizer = torch.optim.LBFGS([general, specific], max_iter=60, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
@@ -58,7 +62,7 @@ def fit_block_weights(
         weights = (general + specific)[questions[:, 1]].exp()
         logits = torch.einsum("qb,bqc->qc", weights, scores) + offsets
         loss = -F.log_softmax(logits, dim=1)[:, 0].sum()
-        loss = loss + PRIOR_STRENGTH * specific.square().sum()
+        loss = loss + PRIOR_STRENGTH * specific.square().sum() + WEAK_PRIOR * general.square().sum()
         loss.backward()
         return loss
 

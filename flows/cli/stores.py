@@ -92,11 +92,10 @@ def _statistics(directory: Path) -> dict[str, Any]:
 
 def _problems(directory: Path) -> list[dict[str, Any]]:
     """Return what is damaged in one feature space; one that cannot be opened is damaged."""
-    from storage.feature_store import FeatureStore
+    from storage.store_verification import verify_store
 
     try:
-        with FeatureStore.open_readonly(directory) as store:
-            found = store.verify()
+        found = verify_store(directory)
     except StoreError as error:
         return [{"space": str(directory), "what": str(error), "digest": None, "block": None}]
     return [{"space": str(directory), **asdict(problem)} for problem in found]

@@ -170,9 +170,6 @@ class TestTraining:
                 assert min(shares.values()) >= 0
                 assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
 
-    @pytest.mark.xfail(
-        strict=True, raises=RuntimeError, reason="BUG: relevance takes dim for the number of blocks"
-    )
     def test_more_blocks_than_dimensions(self, world: World, tmp_path: Path) -> None:
         model = model_config(alone=True, context=True, dim=4)
         train(world.graph, world.tables(), model, train_config(), tmp_path)
