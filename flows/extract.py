@@ -24,9 +24,9 @@ from storage.dataset import Dataset
 FEATURES_UPDATED = "mocme.features.updated"
 """Event that tells a server of new features; `prefect.yaml` starts training by it."""
 
-EXTRACTION_RUNNER: Any = ThreadPoolTaskRunner(max_workers=2)
-"""Two modalities at a time: while one starts its workers or commits, the other one decodes. The
-stamps took 4.6 to 7.8 s so on 2 cores, 7.4 to 9.9 s one by one, 5.7 to 10.6 s all at once."""
+EXTRACTION_RUNNER: Any = ThreadPoolTaskRunner(max_workers=1)
+"""One modality at a time: each has worker processes of its own, and a device has room for one
+backbone. Two or five at once were no faster on 2 cores (9.4 and 9.7 s against 9.0 s, stamps)."""
 
 
 class ExtractionJob:
