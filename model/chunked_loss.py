@@ -2,7 +2,7 @@
 
 Scores are made, turned into a loss and into gradients, and dropped again, chunk by chunk of the
 batch, within the forward pass. A chunk is small enough to stay in the processor's cache, which
-makes a step three times as fast on a CPU as one pass over the whole batch (benchmarks/loss.py).
+makes a step about twice as fast on a CPU as one pass over the whole batch (benchmarks/loss.py).
 
 Shapes: B batch, E entities, D width.
 """
