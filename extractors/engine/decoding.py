@@ -195,6 +195,9 @@ class DecodingPool:
         return Failure(f"crashed the decoder ({_describe_exit(exit_code)})")
 
     def _count_failed_start(self, exit_code: int) -> None:
+        """Count a death before the first item, unless another worker goes on meanwhile."""
+        if any(worker.ready for worker in self._workers):
+            return
         self._num_failed_starts += 1
         if self._num_failed_starts == _MAX_FAILED_STARTS:
             raise WorkerStartError(

@@ -126,6 +126,7 @@ def _change_file(arguments: str) -> float:
 
 
 _VERBS: Mapping[str, Callable[[str], Any]] = {
+    "process": lambda _: os.getpid(),
     "vector": float,
     "keyed": lambda argument: (float(argument.split()[0]), int(argument.split()[1])),
     "array": lambda argument: np.full(int(argument), 7, dtype=np.uint8),

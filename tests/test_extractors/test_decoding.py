@@ -110,6 +110,19 @@ def test_random_kills_of_workers_cost_no_item(folder: Path) -> None:
     assert answers == {number: float(number) for number in range(300)}
 
 
+def test_kills_of_starting_workers_do_not_stop_the_one_that_works(folder: Path) -> None:
+    contents = write(folder, ["process -"] * 300)
+    before, at_work, killed = children(), set[int](), set[int]()
+    with DecodingPool(ScriptedExtractor(), num_workers=2, timeout_seconds=30) as pool:
+        for _, process in pool.load(contents):
+            at_work = at_work or {int(process)}
+            for starting in children() - before - at_work:
+                os.kill(starting, signal.SIGKILL)
+                killed.add(starting)
+            time.sleep(0.005)
+    assert len(killed) > 10
+
+
 def test_the_time_limit_holds_for_each_item_alone(folder: Path) -> None:
     contents = write(folder, ["sleep 0.4"] * 5)
     assert decode(contents, num_workers=1, timeout_seconds=1) == dict.fromkeys(range(5), 0.4)
