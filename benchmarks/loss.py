@@ -31,13 +31,12 @@ def main() -> None:
     entities = (torch.randn(options.entities, options.dim) * 0.1).requires_grad_()
     target = torch.randint(options.entities, (options.batch,))
 
-    def part_loss(part: Tensor, everyone: Tensor, place: slice) -> Tensor:
-        known = torch.stack([torch.arange(len(part)), target[place]])
-        scores = part @ everyone.T
+    def part_loss(scores: Tensor, place: slice) -> Tensor:
+        known = torch.stack([torch.arange(len(scores)), target[place]])
         return one_vs_all_loss(scores, target[place], known, NegativesConfig()).sum()
 
     def whole() -> Tensor:
-        return part_loss(query, entities, slice(0, options.batch))
+        return part_loss(query @ entities.T, slice(0, options.batch))
 
     def chunks() -> Tensor:
         return chunked_loss(query, entities, part_loss)

@@ -25,7 +25,7 @@ from extractors.options import ExtractOptions
 from extractors.registry import load_extractor_class, names
 from flows.config_errors import explain
 from flows.yaml_file import ConfigError, read_yaml
-from model.config import ModelConfig, PredictConfig, TrainConfig
+from model.config import RESERVED_NAMES, ModelConfig, PredictConfig, TrainConfig
 from storage.suggestion import did_you_mean
 
 
@@ -49,6 +49,16 @@ def _known_extractor(name: str) -> str:
     return name
 
 
+def _not_reserved(name: str) -> str:
+    if name in RESERVED_NAMES:
+        raise PydanticCustomError(
+            "reserved_modality",
+            "a name other than {reserved}, which are the model's own",
+            {"reserved": ", ".join(RESERVED_NAMES)},
+        )
+    return name
+
+
 def _tuple_of_one(field: object) -> object:
     return (field,) if isinstance(field, str) else field
 
@@ -62,7 +72,9 @@ FieldNames = Annotated[
     Field(min_length=1),
     BeforeValidator(_tuple_of_one, json_schema_input_type=str | list[str]),
 ]
-ModalityName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+ModalityName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"), AfterValidator(_not_reserved)
+]
 
 
 class ModalityConfig(BaseModel):

@@ -65,7 +65,8 @@ def _describe(
         return f"found an unknown key{suggestion}; allowed: {', '.join(allowed)}"
     if kind == "nothing_to_learn":
         return f"found nothing to learn from; allowed: {problems[0]['msg']}"
-    value = repr(_value_at(key, file.data))
+    names_the_key = problems[0]["loc"][-1] == "[key]"
+    value = repr(key[-1] if names_the_key else _value_at(key, file.data))
     shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "..."
     wanted = dict.fromkeys(_wanted(problem) for problem in problems)
     return f"found {shown}; allowed: {' or '.join(wanted)}"

@@ -13,16 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ChunkLoss = Callable[[Tensor, Tensor, slice], Tensor]
-"""From queries of a chunk, (C, D), all entities, (E, D), and the chunk's place in the batch to the
-sum of the chunk's losses."""
+ChunkLoss = Callable[[Tensor, slice], Tensor]
+"""From a chunk's products, (C, E), and its place in the batch to the sum of the chunk's losses."""
 
 _CHUNK_NUMBERS = {"cpu": 2**20, "cuda": 2**27}
 """Scores of a chunk, by device: 4 MiB of float32 fit a core's share of cache."""
 
 
 def chunked_loss(query: Tensor, entities: Tensor, chunk_loss: ChunkLoss) -> Tensor:
-    """Sum a loss over the batch, chunk by chunk.
+    """Sum a loss of the products of all queries with all entities, chunk by chunk.
 
     Args:
         query: Shape (B, D).
@@ -30,7 +29,7 @@ def chunked_loss(query: Tensor, entities: Tensor, chunk_loss: ChunkLoss) -> Tens
         chunk_loss: Loss of a chunk; must not depend on any other tensor that needs a gradient.
 
     Returns:
-        The sum, with gradients to `query` and `entities`. Shape: ().
+        The sum, with gradients to `query` and `entities`, once. Shape: ().
     """
     numbers = _CHUNK_NUMBERS.get(query.device.type, _CHUNK_NUMBERS["cpu"])
     size = max(1, numbers // len(entities))
@@ -47,17 +46,19 @@ class _ChunkedLoss(torch.autograd.Function):
         total = query.new_zeros(())
         for start in range(0, len(query), size):
             place = slice(start, min(start + size, len(query)))
-            part = query[place].detach().requires_grad_()
-            everyone = entities.detach().requires_grad_()
+            part = query[place]
+            product = (part @ entities.T).requires_grad_()
             with torch.enable_grad():
-                loss = chunk_loss(part, everyone, place)
-            query_grad[place], grad = torch.autograd.grad(loss, (part, everyone))
-            entity_grad += grad
+                loss = chunk_loss(product, place)
+            (grad,) = torch.autograd.grad(loss, product)
+            torch.mm(grad, entities, out=query_grad[place])
+            entity_grad.addmm_(grad.T, part)
             total += loss.detach()
-        ctx.save_for_backward(query_grad, entity_grad)
+        ctx.gradients = (query_grad, entity_grad)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        query_grad, entity_grad = ctx.saved_tensors
-        return query_grad * grads[0], entity_grad * grads[0], None, None
+        query_grad, entity_grad = ctx.gradients
+        del ctx.gradients
+        return query_grad.mul_(grads[0]), entity_grad.mul_(grads[0]), None, None

@@ -36,7 +36,7 @@ def expected_questions(graph: Graph) -> NDArray[np.bool_]:
 @torch.inference_mode()
 def most_probable_missing(
     scoring: BlockScoring,
-    graph: Graph,
+    asked: NDArray[np.bool_],
     known: KnownTails,
     relation: int,
     k: int,
@@ -44,12 +44,12 @@ def most_probable_missing(
 ) -> list[tuple[float, int, int]]:
     """Find the k most probable triples of a relation that stand in no split.
 
-    A triple's probability is that of its answer among all entities, of the two questions that
-    may lead to it the more certain one.
+    Triples of an entity with itself are left out. A triple's probability is that of its answer
+    among all entities, of the two questions that may lead to it the more certain one.
 
     Args:
         scoring: The model.
-        graph: The graph.
+        asked: Which questions to ask; see `expected_questions`. Shape: (E, 2R).
         known: All triples that are known.
         relation: Index, below R.
         k: Triples wanted.
@@ -58,10 +58,9 @@ def most_probable_missing(
     Returns:
         Probability, head and tail, the most probable first.
     """
-    expected = expected_questions(graph)
     best: dict[tuple[int, int], float] = {}
-    for index in (relation, relation + graph.num_relations):
-        askers = torch.from_numpy(np.flatnonzero(expected[:, index]))
+    for index in (relation, relation + scoring.num_relations):
+        askers = torch.from_numpy(np.flatnonzero(asked[:, index]))
         for heads in askers.split(chunk_size):
             relations = torch.full_like(heads, index)
             chances = scoring.scores(heads, relations).softmax(1)

@@ -11,6 +11,13 @@ ScorerName = Literal["complex", "rotate", "distmult"]
 FusionName = Literal["cmkf", "sum"]
 EstimatorName = Literal["gaussian"]
 
+NEIGHBOURS = "neighbours"
+STRUCTURE = "structure"
+CONTENT = "content"
+CONTEXT = "context"
+RESERVED_NAMES = (CONTENT, NEIGHBOURS, STRUCTURE, CONTEXT)
+"""Names of the model's own parts, which no modality can have."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,7 +84,7 @@ class TrainConfig(_Section):
     batch_size: int = Field(512, ge=1, description="questions per step; a triple asks two")
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     learning_rate: float = Field(0.1, gt=0, le=10)
-    n3_weight: float = Field(0.01, ge=0, description="weight of the nuclear 3-norm penalty")
+    n3_weight: float = Field(0.01, ge=0, le=10, description="weight of the nuclear 3-norm penalty")
     inverse_relations: bool = Field(True, description="learn heads as tails of inverse relations")
     negatives: NegativesConfig = NegativesConfig()
     eval_every: int = Field(5, ge=1, description="epochs between evaluations on valid")

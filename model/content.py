@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from model.cmkf import inter_weights, intra_weights
 from model.complementarity import modality_information, view_information
-from model.config import ModelConfig
+from model.config import NEIGHBOURS, ModelConfig
 from model.experts import ModalityExperts
 from model.inputs import ModalityRows
-from model.neighbours import NeighbourMean
-
-NEIGHBOURS = "neighbours"
+from model.neighbours import Neighbourhood, NeighbourMean
 
 
 class ContentEncoder(nn.Module):
@@ -66,32 +64,35 @@ class ContentEncoder(nn.Module):
         self.register_buffer("inter_information", torch.zeros(count, count))
         self.register_buffer("intra_information", torch.zeros(count, experts, experts))
 
-    def forward(self, edges: Tensor, audible: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, neighbourhood: Neighbourhood, audible: Tensor) -> tuple[Tensor, Tensor]:
         """Encode all entities.
 
         Args:
-            edges: Edges to hear neighbours over, with inverses. Shape: (N, 3).
-            audible: Which edges may carry a message. Shape: (N,), bool.
+            neighbourhood: Edges to hear neighbours over.
+            audible: Which of its N edges may carry a message. Shape: (N,), bool.
 
         Returns:
             Embeddings, (E, D), and the weight of every modality, (E, M).
         """
         encoded = {name: self._fuse_views(name, rows) for name, rows in self.rows.items()}
         if self.config.neighbours:
-            heard = self._hear(self._fuse_modalities(encoded), edges, audible)
+            heard = self._hear(self._fuse_modalities(encoded), neighbourhood, audible)
             encoded[NEIGHBOURS] = self._fuse_views(NEIGHBOURS, heard)
         fused, weights = self._fuse_modalities(encoded)
         nothing = weights.sum(1, keepdim=True) == 0
         return torch.where(nothing, self.fallback, fused), weights
 
     @torch.no_grad()
-    def update_information(self, edges: Tensor) -> None:
+    def update_information(self, neighbourhood: Neighbourhood) -> None:
         """Measure anew what views and modalities share; fusion weights follow from it."""
-        everything = torch.ones(len(edges), dtype=torch.bool, device=edges.device)
+        everything = torch.ones(
+            neighbourhood.num_edges, dtype=torch.bool, device=self.fallback.device
+        )
         encoded: dict[str, ModalityRows] = {}
         for index, name in enumerate(self.modalities):
             if name == NEIGHBOURS:
-                rows = self._hear(self._fuse_modalities(encoded), edges, everything).compact()
+                fused = self._fuse_modalities(encoded)
+                rows = self._hear(fused, neighbourhood, everything).compact()
             else:
                 rows = self.rows[name]
             self.intra_information[index] = view_information(
@@ -101,9 +102,11 @@ class ContentEncoder(nn.Module):
         information = modality_information([(r.entities, r.values) for r in encoded.values()])
         self.inter_information.copy_(information)
 
-    def _hear(self, fused: tuple[Tensor, Tensor], edges: Tensor, audible: Tensor) -> ModalityRows:
+    def _hear(
+        self, fused: tuple[Tensor, Tensor], neighbourhood: Neighbourhood, audible: Tensor
+    ) -> ModalityRows:
         content, weights = fused
-        mean, heard = self.neighbour_mean(content, weights.sum(1) > 0, edges, audible)
+        mean, heard = self.neighbour_mean(content, weights.sum(1) > 0, neighbourhood, audible)
         everyone = torch.arange(self.num_entities, device=content.device)
         return ModalityRows(everyone, mean, heard)
 

@@ -71,11 +71,10 @@ def modality_rows(
 
 
 def _scaled(values: NDArray[np.float32], fit_on: NDArray[np.bool_]) -> Tensor:
-    """Centre rows and give the fitted ones a mean squared length of 1. Shape: (P, dim)."""
+    """Give the fitted rows a mean squared length of 1. Shape: (P, dim)."""
     rows = torch.from_numpy(values)
     fitted = rows[torch.from_numpy(fit_on)] if fit_on.any() else rows
-    mean = fitted.mean(0)
-    return (rows - mean) / (fitted - mean).square().sum(1).mean().sqrt().clamp_min(1e-6)
+    return rows / fitted.square().sum(1).mean().sqrt().clamp_min(1e-6)
 
 
 def with_inverses(triples: Triples, num_relations: int) -> Triples:

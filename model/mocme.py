@@ -23,16 +23,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from model.config import ModelConfig
-from model.content import NEIGHBOURS, ContentEncoder
+from model.config import CONTENT, CONTEXT, RESERVED_NAMES, STRUCTURE, ModelConfig
+from model.content import ContentEncoder
 from model.inputs import ModalityRows
-from model.neighbours import NeighbourMean
+from model.neighbours import Neighbourhood, NeighbourMean
 from model.scorers import build_scorer
 from storage.errors import MocmeError
-
-STRUCTURE = "structure"
-CONTENT = "content"
-CONTEXT = "context"
 
 
 @dataclass(frozen=True)
@@ -90,10 +86,12 @@ class ContextTable(nn.Module):
         self.rows = nn.Parameter(torch.randn(num_entities, dim) * 0.01)
         self.neighbour_mean = NeighbourMean(num_relations, dim)
 
-    def forward(self, edges: Tensor, audible: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, neighbourhood: Neighbourhood, audible: Tensor) -> tuple[Tensor, Tensor]:
         """Return the means, (E, D), and who heard something, (E,)."""
-        everyone = torch.ones(len(self.rows), dtype=torch.bool, device=edges.device)
-        heard: tuple[Tensor, Tensor] = self.neighbour_mean(self.rows, everyone, edges, audible)
+        everyone = torch.ones(len(self.rows), dtype=torch.bool, device=self.rows.device)
+        heard: tuple[Tensor, Tensor] = self.neighbour_mean(
+            self.rows, everyone, neighbourhood, audible
+        )
         return heard
 
 
@@ -121,17 +119,18 @@ class MoCME(nn.Module):
         inverse_relations: bool,
     ) -> None:
         super().__init__()
-        reserved = {NEIGHBOURS, STRUCTURE, CONTEXT} & set(rows)
+        reserved = set(RESERVED_NAMES) & set(rows)
         if reserved:
             raise MocmeError(
                 f"found modalities named {sorted(reserved)}; allowed: names other than "
-                f"{NEIGHBOURS}, {STRUCTURE} and {CONTEXT}, which are the model's own"
+                f"{', '.join(RESERVED_NAMES)}, which are the model's own"
             )
         if not rows and not config.structure:
             raise MocmeError(
                 "found no modality with features and model.structure: false; allowed: at least "
                 "one modality, or model.structure: true"
             )
+        self._shape = (len(seen), 2 * num_relations)
         self.scorer = build_scorer(config.scorer)
         self.inverse_relations = inverse_relations
         num_rows = 2 * num_relations if inverse_relations else num_relations
@@ -154,30 +153,36 @@ class MoCME(nn.Module):
         """Names of the fused content's modalities, the neighbours last."""
         return next((content.modalities for _, content in self._encoders()), ())
 
-    def update_information(self, edges: Tensor) -> None:
+    def neighbourhood(self, edges: Tensor) -> Neighbourhood:
+        """Prepare edges to hear neighbours over; with inverses, columns h, r, t. Shape: (N, 3)."""
+        return Neighbourhood(edges, *self._shape)
+
+    def update_information(self, neighbourhood: Neighbourhood) -> None:
         """Measure anew what views and modalities share; see `ContentEncoder`."""
         for _, content in self._encoders():
-            content.update_information(edges)
+            content.update_information(neighbourhood)
 
     def _encoders(self) -> Iterator[tuple[str, ContentEncoder]]:
         """The content blocks' encoders, the fused one first."""
         for name, content in self.contents.items():
             yield name, cast(ContentEncoder, content)
 
-    def forward(self, edges: Tensor, audible: Tensor) -> tuple[list[EncodedBlock], Tensor]:
+    def forward(
+        self, neighbourhood: Neighbourhood, audible: Tensor
+    ) -> tuple[list[EncodedBlock], Tensor]:
         """Encode every entity and relation.
 
         Args:
-            edges: Edges to hear neighbours over, with inverses. Shape: (N, 3).
-            audible: Which edges may carry a message. Shape: (N,), bool.
+            neighbourhood: Edges to hear neighbours over.
+            audible: Which of its N edges may carry a message. Shape: (N,), bool.
 
         Returns:
             The blocks, and the content's modality weights, (E, M).
         """
         blocks = []
-        weights = edges.new_zeros(0, 0, dtype=torch.float)
+        weights = torch.zeros(0, 0, device=audible.device)
         for name, content in self._encoders():
-            entities, shares = content(edges, audible)
+            entities, shares = content(neighbourhood, audible)
             blocks.append(EncodedBlock(name, entities, self._relations(name), shares.sum(1) > 0))
             if name == CONTENT:
                 weights = shares
@@ -186,7 +191,7 @@ class MoCME(nn.Module):
             entities = self.structure()
             blocks.append(EncodedBlock(STRUCTURE, entities, self._relations(STRUCTURE), present))
         if self.context is not None:
-            entities, present = self.context(edges, audible)
+            entities, present = self.context(neighbourhood, audible)
             blocks.append(EncodedBlock(CONTEXT, entities, self._relations(CONTEXT), present))
         return blocks, weights
 

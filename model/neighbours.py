@@ -4,17 +4,64 @@ A learned row per entity memorises the triples it was trained on; the mean of th
 features generalises to triples never seen. The edges that a step scores are left out of that
 step's messages, since they would give the answer away.
 
-Shapes: E entities, R relations with inverses, N edges, D width.
+Shapes: E entities, R relations with inverses, N edges, P different pairs of sender and relation,
+D width.
 """
 
 import torch
 from torch import Tensor, nn
 
 from model.scorers import complex_product
+from model.sparse import SparseMatrix
+
+
+class Neighbourhood:
+    """Who speaks to whom: the edges, in the order that sums over them need.
+
+    A message depends on its sender and its relation only; it is made once for all its receivers.
+
+    Args:
+        edges: Edges with inverses, columns receiver, relation, sender. Shape: (N, 3).
+        num_entities: E.
+        num_relations: R.
+    """
+
+    def __init__(self, edges: Tensor, num_entities: int, num_relations: int) -> None:
+        self.num_edges = len(edges)
+        self._receiver, relation, self._sender = edges.unbind(1)
+        keys, pair = torch.unique(self._sender * num_relations + relation, return_inverse=True)
+        num_pairs = len(keys)
+        self._ones = torch.ones(num_pairs, device=edges.device)
+        pairs = torch.arange(num_pairs, device=edges.device)
+        self._senders = SparseMatrix(pairs, keys // num_relations, (num_pairs, num_entities))
+        self._relations = SparseMatrix(pairs, keys % num_relations, (num_pairs, num_relations))
+        self._receivers = SparseMatrix(self._receiver, pair, (num_entities, num_pairs))
+
+    def mean(
+        self, content: Tensor, has_content: Tensor, relations: Tensor, audible: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Average the messages content(n) * relation(r) over the edges (e, r, n) of every e.
+
+        Args:
+            content: What each entity has to tell. Shape: (E, D).
+            has_content: Who has anything to tell. Shape: (E,), bool.
+            relations: A complex row for every relation. Shape: (R, D).
+            audible: Which edges may carry a message in this step. Shape: (N,), bool.
+
+        Returns:
+            The means, (E, D), zero where nothing was heard, and who heard something, (E,).
+        """
+        heard = (audible & has_content[self._sender]).to(content.dtype)
+        degree = content.new_zeros(len(content)).index_add(0, self._receiver, heard)
+        messages = complex_product(
+            self._senders.matmul(content, self._ones), self._relations.matmul(relations, self._ones)
+        )
+        share = heard / degree.clamp_min(1)[self._receiver]
+        return self._receivers.matmul(messages, share), degree > 0
 
 
 class NeighbourMean(nn.Module):
-    """Mean over edges (e, r, n) of content(n) turned by a learned complex row of r.
+    """`Neighbourhood.mean` with a learned row for every relation.
 
     Args:
         num_relations: Relations, inverses included.
@@ -26,22 +73,7 @@ class NeighbourMean(nn.Module):
         self.relations = nn.Parameter(torch.randn(num_relations, dim) * 0.5)
 
     def forward(
-        self, content: Tensor, has_content: Tensor, edges: Tensor, audible: Tensor
+        self, content: Tensor, has_content: Tensor, neighbourhood: Neighbourhood, audible: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Average the messages.
-
-        Args:
-            content: What each entity has to tell. Shape: (E, D).
-            has_content: Who has anything to tell. Shape: (E,), bool.
-            edges: Edges with inverses, columns receiver, relation, sender. Shape: (N, 3).
-            audible: Which edges may carry a message in this step. Shape: (N,), bool.
-
-        Returns:
-            The means, (E, D), zero where nothing was heard, and who heard something, (E,).
-        """
-        receiver, relation, sender = edges.unbind(1)
-        share = (audible & has_content[sender]).to(content.dtype)
-        messages = complex_product(content[sender], self.relations[relation])
-        total = torch.zeros_like(content).index_add(0, receiver, messages * share.unsqueeze(1))
-        degree = content.new_zeros(len(content)).index_add(0, receiver, share)
-        return total / degree.clamp_min(1).unsqueeze(1), degree > 0
+        """Average the messages; see `Neighbourhood.mean`."""
+        return neighbourhood.mean(content, has_content, self.relations, audible)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from model.completion import most_probable_missing
-from model.mocme import CONTENT
+from model.completion import expected_questions, most_probable_missing
+from model.config import CONTENT
 from model.ranking import known_answers
 from model.run_folder import RunFolder
 from storage.errors import MocmeError
@@ -122,9 +122,10 @@ class Predictor:
         Raises:
             MocmeError: If a relation is unknown.
         """
+        asked = expected_questions(self.graph)
         for name in relations if relations is not None else self.graph.relations:
             index = self._row(self._relation_row, name, "relation")
-            found = most_probable_missing(self.scoring, self.graph, self._known, index, k)
+            found = most_probable_missing(self.scoring, asked, self._known, index, k)
             for chance, head, tail in found:
                 yield PredictedTriple(
                     self.graph.entities[head],

@@ -6,7 +6,7 @@ halves: real parts, then imaginary parts).
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,11 +19,9 @@ class Scorer(ABC):
 
     Attributes:
         name: Name in the config.
-        scores_by_product: Whether scoring all entities is matrix products only.
     """
 
     name: ClassVar[ScorerName]
-    scores_by_product: ClassVar[bool] = True
 
     @abstractmethod
     def query(self, head: Tensor, relation: Tensor) -> Tensor:
@@ -33,9 +31,18 @@ class Scorer(ABC):
     def inverse(self, relation: Tensor) -> Tensor:
         """Return r' such that (t, r', h) scores as (h, r, t) does. (R, D) -> (R, D)."""
 
+    def factors(self, query: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what to multiply: (B, D), (E, D) -> (B, D'), (E, D'); see `from_product`."""
+        return query, entities
+
+    def from_product(self, product: Tensor) -> Tensor:
+        """Turn the product of the factors, query by entity, into scores. (B, E) -> (B, E)."""
+        return product
+
     def score_all(self, query: Tensor, entities: Tensor) -> Tensor:
         """Score every entity as the tail. Shapes: (B, D), (E, D) -> (B, E)."""
-        return query @ entities.T
+        left, right = self.factors(query, entities)
+        return self.from_product(left @ right.T)
 
     def score_pairs(self, query: Tensor, tails: Tensor) -> Tensor:
         """Score given tails. Shapes: (B, D), (B, N, D) -> (B, N)."""
@@ -51,16 +58,34 @@ class Scorer(ABC):
 
 
 def complex_product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply numbers stored as real halves and imaginary halves. (..., D) each."""
+    """Multiply numbers stored as real halves and imaginary halves. Shapes: (..., D), both alike."""
+    product: Tensor = _ComplexProduct.apply(left, right)
+    return product
+
+
+class _ComplexProduct(torch.autograd.Function):
+    """Writes both halves in place: joining and splitting cost a CPU more than the arithmetic."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
+        ctx.save_for_backward(left, right)
+        return _multiply(left, right, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        left, right = ctx.saved_tensors
+        return _multiply(grads[0], right, -1), _multiply(grads[0], left, -1)
+
+
+def _multiply(left: Tensor, right: Tensor, sign: int) -> Tensor:
+    """Return left * right, or left * conj(right) if `sign` is -1."""
+    product = torch.empty_like(left)
+    real, imag = product.chunk(2, dim=-1)
     left_real, left_imag = left.chunk(2, dim=-1)
     right_real, right_imag = right.chunk(2, dim=-1)
-    return torch.cat(
-        [
-            left_real * right_real - left_imag * right_imag,
-            left_real * right_imag + left_imag * right_real,
-        ],
-        dim=-1,
-    )
+    torch.mul(left_real, right_real, out=real).addcmul_(left_imag, right_imag, value=-sign)
+    torch.mul(left_imag, right_real, out=imag).addcmul_(left_real, right_imag, value=sign)
+    return product
 
 
 class DistMultScorer(Scorer):
@@ -120,11 +145,17 @@ class RotatEScorer(_ComplexScorer):
         """Return the opposite angles."""
         return -relation
 
-    def score_all(self, query: Tensor, entities: Tensor) -> Tensor:
-        """Margin less the distance to every entity."""
-        squared = query.square().sum(-1, keepdim=True) + entities.square().sum(-1)
-        squared = squared - 2 * query @ entities.T
-        return self.margin - squared.clamp_min(1e-9).sqrt()
+    def factors(self, query: Tensor, entities: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what multiplies to the squared distance."""
+        query_square = query.square().sum(-1, keepdim=True)
+        entity_square = entities.square().sum(-1, keepdim=True)
+        left = torch.cat([-2 * query, query_square, torch.ones_like(query_square)], dim=-1)
+        right = torch.cat([entities, torch.ones_like(entity_square), entity_square], dim=-1)
+        return left, right
+
+    def from_product(self, product: Tensor) -> Tensor:
+        """Margin less the distance."""
+        return self.margin - product.clamp_min(1e-9).sqrt()
 
     def score_pairs(self, query: Tensor, tails: Tensor) -> Tensor:
         """Margin less the distance to the given tails."""

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.chunked_loss import chunked_loss
-from model.config import ModelConfig, TrainConfig
+from model.config import CONTEXT, STRUCTURE, ModelConfig, TrainConfig
 from model.egns import category_shares, one_vs_all_loss, sampled_loss
 from model.inputs import KnownTails, modality_rows, with_inverses
-from model.mocme import CONTEXT, STRUCTURE, EncodedBlock, MoCME
+from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.ranking import known_answers, rank
 from model.relevance import fit_block_weights
@@ -104,6 +104,7 @@ class Trainer:
         train_triples = np.unique(graph.train, axis=0)
         both_ways = with_inverses(train_triples, graph.num_relations)
         self.edges = torch.from_numpy(both_ways).to(self.device)
+        self.neighbourhood = self.model.neighbourhood(self.edges)
         self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
         self.all_known = known_answers(graph, self.device)
         self.sampler = SAMPLERS[config.negatives.sampler](
@@ -132,7 +133,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         self.model.eval()
-        self.model.update_information(self.edges)
+        self.model.update_information(self.neighbourhood)
         self.model.train()
         loss, shares = self._train_steps(generator)
         mrr = None
@@ -157,7 +158,7 @@ class Trainer:
             half = len(self.edges) // 2
             audible[batch] = audible[batch + half] = False
             questions = self._questions(batch, generator)
-            blocks, _ = self.model(self.edges, audible)
+            blocks, _ = self.model(self.neighbourhood, audible)
             losses = [self._block_loss(block, questions, generator) for block in blocks]
             loss = torch.stack(losses).sum()
             self.optimizer.zero_grad(set_to_none=True)
@@ -204,12 +205,13 @@ class Trainer:
     def _one_vs_all_loss(self, block: EncodedBlock, query: Tensor, questions: Tensor) -> Tensor:
         heads, relations, tails = questions.unbind(1)
 
-        def chunk_loss(part: Tensor, entities: Tensor, place: slice) -> Tensor:
-            scores = self.model.scorer.score_all(part, entities)
+        def chunk_loss(product: Tensor, place: slice) -> Tensor:
+            scores = self.model.scorer.from_product(product)
             known = torch.stack(self.known.lookup(heads[place], relations[place]))
             return one_vs_all_loss(scores, tails[place], known, self.config.negatives).sum()
 
-        return chunked_loss(query, block.entities, chunk_loss) / len(questions)
+        left, right = self.model.scorer.factors(query, block.entities)
+        return chunked_loss(left, right, chunk_loss) / len(questions)
 
     def _sampled_loss(
         self, block: EncodedBlock, query: Tensor, questions: Tensor, generator: torch.Generator
@@ -246,7 +248,7 @@ class Trainer:
         self.model.eval()
         with torch.no_grad():
             everything = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
-            blocks, modality_weights = self.model(self.edges, everything)
+            blocks, modality_weights = self.model(self.neighbourhood, everything)
         questions = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
         weights = fit_block_weights(
             blocks, self.model.scorer, questions.to(self.device), self.all_known

@@ -54,7 +54,11 @@ REFUSED = {
     ),
     "name that no folder could have": (
         "dataset: d\nmodalities: {im/age: {extractor: image_stats}}\n",
-        ["'modalities.im/age'", "pattern"],
+        ["'modalities.im/age'", "found 'im/age'", "pattern"],
+    ),
+    "name of the model's own part": (
+        "dataset: d\nmodalities: {structure: {extractor: image_stats}}\n",
+        ["'modalities.structure'", "found 'structure'", "other than content, neighbours"],
     ),
     "empty field": (
         "dataset: d\nmodalities: {image: {extractor: image_stats, field: []}}\n",

@@ -2,8 +2,8 @@
 
 import torch
 
-from model.config import ScorerName
-from model.mocme import CONTENT, STRUCTURE, EncodedBlock
+from model.config import CONTENT, STRUCTURE, ScorerName
+from model.mocme import EncodedBlock
 from model.scoring import BlockScoring
 
 DIM = 6

@@ -17,8 +17,9 @@ from small_training import (
 )
 from torch import Tensor
 
+from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE
 from model.inputs import modality_rows, with_inverses
-from model.mocme import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, EncodedBlock, MoCME
+from model.mocme import EncodedBlock, MoCME
 from model.predictor import Predictor
 from model.report import EpochReport
 from model.training import train
@@ -47,7 +48,7 @@ def blocks_of(mocme: MoCME, edges: Tensor, audible: Tensor | None = None) -> lis
     """Encode everything from the same seed."""
     torch.manual_seed(1)
     audible = torch.ones(len(edges), dtype=torch.bool) if audible is None else audible
-    return mocme(edges, audible)[0]
+    return mocme(mocme.neighbourhood(edges), audible)[0]
 
 
 def changed_blocks(world: World, tables: dict[str, FeatureTable]) -> list[str]:

@@ -24,15 +24,15 @@ def loss_and_gradients(scorer_name: str, whole: bool) -> list[Tensor]:
     leaves = [part.requires_grad_() for part in (head, relation, entities)]
     scorer, config = build_scorer(scorer_name), negatives_config(weighting="egns")
 
-    def part_loss(part: Tensor, everyone: Tensor, place: slice) -> Tensor:
-        scores = scorer.score_all(part, everyone)
+    def part_loss(product: Tensor, place: slice) -> Tensor:
+        scores = scorer.from_product(product)
         return one_vs_all_loss(scores, target[place], known[place].nonzero().T, config).sum()
 
-    query = scorer.query(head, relation)
+    left, right = scorer.factors(scorer.query(head, relation), entities)
     if whole:
-        total = part_loss(query, entities, slice(None))
+        total = part_loss(left @ right.T, slice(None))
     else:
-        total = chunked.chunked_loss(query, entities, part_loss)
+        total = chunked.chunked_loss(left, right, part_loss)
     (total * 0.3).backward()
     return [total.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
@@ -52,5 +52,5 @@ def test_chunks_change_nothing(
 
 def test_a_loss_that_is_not_a_number_is_not_hidden() -> None:
     query, entities = torch.full((3, 2), torch.nan, requires_grad=True), torch.ones(5, 2)
-    total = chunked.chunked_loss(query, entities, lambda part, all_, _: (part @ all_.T).sum())
+    total = chunked.chunked_loss(query, entities, lambda product, _: product.sum())
     assert bool(total.isnan())

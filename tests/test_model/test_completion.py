@@ -87,7 +87,9 @@ def test_expected_questions(graph: Graph) -> None:
 def test_is_the_definition(graph: Graph, relation: int, k: int, chunk_size: int) -> None:
     scoring = unsure_scoring()
     known = known_answers(graph, torch.device("cpu"))
-    found = most_probable_missing(scoring, graph, known, relation, k, chunk_size)
+    found = most_probable_missing(
+        scoring, expected_questions(graph), known, relation, k, chunk_size
+    )
     expected = plain_missing(graph, relation, k)
     assert [(head, tail) for _, head, tail in found] == [(h, t) for _, h, t in expected]
     np.testing.assert_allclose([c for c, *_ in found], [c for c, *_ in expected], rtol=1e-4)

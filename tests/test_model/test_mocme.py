@@ -12,8 +12,9 @@ from planted_graph import BARE, NEWCOMER, STRANGER, World, feature_table, plante
 from small_training import model_config
 from torch import Tensor
 
+from model.config import CONTENT, NEIGHBOURS, STRUCTURE
 from model.inputs import modality_rows, with_inverses
-from model.mocme import CONTENT, NEIGHBOURS, STRUCTURE, EncodedBlock, MoCME
+from model.mocme import EncodedBlock, MoCME
 from model.scorers import SCORERS
 from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
@@ -47,7 +48,7 @@ def encode(
     """Encode everything from the same seed; return blocks by name, and modality weights."""
     torch.manual_seed(1)
     audible = torch.ones(len(edges), dtype=torch.bool) if audible is None else audible
-    blocks, weights = mocme(edges, audible)
+    blocks, weights = mocme(mocme.neighbourhood(edges), audible)
     return {block.name: block for block in blocks}, weights
 
 
@@ -167,7 +168,8 @@ class TestFusion:
         mocme = build(world, feature_dropout=0.5, modality_dropout=0.5, neighbour_dropout=0.5)
         edges = edges_of(world)
         audible = torch.ones(len(edges), dtype=torch.bool)
-        first, second = (mocme(edges, audible)[0][0].entities for _ in range(2))
+        around = mocme.neighbourhood(edges)
+        first, second = (mocme(around, audible)[0][0].entities for _ in range(2))
         assert torch.equal(first, second)
 
     def test_modality_dropout_leaves_everybody_something(self, world: World) -> None:
@@ -204,7 +206,7 @@ class TestInformation:
     def weights_of(self, mocme: MoCME, world: World) -> dict[str, float]:
         """Weights of a thing that has everything."""
         assert mocme.contents["content"] is not None
-        mocme.contents["content"].update_information(edges_of(world))
+        mocme.update_information(mocme.neighbourhood(edges_of(world)))
         weights = encode(mocme, edges_of(world))[1][10].tolist()
         return dict(zip(mocme.modalities, weights, strict=True))
 
@@ -227,7 +229,7 @@ class TestInformation:
     def test_too_few_entities_to_measure_give_equal_weights(self, world: World) -> None:
         mocme, plain = build(world), build(world, fusion="sum")
         assert mocme.contents["content"] is not None
-        mocme.contents["content"].update_information(edges_of(world))
+        mocme.update_information(mocme.neighbourhood(edges_of(world)))
         level, weights = (encode(model, edges_of(world))[1] for model in (plain, mocme))
         torch.testing.assert_close(weights, level)
 

@@ -12,8 +12,7 @@ from random_scoring import random_scoring
 from small_training import SMALL_MODEL, model_config, train_config
 
 from model import Predictor
-from model.config import ModelConfig
-from model.mocme import CONTEXT, NEIGHBOURS, STRUCTURE
+from model.config import CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
 from model.predictor import Answer
 from model.training import train
 from storage.errors import MocmeError

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from model import relevance
+from model.config import CONTENT, STRUCTURE
 from model.inputs import KnownTails
-from model.mocme import CONTENT, STRUCTURE, EncodedBlock
+from model.mocme import EncodedBlock
 from model.relevance import fit_block_weights
 from model.scorers import DistMultScorer
 

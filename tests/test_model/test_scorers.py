@@ -9,7 +9,7 @@ from plain_scorers import REFERENCES, complex_of
 from torch import Tensor
 
 from model.config import ScorerName
-from model.scorers import SCORERS, Scorer, build_scorer
+from model.scorers import SCORERS, Scorer, build_scorer, complex_product
 
 DIM = 12
 
@@ -81,3 +81,12 @@ class TestScorer:
         assert nothing.grad is not None
         assert not nothing.grad.any()
         assert float(scorer.penalty(nothing).detach().max()) < 1e-12
+
+
+def test_complex_product_and_its_gradient() -> None:
+    torch.manual_seed(0)
+    left, right = (torch.randn(5, 8, dtype=torch.double, requires_grad=True) for _ in range(2))
+    product = complex_product(left, right).detach().numpy()
+    expected = complex_of(left.detach().numpy().T) * complex_of(right.detach().numpy().T)
+    np.testing.assert_allclose(complex_of(product.T), expected)
+    assert torch.autograd.gradcheck(complex_product, (left, right))

@@ -23,6 +23,7 @@ from torch import Tensor
 from model.evaluation import evaluate_run
 from model.mocme import MoCME
 from model.negatives import SAMPLERS
+from model.neighbours import Neighbourhood
 from model.ranking import Ranking, known_answers, rank
 from model.report import EpochReport
 from model.run_folder import RunFolder
@@ -209,12 +210,12 @@ class TestWhatEnters:
         steps: list[Tensor] = []
         forward = MoCME.forward
 
-        def spy(self: MoCME, edges: Tensor, audible: Tensor) -> Any:
+        def spy(self: MoCME, neighbourhood: Neighbourhood, audible: Tensor) -> Any:
             if self.training:
                 steps.append(~audible)
             else:
                 assert bool(audible.all())
-            return forward(self, edges, audible)
+            return forward(self, neighbourhood, audible)
 
         monkeypatch.setattr(MoCME, "forward", spy)
         run_training(world, tmp_path, epochs=2, batch_size=50)
