@@ -71,10 +71,14 @@ def modality_rows(
 
 
 def _scaled(values: NDArray[np.float32], fit_on: NDArray[np.bool_]) -> Tensor:
-    """Give the fitted rows a mean squared length of 1. Shape: (P, dim)."""
+    """Centre rows, as flags of what is known are not yet, and scale them. Shape: (P, dim).
+
+    The fitted rows get a mean squared length of 1.
+    """
     rows = torch.from_numpy(values)
     fitted = rows[torch.from_numpy(fit_on)] if fit_on.any() else rows
-    return rows / fitted.square().sum(1).mean().sqrt().clamp_min(1e-6)
+    mean = fitted.mean(0)
+    return (rows - mean) / (fitted - mean).square().sum(1).mean().sqrt().clamp_min(1e-6)
 
 
 def with_inverses(triples: Triples, num_relations: int) -> Triples:
