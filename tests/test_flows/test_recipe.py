@@ -1,8 +1,9 @@
-"""The recipe for a new modality in CONTRIBUTING.md, followed to the letter in a copy."""
+"""What the documents tell a newcomer to do, followed to the letter."""
 
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -53,3 +54,21 @@ def test_one_file_and_one_config_entry_are_a_modality_that_trains(
     assert found["extracted"]["palette"]["new"] > 20
     assert found["stages"] == dict.fromkeys(("extract", "train", "evaluate", "predict"), "ran")
     assert not (ROOT / path[1]).exists()
+
+
+def test_the_readmes_own_dataset_runs_as_it_stands(tmp_path: Path, prefect_server: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```sh\n(mkdir -p zoo\n.*?)```", readme, re.DOTALL)
+    assert found
+    command = shlex.join([sys.executable, "-c", MAIN])
+    ran = subprocess.run(
+        ["bash", "-e", "-c", found[1].replace(".venv/bin/mocme", command)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    answers = ran.stdout[ran.stdout.index("dingo  lives_in") :]
+    assert re.search(r"desert .* 1\.0", answers)
