@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -132,6 +133,22 @@ class PipelineConfig(BaseModel):
                 "nothing_to_learn", "model.structure: true, or at least one entry in modalities"
             )
         return self
+
+    @field_validator("model")
+    @classmethod
+    def _check_attended(cls, model: ModelConfig, info: ValidationInfo) -> ModelConfig:
+        modalities = info.data.get("modalities", {})
+        for name in model.attend:
+            if name not in modalities:
+                raise PydanticCustomError(
+                    "unknown_modality",
+                    "attend: names of modalities, {allowed}{suggestion}",
+                    {
+                        "allowed": ", ".join(modalities) or "of which there are none",
+                        "suggestion": did_you_mean(name, modalities),
+                    },
+                )
+        return model
 
     def fields_of(self, modality: str) -> tuple[str, ...]:
         """Fields of an entity that a modality reads."""

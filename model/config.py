@@ -37,6 +37,9 @@ class ModelConfig(_Section):
     structure: bool = Field(True, description="whether entities have learned rows")
     alone: bool = Field(True, description="whether each modality is scored on its own, too")
     context: bool = Field(True, description="with structure: whether neighbours' rows are, too")
+    attend: tuple[str, ...] = Field(
+        (), description="modalities whose items are weighed by attention, not averaged"
+    )
     neighbours: bool = Field(True, description="whether neighbours' content is a modality")
     fallback_rows: bool = Field(
         False, description="a learned row for every entity without any modality, not one for all"
@@ -84,7 +87,7 @@ class TrainConfig(_Section):
     batch_size: int = Field(512, ge=1, description="questions per step; a triple asks two")
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     learning_rate: float = Field(0.1, gt=0, le=10)
-    n3_weight: float = Field(0.01, ge=0, le=10, description="weight of the nuclear 3-norm penalty")
+    n3_weight: float = Field(0.01, ge=0, description="weight of the nuclear 3-norm penalty")
     inverse_relations: bool = Field(True, description="learn heads as tails of inverse relations")
     negatives: NegativesConfig = NegativesConfig()
     eval_every: int = Field(5, ge=1, description="epochs between evaluations on valid")

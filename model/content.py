@@ -14,6 +14,7 @@ from model.complementarity import modality_information, view_information
 from model.config import NEIGHBOURS, ModelConfig
 from model.experts import ModalityExperts
 from model.inputs import ModalityRows
+from model.item_attention import ItemAttention
 from model.neighbours import Neighbourhood, NeighbourMean
 
 
@@ -50,6 +51,13 @@ class ContentEncoder(nn.Module):
                     dim, config.dim, config.num_experts, config.feature_dropout
                 )
                 for name, dim in dims.items()
+            }
+        )
+        self.attention = nn.ModuleDict(
+            {
+                f"{name}_items": ItemAttention(config.dim)
+                for name, parts in rows.items()
+                if parts.owners is not None
             }
         )
         rates = [
@@ -111,13 +119,15 @@ class ContentEncoder(nn.Module):
         return ModalityRows(everyone, mean, heard)
 
     def _fuse_views(self, name: str, rows: ModalityRows) -> ModalityRows:
-        """Fuse a modality's views into one row per entity. Views: (K, P, D) -> (P, D)."""
+        """Fuse a modality's views, and the items of an entity, into one row each. (P, D)."""
         views = self.experts[f"{name}_experts"](rows.values)
         weights = views.new_full((len(views),), 1 / len(views))
         if self.config.fusion == "cmkf":
             information = self.intra_information[self.modalities.index(name)]
             weights = intra_weights(information, self.config.temperature)
         fused = torch.einsum("k,kpd->pd", len(views) * weights, views)
+        if rows.owners is not None:
+            fused = self.attention[f"{name}_items"](fused, rows.owners, len(rows.entities))
         return ModalityRows(rows.entities, fused, rows.mask)
 
     def _fuse_modalities(self, encoded: Mapping[str, ModalityRows]) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 Shapes: E entities, R relations, N training triples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,14 @@ class ModalityRows:
         entities: Which entities, in ascending order. Shape: (num_present,).
         values: Their rows. Shape: (num_present, dim), float32.
         mask: Which of the rows count at present; None = all. Shape: (num_present,), bool.
+        owners: Where entities have several rows: the place in `entities` of every row's entity;
+            None = one row each, in the order of `entities`. Shape: (num_rows,).
     """
 
     entities: Tensor
     values: Tensor
     mask: Tensor | None = None
+    owners: Tensor | None = None
 
     @property
     def dim(self) -> int:
@@ -42,11 +45,15 @@ class ModalityRows:
 
     def to(self, device: torch.device) -> "ModalityRows":
         """Move to a device."""
-        return ModalityRows(self.entities.to(device), self.values.to(device))
+        owners = None if self.owners is None else self.owners.to(device)
+        return ModalityRows(self.entities.to(device), self.values.to(device), owners=owners)
 
 
 def modality_rows(
-    tables: Mapping[str, FeatureTable], graph: Graph, device: torch.device
+    tables: Mapping[str, FeatureTable],
+    graph: Graph,
+    device: torch.device,
+    attend: Collection[str] = (),
 ) -> dict[str, ModalityRows]:
     """Read the tables for a graph, standardised on its training entities, rows of length about 1.
 
@@ -56,18 +63,30 @@ def modality_rows(
         tables: Feature table by modality, rows in the graph's entity order.
         graph: The graph; entities in its training triples determine the normalisation.
         device: Where the rows are wanted.
+        attend: Modalities whose items stay rows of their own; of the others, the mean counts.
 
     Returns:
         Rows by modality; a modality that no entity has is left out.
     """
-    rows = {}
-    for name, table in tables.items():
-        values, present = table.pooled(fit_on=graph.seen_in_training)
-        if present.any():
-            entities = torch.from_numpy(np.flatnonzero(present))
-            scaled = _scaled(values[present], graph.seen_in_training[present])
-            rows[name] = ModalityRows(entities, scaled).to(device)
-    return rows
+    make = {name: _rows_of_items if name in attend else _rows_of_means for name in tables}
+    return {
+        name: make[name](table, graph.seen_in_training).to(device)
+        for name, table in tables.items()
+        if table.present.any()
+    }
+
+
+def _rows_of_means(table: FeatureTable, fit_on: NDArray[np.bool_]) -> ModalityRows:
+    values, present = table.pooled(fit_on)
+    entities = torch.from_numpy(np.flatnonzero(present))
+    return ModalityRows(entities, _scaled(values[present], fit_on[present]))
+
+
+def _rows_of_items(table: FeatureTable, fit_on: NDArray[np.bool_]) -> ModalityRows:
+    values, owners = table.items(fit_on)
+    entities, places = np.unique(owners, return_inverse=True)
+    scaled = _scaled(values, fit_on[owners])
+    return ModalityRows(torch.from_numpy(entities), scaled, owners=torch.from_numpy(places))
 
 
 def _scaled(values: NDArray[np.float32], fit_on: NDArray[np.bool_]) -> Tensor:

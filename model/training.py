@@ -96,7 +96,7 @@ class Trainer:
         self.graph, self.config, self.folder = graph, config, folder
         self.device = torch.device(_device_name(config.device))
         torch.manual_seed(config.seed)
-        rows = modality_rows(tables, graph, self.device)
+        rows = modality_rows(tables, graph, self.device, model.attend)
         seen = torch.from_numpy(graph.seen_in_training)
         mocme = MoCME(rows, seen, graph.num_relations, model, config.inverse_relations)
         self.model = mocme.to(self.device)

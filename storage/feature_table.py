@@ -93,18 +93,31 @@ class FeatureTable:
             The vectors, 0 for an entity without items, and which entities have any.
             Shape: (E, dim) and (E,).
         """
+        num_items = self.mask.sum(axis=1, keepdims=True)
+        return self._standardised(self._sums(), num_items, fit_on), self.present
+
+    def items(self, fit_on: Flags) -> tuple[Features, Indices]:
+        """Return one standardised vector per item, in entity order; see `pooled`.
+
+        Returns:
+            The vectors and the entities that they belong to. Shape: (num_items, dim) and
+            (num_items,).
+        """
+        owners = np.flatnonzero(self.mask) // self.mask.shape[1]
+        values = self.values[self.mask].astype(np.float32)
+        once = np.ones((len(values), 1), dtype=np.int64)
+        return self._standardised(values, once, fit_on[owners]), owners
+
+    def _standardised(self, sums: Features, num_items: Indices, fit_on: Flags) -> Features:
+        """Standardise the means of sums over items. Shape: (rows, dim) and (rows, 1)."""
         if self.layout == "dense":
-            return standardise(self._means(), self.present, fit_on), self.present
-        sums, counts = np.split(self._sums(), 2, axis=1)
+            np.divide(sums, num_items, out=sums, where=num_items > 0, casting="same_kind")
+            return standardise(sums, num_items[:, 0] > 0, fit_on)
+        sums, counts = np.split(sums, 2, axis=1)
         known = counts > 0
         np.divide(sums, counts, out=sums, where=known)
         scores = standardise_known(sums, known, fit_on)
-        return np.concatenate([scores, known.astype(np.float32)], axis=1), self.present
-
-    def _means(self) -> Features:
-        sums, counts = self._sums(), self.mask.sum(axis=1, keepdims=True)
-        np.divide(sums, counts, out=sums, where=counts > 0, casting="same_kind")
-        return sums
+        return np.concatenate([scores, known.astype(np.float32)], axis=1)
 
     def _sums(self) -> Features:
         """Add up the items of every entity. Shape: (E, dim)."""

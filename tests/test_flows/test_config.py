@@ -60,6 +60,10 @@ REFUSED = {
         "dataset: d\nmodalities: {structure: {extractor: image_stats}}\n",
         ["'modalities.structure'", "found 'structure'", "other than content, neighbours"],
     ),
+    "attention to a modality that is not there": (
+        "dataset: d\nmodel: {attend: [imag]}\nmodalities: {image: {extractor: image_stats}}\n",
+        ["'model'", "'attend': ['imag']", "did you mean 'image'"],
+    ),
     "empty field": (
         "dataset: d\nmodalities: {image: {extractor: image_stats, field: []}}\n",
         ["'modalities.image.field'", "found []", "at least 1"],

@@ -66,11 +66,12 @@ def differs(first: Path, second: Path) -> bool:
 
 
 def test_every_option_is_tried() -> None:
-    assert set(OTHER_MODEL) | HAVE_ONE_CHOICE == set(ModelConfig.model_fields)
+    assert set(OTHER_MODEL) | HAVE_ONE_CHOICE | NEEDS_SEVERAL_ITEMS == set(ModelConfig.model_fields)
     assert set(OTHER_TRAIN) | DECIDE_WHEN_TO_STOP == set(TrainConfig.model_fields)
 
 
 HAVE_ONE_CHOICE = {"complementarity"}
+NEEDS_SEVERAL_ITEMS = {"attend"}  # test_item_attention.py
 
 
 @pytest.mark.parametrize("option", OTHER_MODEL)

@@ -45,6 +45,19 @@ class TestRead:
         np.testing.assert_array_equal(limited.mask, [[True, False], [True, True]])
         assert FeatureTable.read(store, 2, references, max_items=9).values.shape == (2, 3, 512)
 
+    def test_items_are_standardised_over_those_of_the_fitted_entities(
+        self, store: FeatureStore
+    ) -> None:
+        references = [(1, digest(5)), (0, digest(3)), (3, digest(7)), (1, digest(4))]
+        table = FeatureTable.read(store, 4, references)
+        values, owners = table.items(np.array([True, True, True, False]))
+        np.testing.assert_array_equal(owners, [0, 1, 1, 3])
+        np.testing.assert_allclose(values[:3].mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(np.square(values[:3]).sum(axis=1).mean(), 512, rtol=1e-4)
+        found = rows([3, 5, 4, 7]).astype(np.float32)
+        expected = (found - found[:3].mean(axis=0)) / found[:3].std(axis=0)
+        np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-3)
+
     def test_many_items_keep_their_order(self, store: FeatureStore) -> None:
         references = [(n % 3, digest(n * n % 12)) for n in range(600)]
         table = FeatureTable.read(store, 3, references)
