@@ -4,10 +4,14 @@ Mutual information between two representations of the same entities is high wher
 the other, and near zero where each says something of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+
+from model.config import EstimatorName
+from model.information_bounds import club_information, infonce_information
+from model.whitening import whiten
 
 MIN_CO_PRESENT = 200
 """Pairs of modalities that meet in fewer entities take the mean of the other pairs."""
@@ -33,7 +37,7 @@ def gaussian_information(
     Returns:
         Nats, at least zero. Shape: ().
     """
-    whitened_first, whitened_second = (_whiten(side, max_dim) for side in (first, second))
+    whitened_first, whitened_second = (whiten(side, max_dim) for side in (first, second))
     count = len(first)
     cross = whitened_first.T @ whitened_second / count
     correlations = torch.linalg.svdvals(cross) * (1 - shrinkage)
@@ -42,34 +46,35 @@ def gaussian_information(
     return (information - bias).clamp_min(0.0)
 
 
-def _whiten(values: Tensor, max_dim: int) -> Tensor:
-    """Project on the leading principal components, each to unit variance. (n, d) -> (n, p)."""
-    centred = (values - values.mean(0)).double()
-    variances, axes = torch.linalg.eigh(centred.T @ centred / len(values))
-    variances, axes = variances[-max_dim:], axes[:, -max_dim:]
-    kept = variances > 1e-9 * variances[-1].clamp_min(1e-30)
-    whitened: Tensor = centred @ axes[:, kept] / variances[kept].sqrt()
-    return whitened
+ESTIMATORS: Mapping[EstimatorName, Callable[[Tensor, Tensor], Tensor]] = {
+    "gaussian": gaussian_information,
+    "infonce": infonce_information,
+    "club": club_information,
+}
 
 
-def view_information(views: Tensor) -> Tensor:
+def view_information(views: Tensor, estimator: EstimatorName) -> Tensor:
     """Mutual information per dimension between the views of one modality.
 
     Args:
         views: Shape (K, P, D).
+        estimator: Which of `ESTIMATORS`.
 
     Returns:
         Symmetric matrix with a zero diagonal, in nats per dimension. Shape: (K, K).
     """
     entities = torch.arange(views.shape[1], device=views.device)
-    return modality_information([(entities, view) for view in views])
+    return modality_information([(entities, view) for view in views], estimator)
 
 
-def modality_information(modalities: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def modality_information(
+    modalities: Sequence[tuple[Tensor, Tensor]], estimator: EstimatorName
+) -> Tensor:
     """Mutual information per dimension between every two modalities.
 
     Args:
         modalities: For each, its entities in ascending order, (P,), and their rows, (P, D).
+        estimator: Which of `ESTIMATORS`.
 
     Returns:
         Symmetric matrix with a zero diagonal, in nats per dimension. A pair that meets in fewer
@@ -82,7 +87,7 @@ def modality_information(modalities: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         for j in range(i + 1, count):
             first, second = _co_present(modalities[i], modalities[j])
             if len(first) >= MIN_CO_PRESENT:
-                per_dim = gaussian_information(first, second) / min(16, first.shape[1])
+                per_dim = ESTIMATORS[estimator](first, second) / min(16, first.shape[1])
                 information[i, j] = information[j, i] = float(per_dim)
                 measured[i, j] = measured[j, i] = True
     unmeasured = ~measured & ~torch.eye(count, dtype=torch.bool)

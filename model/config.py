@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ScorerName = Literal["complex", "rotate", "distmult"]
 FusionName = Literal["cmkf", "sum"]
-EstimatorName = Literal["gaussian"]
+EstimatorName = Literal["gaussian", "infonce", "club"]
 
 NEIGHBOURS = "neighbours"
 STRUCTURE = "structure"

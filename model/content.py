@@ -104,10 +104,12 @@ class ContentEncoder(nn.Module):
             else:
                 rows = self.rows[name]
             self.intra_information[index] = view_information(
-                self.experts[f"{name}_experts"](rows.values)
+                self.experts[f"{name}_experts"](rows.values), self.config.complementarity
             )
             encoded[name] = self._fuse_views(name, rows)
-        information = modality_information([(r.entities, r.values) for r in encoded.values()])
+        information = modality_information(
+            [(r.entities, r.values) for r in encoded.values()], self.config.complementarity
+        )
         self.inter_information.copy_(information)
 
     def _hear(

@@ -94,6 +94,7 @@ class Trainer:
         if len(graph.train) == 0:
             raise MocmeError("found no training triples; allowed: at least one")
         self.graph, self.config, self.folder = graph, config, folder
+        self.complementarity = model.complementarity
         self.device = torch.device(_device_name(config.device))
         torch.manual_seed(config.seed)
         rows = modality_rows(tables, graph, self.device, model.attend)
@@ -132,8 +133,7 @@ class Trainer:
         progress = replace(progress, epoch=progress.epoch + 1)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-        self.model.eval()
-        self.model.update_information(self.neighbourhood)
+        self._update_information(progress.epoch)
         self.model.train()
         loss, shares = self._train_steps(generator)
         mrr = None
@@ -146,6 +146,15 @@ class Trainer:
         save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
         on_epoch(report)
         return progress
+
+    def _update_information(self, epoch: int) -> None:
+        """Measure complementarity anew; where that takes training, at every evaluation only."""
+        if (
+            self.complementarity == "gaussian"
+            or epoch % self.config.eval_every == 1 % self.config.eval_every
+        ):
+            self.model.eval()
+            self.model.update_information(self.neighbourhood)
 
     def _train_steps(self, generator: torch.Generator) -> tuple[float, dict[str, float]]:
         """Run one epoch; return the mean loss per question and the last step's EGNS shares."""

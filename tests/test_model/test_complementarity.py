@@ -92,7 +92,7 @@ class TestModalities:
     def test_symmetric_with_a_zero_diagonal(self) -> None:
         first, second = correlated(400, 6, 0.7)
         found = modality_information(
-            [self.everywhere(values) for values in (first, second, noise(400, 6, 7))]
+            [self.everywhere(values) for values in (first, second, noise(400, 6, 7))], "gaussian"
         )
         assert torch.equal(found, found.T)
         assert not found.diagonal().any()
@@ -102,7 +102,7 @@ class TestModalities:
     def test_only_entities_that_have_both_count(self) -> None:
         first, second = correlated(600, 4, 0.8)
         here, there = torch.arange(0, 450), torch.arange(150, 600)
-        found = modality_information([(here, first[here]), (there, second[there])])
+        found = modality_information([(here, first[here]), (there, second[there])], "gaussian")
         both = gaussian_information(first[150:450], second[150:450]) / 4
         assert float(found[0, 1]) == pytest.approx(float(both))
 
@@ -111,27 +111,29 @@ class TestModalities:
         low, high = torch.arange(0, 600), torch.arange(601 - MIN_CO_PRESENT, 1000)
         everyone = torch.arange(1000)
         found = modality_information(
-            [(low, values[low]), (high, values[high]), (everyone, values + noise(1000, 5, 1))]
+            [(low, values[low]), (high, values[high]), (everyone, values + noise(1000, 5, 1))],
+            "gaussian",
         )
         assert float(found[0, 1]) == pytest.approx(float(found[[0, 1], [2, 2]].mean()))
         low = torch.arange(0, 601)
         enough = modality_information(
-            [(low, values[low]), (high, values[high]), (everyone, values + noise(1000, 5, 1))]
+            [(low, values[low]), (high, values[high]), (everyone, values + noise(1000, 5, 1))],
+            "gaussian",
         )
         assert float(enough[0, 1]) > 2 * float(enough[0, 2]), "they meet in enough, and are equal"
 
     def test_with_no_pair_that_meets_nothing_is_known(self) -> None:
         few = self.everywhere(noise(MIN_CO_PRESENT - 1, 5, 0))
-        assert not modality_information([few, few, few]).any()
+        assert not modality_information([few, few, few], "gaussian").any()
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_without_a_pair_there_is_nothing_to_measure(self, count: int) -> None:
-        found = modality_information([self.everywhere(noise(300, 5, 0))] * count)
+        found = modality_information([self.everywhere(noise(300, 5, 0))] * count, "gaussian")
         assert found.shape == (count, count)
         assert not found.any()
 
     def test_views_of_the_same_entities(self) -> None:
         first, second = correlated(400, 6, 0.7)
         views = torch.stack([first, second, noise(400, 6, 7)])
-        expected = modality_information([self.everywhere(view) for view in views])
-        assert torch.equal(view_information(views), expected)
+        expected = modality_information([self.everywhere(view) for view in views], "gaussian")
+        assert torch.equal(view_information(views, "gaussian"), expected)
