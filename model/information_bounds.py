@@ -1,6 +1,7 @@
 """Mutual information by small networks: InfoNCE from below, CLUB from above.
 
-They are trained on one part of the entities and asked about the other. Both see each side through its leading principal components, and leave torch's random state alone.
+They are trained on one part of the entities and asked about the other. Both see each side through
+its leading principal components, and leave torch's random state alone.
 
 Shapes: n entities, p components.
 """
