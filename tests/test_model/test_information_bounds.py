@@ -48,7 +48,7 @@ def test_wide_independent_noise_shares_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["infonce", "club"])
 def test_what_is_not_linear_is_seen(name: str) -> None:
-    """The sign of a product says nothing of either factor's mean; gaussian sees nothing here."""
+    """A size says much of a signed number, and nothing that a correlation would show."""
     first, other = noise(8000, 1, 0), noise(8000, 1, 1)
     second = first.abs() + 0.3 * other
     assert float(ESTIMATORS["gaussian"](first, second)) < 0.02
