@@ -56,6 +56,7 @@ class ClipExtractor(PretrainedExtractor[ClipConfig, Pixels]):
     name = "image_clip"
     modality = "image"
     item_kind = "file"
+    version = 2
     Config = ClipConfig
 
     @cached_property

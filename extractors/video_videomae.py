@@ -41,6 +41,7 @@ class VideoMaeExtractor(PretrainedExtractor[VideoMaeConfig, Frames]):
     name = "video_videomae"
     modality = "video"
     item_kind = "file"
+    version = 2
     model_type = "videomae"
     Config = VideoMaeConfig
 

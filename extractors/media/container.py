@@ -1,0 +1,58 @@
+"""Containers of sounds and clips, opened by FFmpeg, from one file and no other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extractors.base import MediaError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+_CLIP_FORMATS = (
+    *("mov", "matroska", "avi", "asf", "asf_o", "flv", "live_flv", "mpeg", "mpegts", "mpegvideo"),
+    *("ogg", "gif", "rm", "mxf", "gxf", "nut", "nuv", "nsv", "ivf", "dv", "swf", "wtv", "mjpeg"),
+    *("h261", "h263", "h264", "hevc", "vvc", "vc1", "av1", "obu", "m4v", "yuv4mpegpipe"),
+    *("flic", "roq", "smk", "bink"),
+)
+_SOUND_FORMATS = (
+    *("wav", "w64", "aiff", "au", "caf", "flac", "mp3", "aac", "ac3", "eac3", "dts", "dtshd"),
+    *("truehd", "mlp", "amr", "ape", "wv", "tta", "tak", "mpc", "mpc8", "shn", "oma", "dsf"),
+    *("iff", "voc", "xwma", "qcp", "sox"),
+)
+FORMATS = (*_CLIP_FORMATS, *_SOUND_FORMATS)
+"""FFmpeg's names of the formats that are read.
+
+Playlists (`hls`, `concat`, `sdp`) are not among them: FFmpeg would open what they name, on this
+machine or another. Nor are pictures and texts, of which it would make clips.
+"""
+
+
+@contextmanager
+def open_container(path: Path, kind: str) -> Iterator["InputContainer"]:
+    """Open a sound or a clip; what FFmpeg cannot read within the context is a `MediaError`.
+
+    Args:
+        path: The file.
+        kind: What it should be, for the message.
+
+    Raises:
+        MediaError: If it is of none of the `FORMATS`, or damaged.
+    """
+    import av
+
+    try:
+        with _open(path, kind) as container:
+            yield container
+    except av.FFmpegError as error:
+        raise MediaError(f"not a {kind} that can be decoded: {error.strerror}") from None
+
+
+def _open(path: Path, kind: str) -> "InputContainer":
+    import av
+
+    try:
+        return av.open(path, options={"format_whitelist": ",".join(FORMATS)})
+    except av.ArgumentError:
+        raise MediaError(f"not a {kind} of a known format") from None
