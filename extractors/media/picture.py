@@ -21,6 +21,9 @@ FORMATS = (*_QUICK_FORMATS, *_OTHER_FORMATS)
 EPS is not among them: Pillow would run Ghostscript on the file.
 """
 
+MAX_ASPECT = 100
+"""Long side by short side of what a backbone that looks at the central square is shown."""
+
 _MAX_UINT16 = 65535
 
 
@@ -61,6 +64,17 @@ def read_picture(path: Path, least_side: int | None = None) -> "Image.Image":
     except Exception as error:  # plugins raise anything from struct.error to SyntaxError
         reason = str(error) or type(error).__name__
         raise MediaError(f"cannot decode the picture: {reason}") from error
+
+
+def central_box(width: int, height: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of a picture without the far ends of its long side.
+
+    Scaling the short side to a backbone's size and then cropping the central square discards these
+    ends, but not before the long side, 30,000 by 20 pixels say, has taken memory without bound.
+    """
+    longest = MAX_ASPECT * min(width, height)
+    left, top = max(width - longest, 0) // 2, max(height - longest, 0) // 2
+    return left, top, width - left, height - top
 
 
 def _refuse_bomb(image: "Image.Image") -> None:
