@@ -155,6 +155,12 @@ def bound_socket(path: Path) -> None:
             os.close(directory)
 
 
+def with_hole(path: Path) -> None:
+    """Make a file of 1 TiB that takes no disk."""
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
 def in_linked_folder(path: Path) -> None:
     """Save a picture beside the dataset, and link the folder that it is in."""
     outside = path.parents[2].with_name("outside")
@@ -327,6 +333,7 @@ PATHS = [
     Case("folder.png", Failed("a directory, not a file"), Path.mkdir),
     Case("fifo.png", Failed("a FIFO, not a file"), os.mkfifo),
     Case("socket.png", Failed("a socket, not a file"), bound_socket),
+    Case("1-tib.png", Failed("1099511627776 bytes; allowed: at most 68719476736"), with_hole),
     Case("link.png", Encoded("scene.png"), linked("scene.png")),
     Case(
         "link-out.png",
@@ -371,6 +378,7 @@ PATHS = [
     Case("folder.png", Failed("a directory, not a file"), Path.mkdir),
     Case("fifo.png", Failed("a FIFO, not a file"), os.mkfifo),
     Case("socket.png", Failed("a socket, not a file"), bound_socket),
+    Case("1-tib.png", Failed("1099511627776 bytes; allowed: at most 68719476736"), with_hole),
     Case("link.png", Encoded("scene.png"), linked("scene.png")),
     Case(
         "link-out.png",
@@ -415,6 +423,7 @@ PATHS = [
     Case("folder.png", Failed("a directory, not a file"), Path.mkdir),
     Case("fifo.png", Failed("a FIFO, not a file"), os.mkfifo),
     Case("socket.png", Failed("a socket, not a file"), bound_socket),
+    Case("1-tib.png", Failed("1099511627776 bytes; allowed: at most 68719476736"), with_hole),
     Case("link.png", Encoded("scene.png"), linked("scene.png")),
     Case(
         "link-out.png",
@@ -459,6 +468,7 @@ PATHS = [
     Case("folder.png", Failed("a directory, not a file"), Path.mkdir),
     Case("fifo.png", Failed("a FIFO, not a file"), os.mkfifo),
     Case("socket.png", Failed("a socket, not a file"), bound_socket),
+    Case("1-tib.png", Failed("1099511627776 bytes; allowed: at most 68719476736"), with_hole),
     Case("link.png", Encoded("scene.png"), linked("scene.png")),
     Case(
         "link-out.png",

@@ -18,10 +18,14 @@ from numpy.typing import NDArray
 
 from extractors.base import Runtime
 from extractors.extraction import Counts, Extraction, ExtractionError
+from extractors.media.clip import MAX_FRAME_PIXELS
+from extractors.media.picture import MAX_ASPECT, MAX_PIXELS
+from extractors.media.sound import MAX_RATE_HZ
 from extractors.registry import build_extractor
 from storage.dataset import read_dataset
 from storage.errors import DatasetError
 from storage.feature_store import FeatureStore
+from storage.file_index import MAX_FILE_BYTES
 
 EXTRACTORS = {
     "image": "image_stats",
@@ -172,6 +176,15 @@ def test_no_process_is_left(children_before: set[int]) -> None:
 @pytest.mark.parametrize("field", CASES)
 def test_memory_stays_flat(outcome: Mapping[str, Extracted], field: str) -> None:
     assert outcome[field].growth_bytes < MAX_GROWTH_BYTES
+
+
+def test_the_document_tells_the_limits() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "media.md").read_text()
+    assert f"more than {MAX_PIXELS:,} pixels" in document
+    assert f"more than {MAX_FRAME_PIXELS:,} pixels" in document
+    assert f"more than {MAX_RATE_HZ:,} samples" in document
+    assert f"more than {MAX_FILE_BYTES >> 30} GiB" in document
+    assert f"longer than {MAX_ASPECT}:1" in document
 
 
 @pytest.mark.parametrize(
