@@ -1,5 +1,6 @@
 """Clips: a few frames spread over the whole of whatever decord or FFmpeg decodes."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ MAX_FRAME_PIXELS = 8192 * 4320
 _DECORD_FORMATS = ("mov", "matroska", "avi", "asf", "flv")
 """Formats whose frames decord finds; in MPEG streams it seeks to others than those asked for."""
 
+_NUMBERED_FILES = re.compile(r"%\d*d")
+"""What decord may take for the name of many files, a picture each."""
+
 _QUARTER_TURN_DEGREES = 90
 
 
@@ -40,7 +44,7 @@ def read_frames(path: Path, num_frames: int) -> Frames:
         MediaError: If it is no clip, damaged, holds no frame, or frames of more than
             `MAX_FRAME_PIXELS`.
     """
-    if _format_name(path) in _DECORD_FORMATS:
+    if _format_name(path) in _DECORD_FORMATS and not _NUMBERED_FILES.search(str(path)):
         with suppress(Exception):  # decord raises anything, and knows no AV1 nor quarter turns
             return _read_with_decord(path, num_frames)
     return _read_with_ffmpeg(path, num_frames)

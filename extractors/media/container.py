@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from extractors.base import MediaError
 
@@ -28,6 +28,8 @@ Playlists (`hls`, `concat`, `sdp`) are not among them: FFmpeg would open what th
 machine or another. Nor are pictures and texts, of which it would make clips.
 """
 
+_BUFFER_BYTES = 1 << 18
+
 
 @contextmanager
 def open_container(path: Path, kind: str) -> Iterator["InputContainer"]:
@@ -43,16 +45,24 @@ def open_container(path: Path, kind: str) -> Iterator["InputContainer"]:
     import av
 
     try:
-        with _open(path, kind) as container:
+        with path.open("rb") as file, _open(file, kind) as container:
             yield container
     except av.FFmpegError as error:
         raise MediaError(f"not a {kind} that can be decoded: {error.strerror}") from None
 
 
-def _open(path: Path, kind: str) -> "InputContainer":
+def _open(file: BinaryIO, kind: str) -> "InputContainer":
     import av
 
+    options = {"format_whitelist": ",".join(FORMATS)}
     try:
-        return av.open(path, options={"format_whitelist": ",".join(FORMATS)})
+        return av.open(_Nameless(file), "r", buffer_size=_BUFFER_BYTES, options=options)
     except av.ArgumentError:
         raise MediaError(f"not a {kind} of a known format") from None
+
+
+class _Nameless:
+    """A file whose name FFmpeg does not see, lest it go by the extension."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell

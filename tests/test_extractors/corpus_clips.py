@@ -139,6 +139,7 @@ TOO_LARGE = f"frames of 8000 x 8000 are larger than {MAX_FRAME_PIXELS} pixels"
 CLOSE = 0.1  # what codecs lose
 STEADY_MS = [100 * number for number in range(_NUM_FRAMES)]
 UNSTEADY_MS = [*range(0, 60, 5), *range(1200, 2400, 100)]
+MPG = encoded(moving(), "mpeg2video")
 INDEX_FIRST = {"movflags": "faststart"}
 
 REFERENCES = [
@@ -165,11 +166,13 @@ CODECS = [
         Case(f"{codec}.{suffix}", Encoded("moving.mp4", CLOSE), encoded(moving(), codec))
         for codec, suffix in (("mpeg2video", "ts"), ("libx264", "ts"))
     ),
-    Case("untimed.mpg", Encoded("moving.mp4", 0.25), encoded(moving(), "mpeg2video")),
+    Case("untimed.mpg", Encoded("moving.mp4", 0.25), MPG),
     Case("10-bit.mp4", Encoded("moving.mp4", CLOSE), encoded(moving(), pix_fmt="yuv420p10le")),
     Case("full-chroma.mp4", Encoded("moving.mp4", CLOSE), encoded(moving(), pix_fmt="yuv444p")),
     Case("raw.h264", Encoded(), encoded(moving())),
     Case("animated.gif", Encoded("moving.mp4", 0.2), encoded(moving(), "gif", pix_fmt="rgb8")),
+    Case("clip%02d.jpg", Encoded("moving.mp4", CLOSE), renamed(encoded(moving()), "mp4")),
+    Case("an-mpg-named.png", Encoded("untimed.mpg"), renamed(MPG, "mpg")),
     Case("an-mp4-named.avi", Encoded("moving.mp4"), renamed(encoded(moving()), "mp4")),
 ]
 
@@ -209,7 +212,9 @@ DAMAGED = [
 NO_CLIPS = [
     Case("empty.mp4", Failed(UNDECODABLE), content(b"")),
     Case("text.mp4", Failed(UNDECODABLE), content("I am no clip. " * 99)),
-    Case("text.txt", Failed(UNKNOWN), content("I am no clip, but FFmpeg would film me.\n" * 99)),
+    Case(
+        "text.txt", Failed(UNDECODABLE), content("I am no clip, but FFmpeg would film me.\n" * 99)
+    ),
     Case("bytes.mp4", Failed(UNDECODABLE), content(np.random.default_rng(0).bytes(100_000))),
     Case("a-picture.png", Failed(UNKNOWN), picture),
     Case("a-picture.mp4", Failed(UNKNOWN), renamed(picture, "png")),
@@ -225,7 +230,7 @@ NO_CLIPS = [
     ),
     Case(
         "list.m3u8",
-        Failed(UNKNOWN),
+        Failed(UNDECODABLE),
         content("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nmoving.mp4\n#EXT-X-ENDLIST\n"),
     ),
     Case("list.mp4", Failed(UNKNOWN), content("ffconcat version 1.0\nfile moving.mp4\n")),

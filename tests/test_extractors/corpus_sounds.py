@@ -207,7 +207,7 @@ DAMAGED = [
 NO_SOUNDS = [
     Case("empty.wav", Failed(UNDECODABLE), content(b"")),
     Case("text.wav", Failed(UNDECODABLE), content("I am no sound. " * 99)),
-    Case("text.txt", Failed(UNKNOWN), content("FFmpeg would film me.\n" * 99)),
+    Case("text.txt", Failed(UNDECODABLE), content("FFmpeg would film me.\n" * 99)),
     Case("bytes.wav", Failed(UNDECODABLE), content(np.random.default_rng(0).bytes(100_000))),
     Case("tag-only.mp3", Failed(UNDECODABLE), content(b"ID3\x03\0\0\0\0\0\x0a" + bytes(10))),
     Case(
@@ -217,7 +217,7 @@ NO_SOUNDS = [
     ),
     Case(
         "list.m3u8",
-        Failed(UNKNOWN),
+        Failed(UNDECODABLE),
         content("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nmelody.wav\n#EXT-X-ENDLIST\n"),
     ),
     Case("list.wav", Failed(UNKNOWN), content("ffconcat version 1.0\nfile melody.wav\n")),
