@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import MediaError
-from extractors.media.container import open_container
+from extractors.media.container import has_known_codec, open_container
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -23,6 +23,9 @@ MAX_FRAME_PIXELS = 8192 * 4320
 
 _DECORD_FORMATS = ("mov", "matroska", "avi", "asf", "flv")
 """Formats whose frames decord finds; in MPEG streams it seeks to others than those asked for."""
+
+_MAX_DECORD_FRAMES = 10_000_000
+"""Four days. Decord makes room for as many as a header claims, and crashes if it cannot."""
 
 _NUMBERED_FILES = re.compile(r"%\d*d")
 """What decord may take for the name of many files, a picture each."""
@@ -44,7 +47,7 @@ def read_frames(path: Path, num_frames: int) -> Frames:
         MediaError: If it is no clip, damaged, holds no frame, or frames of more than
             `MAX_FRAME_PIXELS`.
     """
-    if _format_name(path) in _DECORD_FORMATS and not _NUMBERED_FILES.search(str(path)):
+    if _suits_decord(path):
         with suppress(Exception):  # decord raises anything, and knows no AV1 nor quarter turns
             return _read_with_decord(path, num_frames)
     return _read_with_ffmpeg(path, num_frames)
@@ -70,11 +73,16 @@ def frame_indices(num_available: int, num_frames: int) -> NDArray[np.intp]:
     return ((positions + 0.5) * num_available / num_frames).astype(np.intp)
 
 
-def _format_name(path: Path) -> str:
-    """Return FFmpeg's name of a clip's format, once it is known to hold frames of fair size."""
+def _suits_decord(path: Path) -> bool:
+    """Whether decord finds the right frames, once the clip is known to hold some of fair size."""
     with open_container(path, "clip") as container:
-        _moving_pictures(container)
-        return container.format.name.partition(",")[0]
+        num_frames = _moving_pictures(container).frames
+        format_name = container.format.name.partition(",")[0]
+    return (
+        format_name in _DECORD_FORMATS
+        and num_frames <= _MAX_DECORD_FRAMES
+        and not _NUMBERED_FILES.search(str(path))
+    )
 
 
 def _moving_pictures(container: "InputContainer") -> "VideoStream":
@@ -85,6 +93,8 @@ def _moving_pictures(container: "InputContainer") -> "VideoStream":
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
         raise MediaError("holds no moving pictures")
+    if not has_known_codec(stream):
+        raise MediaError("holds moving pictures of an unknown codec")
     if stream.width * stream.height > MAX_FRAME_PIXELS:
         size = f"{stream.width} x {stream.height}"
         raise MediaError(f"frames of {size} are larger than {MAX_FRAME_PIXELS} pixels")

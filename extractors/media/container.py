@@ -9,6 +9,7 @@ from extractors.base import MediaError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.stream import Stream
 
 _CLIP_FORMATS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "live_flv", "mpeg", "mpegts", "mpegvideo"),
@@ -51,12 +52,24 @@ def open_container(path: Path, kind: str) -> Iterator["InputContainer"]:
         raise MediaError(f"not a {kind} that can be decoded: {error.strerror}") from None
 
 
+def has_known_codec(stream: "Stream") -> bool:
+    """Whether a stream can be decoded at all; of others, not even rate or size can be asked."""
+    codec: object = stream.codec_context
+    return codec is not None
+
+
 def _open(file: BinaryIO, kind: str) -> "InputContainer":
     import av
 
     options = {"format_whitelist": ",".join(FORMATS)}
     try:
-        return av.open(_Nameless(file), "r", buffer_size=_BUFFER_BYTES, options=options)
+        return av.open(
+            _Nameless(file),
+            "r",
+            buffer_size=_BUFFER_BYTES,
+            options=options,
+            metadata_errors="replace",  # titles and the like may be in any encoding
+        )
     except av.ArgumentError:
         raise MediaError(f"not a {kind} of a known format") from None
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import MediaError
-from extractors.media.container import open_container
+from extractors.media.container import has_known_codec, open_container
 
 if TYPE_CHECKING:
     import soundfile
@@ -117,6 +117,8 @@ def _decode_with_ffmpeg(path: Path, max_seconds: float) -> tuple[Samples, int]:
     with open_container(path, "sound") as container:
         if not container.streams.audio:
             raise MediaError("holds no sound track")
+        if not has_known_codec(container.streams.audio[0]):
+            raise MediaError("holds a sound track of an unknown codec")
         return _read_stream(container, max_seconds)
 
 

@@ -133,6 +133,12 @@ def without_frames(path: Path) -> None:
         container.start_encoding()
 
 
+def claim_most_frames(whole: bytes) -> bytes:
+    """Have an AVI claim that its stream holds 2**31 - 1 frames."""
+    place = whole.index(b"strh") + 40
+    return whole[:place] + b"\xff\xff\xff\x7f" + whole[place + 4 :]
+
+
 UNKNOWN = "not a clip of a known format"
 UNDECODABLE = r"not a clip that can be decoded: \S.*"
 TOO_LARGE = f"frames of 8000 x 8000 are larger than {MAX_FRAME_PIXELS} pixels"
@@ -184,6 +190,11 @@ FRAMES = [
     Case("no-sound-track.mp4", Encoded("moving.mp4"), encoded(moving())),
     Case("sound-track.mp4", Encoded("moving.mp4", CLOSE), with_sound),
     Case("turned.mp4", Encoded("moving.mp4", CLOSE), turned),
+    Case(
+        "absurd-number-of-frames.avi",
+        Encoded(),
+        edited(encoded(moving(), "mpeg4"), claim_most_frames),
+    ),
     Case("no-frames.mkv", Failed(UNDECODABLE), without_frames),
     Case(
         "hanging.mkv",
@@ -202,6 +213,16 @@ SIZES = [
 ]
 
 DAMAGED = [
+    Case(
+        "title-not-utf-8.mp4",
+        Encoded("moving.mp4"),
+        edited(encoded(moving()), lambda whole: whole.replace(b"Lavf", b"\xfc\xff\xfef")),
+    ),
+    Case(
+        "unknown-codec.mp4",
+        Failed("holds moving pictures of an unknown codec"),
+        edited(encoded(moving()), lambda whole: whole.replace(b"avc1", b"zzzz")),
+    ),
     Case("cut.mp4", Failed(UNDECODABLE), cut(encoded(noisy()))),
     Case("cut-index-first.mp4", Failed(UNDECODABLE), cut(encoded(noisy(), options=INDEX_FIRST))),
     Case("cut.webm", Encoded(), cut(encoded(noisy(), "libvpx-vp9"))),

@@ -192,6 +192,16 @@ CONTAINERS = [
 
 DAMAGED = [
     Case(
+        "title-not-utf-8.mp4",
+        Encoded("track-of-a-clip.mp4"),
+        edited(clip_with_sound, lambda whole: whole.replace(b"Lavf", b"\xfc\xff\xfef")),
+    ),
+    Case(
+        "unknown-codec.wav",
+        Failed("holds a sound track of an unknown codec"),
+        with_header(20, "<H", 0x7777),
+    ),
+    Case(
         "cut.wav",
         Encoded("first-half.wav"),
         edited(recorded(melody()), lambda whole: whole[: _HEADER_BYTES + _RATE_HZ]),
