@@ -41,6 +41,7 @@ class AudioMel(Extractor[AudioMelConfig, NDArray[np.float32]]):
     name = "audio_mel"
     modality = "audio"
     item_kind = "file"
+    version = 2
     Config = AudioMelConfig
 
     @property

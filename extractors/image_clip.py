@@ -12,7 +12,7 @@ from pydantic import Field
 
 from extractors.base import RawContent
 from extractors.loading import one_line
-from extractors.media.picture import read_picture
+from extractors.media.picture import central_box, read_picture
 from extractors.pretrained import CheckpointConfig, PretrainedExtractor
 from extractors.weights import (
     ResolvedWeights,
@@ -56,6 +56,7 @@ class ClipExtractor(PretrainedExtractor[ClipConfig, Pixels]):
     name = "image_clip"
     modality = "image"
     item_kind = "file"
+    version = 2
     Config = ClipConfig
 
     @cached_property
@@ -94,7 +95,10 @@ class ClipExtractor(PretrainedExtractor[ClipConfig, Pixels]):
 
     def load(self, content: RawContent) -> Pixels:
         """Read, resize and crop a picture. Shape: (3, height, width)."""
-        scaled = self.processor(read_picture(Path(str(content))))  # in [0, 1]
+        picture = read_picture(Path(str(content)))
+        if self._preprocess_cfg.resize_mode == "shortest":
+            picture = picture.crop(central_box(*picture.size))
+        scaled = self.processor(picture)  # in [0, 1]
         pixels: Pixels = (scaled * 255).round().byte().numpy()
         return pixels
 

@@ -41,6 +41,7 @@ class ImageStats(Extractor[ImageStatsConfig, Statistics]):
     name = "image_stats"
     modality = "image"
     item_kind = "file"
+    version = 2
     Config = ImageStatsConfig
 
     @property

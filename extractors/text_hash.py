@@ -26,6 +26,7 @@ _PUNCTUATION = (
 )
 # Not `\w`, which takes the vowel signs of Indic scripts and all emoji for punctuation.
 _WORD = re.compile(f"[^{_PUNCTUATION}]+")
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\ufeff"))  # soft hyphen, byte order mark
 
 
 class TextHashConfig(ExtractorConfig):
@@ -45,6 +46,7 @@ class TextHash(Extractor[TextHashConfig, NDArray[np.float32]]):
     name = "text_hash"
     modality = "text"
     item_kind = "text"
+    version = 2
     decodes_in_workers = False
     Config = TextHashConfig
 
@@ -75,7 +77,8 @@ class TextHash(Extractor[TextHashConfig, NDArray[np.float32]]):
 
 def _words(text: str) -> list[str]:
     """Return the words, emoji and other signs of a text, in one form of all that look alike."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    seen = unicodedata.normalize("NFKC", text).translate(_UNSEEN)
+    return _WORD.findall(seen.casefold())
 
 
 @lru_cache(maxsize=1 << 15)

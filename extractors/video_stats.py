@@ -34,6 +34,7 @@ class VideoStats(Extractor[VideoStatsConfig, NDArray[np.float32]]):
     name = "video_stats"
     modality = "video"
     item_kind = "file"
+    version = 2
     Config = VideoStatsConfig
 
     @property

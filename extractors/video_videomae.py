@@ -10,6 +10,7 @@ from pydantic import Field
 
 from extractors.base import RawContent
 from extractors.media.clip import read_frames
+from extractors.media.picture import central_box
 from extractors.pretrained import (
     CheckpointConfig,
     ModelName,
@@ -41,6 +42,7 @@ class VideoMaeExtractor(PretrainedExtractor[VideoMaeConfig, Frames]):
     name = "video_videomae"
     modality = "video"
     item_kind = "file"
+    version = 2
     model_type = "videomae"
     Config = VideoMaeConfig
 
@@ -68,6 +70,9 @@ class VideoMaeExtractor(PretrainedExtractor[VideoMaeConfig, Frames]):
     def load(self, content: RawContent) -> Frames:
         """Read, resize and crop frames. Shape: (num_frames, 3, height, width)."""
         frames = read_frames(Path(str(content)), self.config.num_frames)
+        if self.processor.size.shortest_edge and self.processor.do_center_crop:
+            left, top, right, bottom = central_box(frames.shape[2], frames.shape[1])
+            frames = frames[:, top:bottom, left:right]
         prepared = self.processor(
             list(frames), do_rescale=False, do_normalize=False, return_tensors="np"
         )

@@ -9,7 +9,7 @@ Blank lines are skipped. Relations are those that occur in any split, in sorted 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ _UNSPLIT_FILE = "triples.tsv"
 _SPLIT_FILES = tuple(f"{split}.tsv" for split in SPLITS)
 
 _ENTITIES_ALLOWED = "one JSON object a line, with the entity's id"
+_MAX_NESTING = 100  # what reads a value later may be deep in calls itself
 _TRIPLES_ALLOWED = "lines of head<TAB>relation<TAB>tail"
 
 _Columns = tuple[list[int], list[str], list[int]]  # rows of heads, ids of relations, rows of tails
@@ -109,10 +110,28 @@ def _parse_object(file: Path, number: int, line: str) -> dict[str, object]:
         ) from error
     if not isinstance(value, dict):
         raise DatasetError(file, line=number, found=describe(value), allowed=allowed)
+    if line.count("[") + line.count("{") > _MAX_NESTING and _is_nested_deeply(value):
+        found = "lists or objects too deep within each other"
+        allowed = f"{_MAX_NESTING} levels"
+        raise DatasetError(file, line=number, found=found, allowed=allowed)
     if "\\ud" in line.lower() and not _is_unicode(value):
         found = "half of a surrogate pair (\\ud800 to \\udfff alone)"
         raise DatasetError(file, line=number, found=found, allowed="text that UTF-8 can write")
     return value
+
+
+def _is_nested_deeply(value: object) -> bool:
+    """Whether lists and objects stand within each other at more than `_MAX_NESTING` levels."""
+    level = [value]
+    for _ in range(_MAX_NESTING + 1):
+        level = [child for parent in level for child in _children(parent)]
+    return bool(level)
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _is_unicode(value: object) -> bool:

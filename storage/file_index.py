@@ -28,6 +28,9 @@ from storage.errors import StoreError
 
 RACY_NS = 2 * 10**9
 
+MAX_FILE_BYTES = 2**36
+"""64 GiB, a minute or two of hashing: a file with holes may claim any size and takes no disk."""
+
 _DATABASE = "signatures-1"
 _CHUNK_SIZE = 4096  # files whose digests are committed together
 _NUM_THREADS = 4  # hashing releases the interpreter
@@ -129,7 +132,8 @@ class FileIndex:
         Args:
             root: Folder of the dataset.
             relative_paths: Files below it. What is absent, is no regular file, cannot be read,
-                or is reached by a symbolic link that leaves the folder, is a problem.
+                is larger than `MAX_FILE_BYTES`, or is reached by a symbolic link that leaves the
+                folder, is a problem.
 
         Raises:
             StoreError: If the index cannot be read or written.
@@ -218,7 +222,11 @@ class _Folder:
                 found = Path(path).stat()
         except (OSError, ValueError) as error:
             return _unreadable(error)
-        return _signature(found) if stat.S_ISREG(found.st_mode) else _irregular(found)
+        if not stat.S_ISREG(found.st_mode):
+            return _irregular(found)
+        if found.st_size > MAX_FILE_BYTES:
+            return FileProblem(f"{found.st_size} bytes; allowed: at most {MAX_FILE_BYTES}")
+        return _signature(found)
 
     def _contains_folder(self, folder: str) -> bool:
         """Whether a folder lies inside; resolved once per folder."""

@@ -1,5 +1,7 @@
 """Clips: a few frames spread over the whole of whatever decord or FFmpeg decodes."""
 
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,11 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import MediaError
+from extractors.media.container import has_known_codec, open_container
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 Frames = NDArray[np.uint8]
+
+MAX_FRAME_PIXELS = 8192 * 4320
+"""8K: 16 such frames are 1.6 GiB of RGB. A file of some kB may claim frames of any size."""
+
+_DECORD_FORMATS = ("mov", "matroska", "avi", "asf", "flv")
+"""Formats whose frames decord finds; in MPEG streams it seeks to others than those asked for."""
+
+_MAX_DECORD_FRAMES = 10_000_000
+"""Four days. Decord makes room for as many as a header claims, and crashes if it cannot."""
+
+_NUMBERED_FILES = re.compile(r"%\d*d")
+"""What decord may take for the name of many files, a picture each."""
 
 _QUARTER_TURN_DEGREES = 90
 
@@ -19,18 +36,21 @@ _QUARTER_TURN_DEGREES = 90
 def read_frames(path: Path, num_frames: int) -> Frames:
     """Read frames at the midpoints of equal segments of a clip, upright.
 
-    A clip with fewer frames yields all of them and repeats its last.
+    A clip with fewer frames yields all of them and repeats its last. Frames are counted, not
+    timed, so one that is shown for long counts as any other. Should their size change, all are
+    scaled to that of the first.
 
     Returns:
         RGB. Shape: (num_frames, height, width, 3).
 
     Raises:
-        MediaError: If it is no clip, damaged, or holds no frame.
+        MediaError: If it is no clip, damaged, holds no frame, or frames of more than
+            `MAX_FRAME_PIXELS`.
     """
-    try:
-        return _read_with_decord(path, num_frames)
-    except Exception:  # decord raises anything, and knows neither AV1 nor quarter turns
-        return _read_with_ffmpeg(path, num_frames)
+    if _suits_decord(path):
+        with suppress(Exception):  # decord raises anything, and knows no AV1 nor quarter turns
+            return _read_with_decord(path, num_frames)
+    return _read_with_ffmpeg(path, num_frames)
 
 
 def duration_seconds(path: Path) -> float:
@@ -41,11 +61,8 @@ def duration_seconds(path: Path) -> float:
     """
     import av
 
-    try:
-        with av.open(path) as container:
-            return (container.duration or 0) / av.time_base
-    except av.FFmpegError as error:
-        raise MediaError(f"not a clip that can be decoded: {error.strerror}") from None
+    with open_container(path, "clip") as container:
+        return (container.duration or 0) / av.time_base
 
 
 def frame_indices(num_available: int, num_frames: int) -> NDArray[np.intp]:
@@ -54,6 +71,34 @@ def frame_indices(num_available: int, num_frames: int) -> NDArray[np.intp]:
     if num_available < num_frames:
         return np.minimum(positions, num_available - 1)
     return ((positions + 0.5) * num_available / num_frames).astype(np.intp)
+
+
+def _suits_decord(path: Path) -> bool:
+    """Whether decord finds the right frames, once the clip is known to hold some of fair size."""
+    with open_container(path, "clip") as container:
+        num_frames = _moving_pictures(container).frames
+        format_name = container.format.name.partition(",")[0]
+    return (
+        format_name in _DECORD_FORMATS
+        and num_frames <= _MAX_DECORD_FRAMES
+        and not _NUMBERED_FILES.search(str(path))
+    )
+
+
+def _moving_pictures(container: "InputContainer") -> "VideoStream":
+    """Return the stream to read; the cover of a piece of music is none."""
+    from av.stream import Disposition
+    from av.video.stream import VideoStream
+
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        raise MediaError("holds no moving pictures")
+    if not has_known_codec(stream):
+        raise MediaError("holds moving pictures of an unknown codec")
+    if stream.width * stream.height > MAX_FRAME_PIXELS:
+        size = f"{stream.width} x {stream.height}"
+        raise MediaError(f"frames of {size} are larger than {MAX_FRAME_PIXELS} pixels")
+    return stream
 
 
 def _read_with_decord(path: Path, num_frames: int) -> Frames:
@@ -71,41 +116,35 @@ def _read_with_ffmpeg(path: Path, num_frames: int) -> Frames:
 
     Many containers do not say how many frames they hold, hence the first pass.
     """
-    import av
-
-    try:
-        with av.open(path) as container:
-            if not container.streams.video:
-                raise MediaError("holds no moving pictures")
-            num_available = sum(packet.size > 0 for packet in container.demux(video=0))
-        if not num_available:
-            raise MediaError("holds no frame")
-        return _decode_frames(path, frame_indices(num_available, num_frames))
-    except av.FFmpegError as error:
-        raise MediaError(f"not a clip that can be decoded: {error.strerror}") from None
+    with open_container(path, "clip") as container:
+        packets = container.demux(_moving_pictures(container))
+        num_available = sum(packet.size > 0 for packet in packets)
+    if not num_available:
+        raise MediaError("holds no frame")
+    with open_container(path, "clip") as container:
+        return _decode_frames(container, frame_indices(num_available, num_frames))
 
 
-def _decode_frames(path: Path, indices: NDArray[np.intp]) -> Frames:
+def _decode_frames(container: "InputContainer", indices: NDArray[np.intp]) -> Frames:
     """Decode the frames at ascending indices; the last one found stands in for any beyond."""
-    import av
-
     wanted = set(indices.tolist())
     chosen: list[Frames] = []
-    last = None
-    with av.open(path) as container:
-        for index, last in enumerate(container.decode(video=0)):
-            if index in wanted:
-                chosen.append(_to_rgb(last))
-            if index == indices[-1]:
-                break
-        if last is None:
-            raise MediaError("holds no frame")
-        if len(chosen) < len(indices):
-            chosen.append(_to_rgb(last))
+    first = last = None
+    for index, last in enumerate(container.decode(_moving_pictures(container))):
+        first = first or last
+        if index in wanted:
+            chosen.append(_to_rgb(last, first))
+        if index == indices[-1]:
+            break
+    if first is None or last is None:
+        raise MediaError("holds no frame")
+    if len(chosen) < len(indices):
+        chosen.append(_to_rgb(last, first))
     return np.stack(chosen + chosen[-1:] * (len(indices) - len(chosen)))
 
 
-def _to_rgb(frame: "VideoFrame") -> Frames:
-    """Convert a frame, turned as its container asks. Shape: (height, width, 3)."""
-    pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-    return np.rot90(pixels, round(frame.rotation / _QUARTER_TURN_DEGREES))
+def _to_rgb(frame: "VideoFrame", first: "VideoFrame") -> Frames:
+    """Convert a frame, of the first one's size and turned as that asks. Shape: (h, w, 3)."""
+    rgb = frame.reformat(width=first.width, height=first.height, format="rgb24")
+    pixels = rgb.to_ndarray().astype(np.uint8, copy=False)
+    return np.rot90(pixels, round(first.rotation / _QUARTER_TURN_DEGREES))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -22,12 +23,18 @@ def draw_picture(path: Path, colour: str, shape: str, size: int = 96) -> Path:
     return path
 
 
-def write_clip(path: Path, pictures: Sequence[NDArray[np.uint8]], codec: str = "libx264") -> Path:
+def write_clip(
+    path: Path,
+    pictures: Sequence[NDArray[np.uint8]],
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    options: dict[str, str] | None = None,
+) -> Path:
     """Encode pictures, each of shape (height, width, 3), as ten frames a second."""
-    with _kept_scheduling(), av.open(path, "w") as container:
+    with kept_scheduling(), av.open(path, "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=10)
         stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pix_fmt
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
@@ -35,7 +42,7 @@ def write_clip(path: Path, pictures: Sequence[NDArray[np.uint8]], codec: str = "
 
 
 @contextmanager
-def _kept_scheduling() -> Iterator[None]:
+def kept_scheduling() -> Iterator[None]:
     """Undo what SVT-AV1 does to the thread that calls it, if it is root's.
 
     It makes the thread a real-time one, and so all processes that are started later: one that
@@ -74,6 +81,16 @@ def write_sound_with_ffmpeg(
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def write_music_with_cover(path: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
+    """Encode mono samples as MP3, with a picture in its ID3 tag. Shape: (num_samples,)."""
+    soundfile.write(path, samples, rate_hz, format="MP3")
+    cover = draw_picture(path.with_suffix(".cover.png"), "red", "ellipse").read_bytes()
+    data = b"\0image/png\0\x03\0" + cover
+    frame = b"APIC" + struct.pack(">I", len(data)) + b"\0\0" + data
+    size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\x03\0\0" + size + frame + path.read_bytes())
 
 
 def sine(frequency_hz: float, seconds: float, rate_hz: int) -> NDArray[np.float32]:

@@ -13,6 +13,8 @@ import soundfile
 import tiny_checkpoints
 import torch
 from local_hub import fill_cache
+from media_files import write_clip
+from PIL import Image
 from pretrained_cases import ON_CPU, AnyPretrained, encode_all, refer_clip, write_pictures
 from safetensors.torch import load_file, save_file
 
@@ -153,6 +155,23 @@ class TestClip:
         np.testing.assert_allclose(encode_all(extractor, pictures), expected, atol=TOLERANCE)
         assert extractor.fingerprint_parts()["preprocessing"]["resize_mode"] == resize_mode
 
+    @pytest.mark.parametrize("size", [(2040, 10), (10, 2040), (30_000, 20)])
+    def test_the_far_ends_of_a_long_picture_make_no_difference(
+        self, folder: Path, tmp_path: Path, size: tuple[int, int]
+    ) -> None:
+        noise = np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "long.png")
+        extractor = build("image_clip", model=str(folder))
+        whole = extractor.processor(Image.fromarray(noise)) * 255
+        pixels = extractor.load(tmp_path / "long.png")
+        np.testing.assert_allclose(pixels, whole.numpy(), atol=2)
+
+    def test_the_longest_picture_takes_little_memory(self, folder: Path, tmp_path: Path) -> None:
+        """Scaled as a whole, it would take more than 100 GB."""
+        Image.new("RGB", (40_000_000, 1)).save(tmp_path / "line.png")
+        pixels = build("image_clip", model=str(folder)).load(tmp_path / "line.png")
+        assert pixels.shape == (3, 32, 32)
+
     def test_tag_stands_for_a_hub_id(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -249,3 +268,12 @@ class TestVideoMae:
         extractor = build("video_videomae", model=str(tmp_path / "checkpoint"), num_frames=5)
         with pytest.raises(WeightsError, match="num_frames: found 5; allowed: a multiple of 2"):
             extractor.space("float16")
+
+    def test_the_far_ends_of_long_frames_make_no_difference(self, tmp_path: Path) -> None:
+        tiny_checkpoints.save_videomae(tmp_path / "checkpoint")
+        extractor = build("video_videomae", model=str(tmp_path / "checkpoint"), num_frames=2)
+        noise = np.random.default_rng(0).integers(0, 255, (10, 2040, 3), dtype=np.uint8)
+        write_clip(tmp_path / "long.mkv", [noise] * 2, "ffv1", pix_fmt="bgr0")
+        whole = extractor.processor([noise] * 2, do_rescale=False, do_normalize=False)
+        frames = extractor.load(tmp_path / "long.mkv")
+        np.testing.assert_allclose(frames, np.asarray(whole["pixel_values"][0]), atol=2)

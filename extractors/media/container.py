@@ -1,0 +1,81 @@
+"""Containers of sounds and clips, opened by FFmpeg, from one file and no other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from extractors.base import MediaError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+
+_CLIP_FORMATS = (
+    *("mov", "matroska", "avi", "asf", "asf_o", "flv", "live_flv", "mpeg", "mpegts", "mpegvideo"),
+    *("ogg", "gif", "rm", "mxf", "gxf", "nut", "nuv", "nsv", "ivf", "dv", "swf", "wtv", "mjpeg"),
+    *("h261", "h263", "h264", "hevc", "vvc", "vc1", "av1", "obu", "m4v", "yuv4mpegpipe"),
+    *("flic", "roq", "smk", "bink"),
+)
+_SOUND_FORMATS = (
+    *("wav", "w64", "aiff", "au", "caf", "flac", "mp3", "aac", "ac3", "eac3", "dts", "dtshd"),
+    *("truehd", "mlp", "amr", "ape", "wv", "tta", "tak", "mpc", "mpc8", "shn", "oma", "dsf"),
+    *("iff", "voc", "xwma", "qcp", "sox"),
+)
+FORMATS = (*_CLIP_FORMATS, *_SOUND_FORMATS)
+"""FFmpeg's names of the formats that are read.
+
+Playlists (`hls`, `concat`, `sdp`) are not among them: FFmpeg would open what they name, on this
+machine or another. Nor are pictures and texts, of which it would make clips.
+"""
+
+_BUFFER_BYTES = 1 << 18
+
+
+@contextmanager
+def open_container(path: Path, kind: str) -> Iterator["InputContainer"]:
+    """Open a sound or a clip; what FFmpeg cannot read within the context is a `MediaError`.
+
+    Args:
+        path: The file.
+        kind: What it should be, for the message.
+
+    Raises:
+        MediaError: If it is of none of the `FORMATS`, or damaged.
+    """
+    import av
+
+    try:
+        with path.open("rb") as file, _open(file, kind) as container:
+            yield container
+    except av.FFmpegError as error:
+        raise MediaError(f"not a {kind} that can be decoded: {error.strerror}") from None
+
+
+def has_known_codec(stream: "Stream") -> bool:
+    """Whether a stream can be decoded at all; of others, not even rate or size can be asked."""
+    codec: object = stream.codec_context
+    return codec is not None
+
+
+def _open(file: BinaryIO, kind: str) -> "InputContainer":
+    import av
+
+    options = {"format_whitelist": ",".join(FORMATS)}
+    try:
+        return av.open(
+            _Nameless(file),
+            "r",
+            buffer_size=_BUFFER_BYTES,
+            options=options,
+            metadata_errors="replace",  # titles and the like may be in any encoding
+        )
+    except av.ArgumentError:
+        raise MediaError(f"not a {kind} of a known format") from None
+
+
+class _Nameless:
+    """A file whose name FFmpeg does not see, lest it go by the extension."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
