@@ -85,7 +85,7 @@ class FeatureStore:
         Raises:
             StoreError: If the folder cannot be made or holds something else.
         """
-        directory = root / space.extractor / space.fingerprint
+        directory = space_folder(root, space)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -290,6 +290,11 @@ class FeatureStore:
             f"{self.directory}: found {found} for {digest_bytes(words[:1])[0].hex()} "
             f"({len(words)} such); `mocme store verify` names all that is damaged"
         )
+
+
+def space_folder(root: Path, space: FeatureSpace) -> Path:
+    """Return the folder of a space's store under a root."""
+    return root / space.extractor / space.fingerprint
 
 
 def feature_spaces(root: Path) -> list[Path]:
