@@ -37,12 +37,19 @@ class StoreStatistics:
         num_failures: Items recorded as failed.
         bytes_on_disk: Size of the data file.
         bytes_of_rows: Size of the bare vectors.
+        dead_bytes: Size of the pages that hold nothing now; what is written next takes them.
     """
 
     num_rows: int
     num_failures: int
     bytes_on_disk: int
     bytes_of_rows: int
+    dead_bytes: int
+
+    @property
+    def bytes_per_vector(self) -> float:
+        """Bytes on disk for each vector; 0 where there are none."""
+        return self.bytes_on_disk / self.num_rows if self.num_rows else 0.0
 
 
 class FeatureStore:
@@ -219,15 +226,16 @@ class FeatureStore:
     def statistics(self) -> StoreStatistics:
         """Count what the store holds."""
         with self._environment.read() as snapshot:
-            num_rows, num_failures = (
-                snapshot.stat(self._environment.database(name))["entries"]
-                for name in ("index", "failures")
-            )
+            found = {name: snapshot.stat(self._environment.database(name)) for name in DATABASES}
+            bytes_in_use = self._environment.bytes_in_use(snapshot)
+            bytes_on_disk = (self.directory / DATA_FILE).stat().st_size
+        num_rows = found["index"]["entries"]
         return StoreStatistics(
             num_rows=num_rows,
-            num_failures=num_failures,
-            bytes_on_disk=(self.directory / DATA_FILE).stat().st_size,
+            num_failures=found["failures"]["entries"],
+            bytes_on_disk=bytes_on_disk,
             bytes_of_rows=num_rows * self.block_format.row_bytes,
+            dead_bytes=max(0, bytes_on_disk - bytes_in_use),
         )
 
     def verify(self) -> list[StoreProblem]:
@@ -247,7 +255,7 @@ class FeatureStore:
             StoreError: If LMDB's own pages are damaged: then only deleting the folder helps.
         """
         self._require_writable()
-        return repair_store(self._environment, self.block_format)
+        return repair_store(self._environment, self.block_format).problems
 
     def _write(self, body: Callable[[RowWriter], None]) -> None:
         """Run `body` in one transaction; it may be run again, so it must change nothing else."""
