@@ -26,12 +26,14 @@ class ModalityPlan:
     def items_of(self, dataset: Dataset) -> list[Item]:
         """Return a dataset's items, in entity order, and let the extractor learn from them.
 
+        Items that the extractor does not cover are left out.
+
         Raises:
             DatasetError: If the fields do not hold items of the extractor's kind.
         """
         items = dataset.items(self.fields, self.extractor.item_kind)
         self.extractor.prepare(item.content for item in items)
-        return items
+        return [item for item in items if self.extractor.covers(item.content)]
 
     def describe(self, item: Item) -> str:
         """Return a file's path as listed, or the fields that a text or numbers come from."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.console import STDOUT, print_json, table
+from flows.cli.imports import import_features
 from flows.cli.options import AsJson
 from storage.errors import StoreError
 
@@ -84,6 +85,9 @@ def verify(
             _print_repair(num_dropped, broken)
     if broken if repair else problems:
         raise typer.Exit(1)
+
+
+app.command("import")(import_features)
 
 
 def _check(directory: Path, *, repair: bool) -> "Repair":
