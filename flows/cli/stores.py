@@ -1,4 +1,4 @@
-"""Commands about feature stores: `store stats`, `store verify`."""
+"""Commands about feature stores: `store stats`, `store verify`, and those of other modules."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.console import STDOUT, print_json, table
+from flows.cli.exports import export_features
 from flows.cli.imports import import_features
 from flows.cli.options import AsJson
 from storage.errors import StoreError
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 _FINGERPRINT_SHOWN = 12  # hex digits
 _MOST_REASONS = 20  # of failures, in the table
 
-app = typer.Typer(help="Look into a feature store.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Look into a feature store; take features in and out.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the feature store.")]
 
@@ -88,6 +93,7 @@ def verify(
 
 
 app.command("import")(import_features)
+app.command("export")(export_features)
 
 
 def _check(directory: Path, *, repair: bool) -> "Repair":

@@ -19,6 +19,7 @@ COMMANDS = [
     ("store", "stats"),
     ("store", "verify"),
     ("store", "import"),
+    ("store", "export"),
 ]
 
 
