@@ -29,6 +29,8 @@ class Preview:
         num_contents: Distinct contents that would be extracted.
         space: The feature space; None if its weights are not on this machine.
         references: Entity row and content digest of every item with a vector, in entity order.
+        digests: Content digests of all items, whatever became of them.
+        num_unreadable: Items that are files which cannot be read, and so have no digest.
     """
 
     modality: str
@@ -36,6 +38,8 @@ class Preview:
     num_contents: int
     space: FeatureSpace | None
     references: tuple[tuple[int, bytes], ...]
+    digests: frozenset[bytes]
+    num_unreadable: int
 
 
 def preview_modality(
@@ -77,7 +81,15 @@ def preview_modality(
         for item, digest in zip(items, found, strict=True)
         if not isinstance(digest, Failure)
     )
-    return Preview(plan.name, counts, len(contents), space, references)
+    return Preview(
+        modality=plan.name,
+        counts=counts,
+        num_contents=len(contents),
+        space=space,
+        references=references,
+        digests=frozenset(inventory.states),
+        num_unreadable=states.count(None),
+    )
 
 
 def _space_if_here(plan: ModalityPlan, options: ExtractOptions) -> FeatureSpace | None:

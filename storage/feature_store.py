@@ -23,6 +23,7 @@ from storage.row_reader import Indices, RowReader
 from storage.row_writer import RowWriter
 from storage.space_description import describe_space, read_space
 from storage.store_layout import DATABASES
+from storage.store_lock import writing
 from storage.store_verification import StoreProblem, repair_store, verify_store
 
 RowState = Literal["stored", "failed", "new"]
@@ -59,7 +60,7 @@ class FeatureStore:
     the last commit before they began. A store may be pickled and used after a fork.
 
     Args:
-        directory: Folder of the store; must exist.
+        directory: Folder of the store; must exist, unless vectors are to be written.
         space: The feature space to write vectors of; None opens the store for reading only.
 
     Attributes:
@@ -70,10 +71,13 @@ class FeatureStore:
     def __init__(self, directory: Path, space: FeatureSpace | None = None) -> None:
         self.directory = directory
         self._writable = space is not None
-        self._environment = open_environment(directory, DATABASES, writable=self._writable)
         self._closing = ExitStack()
-        self._closing.callback(self._environment.release)
         try:
+            if self._writable:
+                self._closing.enter_context(writing(directory.parents[1]))
+                _make(directory)
+            self._environment = open_environment(directory, DATABASES, writable=self._writable)
+            self._closing.callback(self._environment.release)
             if space is not None:
                 describe_space(self._environment, space)
             self.space = read_space(self._environment)
@@ -92,12 +96,7 @@ class FeatureStore:
         Raises:
             StoreError: If the folder cannot be made or holds something else.
         """
-        directory = space_folder(root, space)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{directory}: cannot be made: {error}") from error
-        return cls(directory, space)
+        return cls(space_folder(root, space), space)
 
     @classmethod
     def open_readonly(cls, directory: Path) -> Self:
@@ -303,6 +302,13 @@ class FeatureStore:
 def space_folder(root: Path, space: FeatureSpace) -> Path:
     """Return the folder of a space's store under a root."""
     return root / space.extractor / space.fingerprint
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{directory}: cannot be made: {error}") from error
 
 
 def feature_spaces(root: Path) -> list[Path]:

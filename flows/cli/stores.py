@@ -10,6 +10,7 @@ import typer
 
 from flows.cli.console import STDOUT, print_json, table
 from flows.cli.exports import export_features
+from flows.cli.garbage import gc
 from flows.cli.imports import import_features
 from flows.cli.options import AsJson
 from storage.errors import StoreError
@@ -92,6 +93,7 @@ def verify(
         raise typer.Exit(1)
 
 
+app.command("gc")(gc)
 app.command("import")(import_features)
 app.command("export")(export_features)
 

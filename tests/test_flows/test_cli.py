@@ -18,6 +18,7 @@ COMMANDS = [
     ("audit",),
     ("store", "stats"),
     ("store", "verify"),
+    ("store", "gc"),
     ("store", "import"),
     ("store", "export"),
 ]
