@@ -60,6 +60,8 @@ class Extractor(ABC, Generic[ConfigT, LoadedT]):
         version: Raise it whenever the same item would yield another vector.
         layout: What a row holds; see `FeatureSpace`.
         fixed_dtype: Dtype of the stored rows if the config's choice must not apply.
+        default_fields: Fields of an entity that hold the items where the config names none; if
+            this is empty, the field of the config entry's name does.
         decodes_in_workers: Whether `load` is dear enough for a worker process.
     """
 
@@ -69,6 +71,7 @@ class Extractor(ABC, Generic[ConfigT, LoadedT]):
     version: ClassVar[int] = 1
     layout: ClassVar[FeatureLayout] = "dense"
     fixed_dtype: ClassVar[FeatureDtype | None] = None
+    default_fields: ClassVar[tuple[str, ...]] = ()
     decodes_in_workers: ClassVar[bool] = True
     Config: ClassVar[type[ExtractorConfig]]
 
@@ -84,6 +87,13 @@ class Extractor(ABC, Generic[ConfigT, LoadedT]):
         Args:
             contents: As the dataset lists them: a file by its relative path.
         """
+
+    def covers(self, content: RawContent) -> bool:
+        """Whether there is anything to extract of a content; else it counts as missing.
+
+        Called after `prepare`. By default there always is.
+        """
+        return True
 
     @property
     @abstractmethod

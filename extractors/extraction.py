@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from extractors.base import Extractor
 from extractors.engine.inventory import Inventory
 from extractors.engine.pipeline import OnProgress, Pipeline
+from extractors.loading import Failure
 from extractors.options import ExtractOptions
+from extractors.plan import ModalityPlan, num_missing
 from extractors.report import Counts, Extraction, FailedItem, Progress
 from storage.dataset import Dataset
 from storage.errors import MocmeError
@@ -29,21 +28,6 @@ __all__ = [
 ]
 
 _NUM_PASSES = 2  # a file that changes while it is read is read once more
-
-
-@dataclass(frozen=True)
-class ModalityPlan:
-    """What to extract.
-
-    Attributes:
-        name: Name of the modality in the config.
-        extractor: What turns an item into a vector.
-        fields: The fields of an entity that hold the items.
-    """
-
-    name: str
-    extractor: Extractor[Any, Any]
-    fields: tuple[str, ...]
 
 
 class ExtractionError(MocmeError):
@@ -88,13 +72,19 @@ def extract_modality(
         ExtractionError: After everything good is stored, if too large a share of the items failed.
     """
     extractor = plan.extractor
-    items = dataset.items(plan.fields, extractor.item_kind)
-    extractor.prepare(item.content for item in items)
+    items = plan.items_of(dataset)
     with (
         FeatureStore.open(store_root, extractor.space(options.dtype)) as store,
         FileIndex.open(store_root) as index,
     ):
-        inventory = Inventory(dataset.root, items, extractor.item_kind, store, index)
+        inventory = Inventory(
+            dataset.root,
+            items,
+            extractor.item_kind,
+            store,
+            index,
+            retry_failed=options.retry_failed,
+        )
         pipeline = Pipeline(plan.name, extractor, store, options, on_progress)
         _bring_up_to_date(inventory, pipeline, len(items))
         extraction = _summarise(dataset, plan, items, inventory, pipeline)
@@ -124,9 +114,10 @@ def _summarise(
     num_cached = 0
     for position, item in enumerate(items):
         settled = inventory.settle(position, pipeline.outcomes)
-        if isinstance(settled, str):
+        if isinstance(settled, Failure):
             entity = dataset.entities[item.entity].id
-            failures.append(FailedItem(entity, _describe_item(item, plan), settled))
+            found = FailedItem(entity, plan.describe(item), settled.reason, settled.lasting)
+            failures.append(found)
         else:
             references.append((item.entity, settled))
             num_cached += inventory.states[settled] == "stored"
@@ -136,20 +127,13 @@ def _summarise(
             new=len(references) - num_cached,
             cached=num_cached,
             failed=len(failures),
-            missing=len(dataset.entities) - len({item.entity for item in items}),
+            missing=num_missing(dataset, items),
         ),
         failures=tuple(failures),
         store_directory=pipeline.store.directory,
         references=tuple(references),
         content_digest=_content_digest(pipeline.store.space, references),
     )
-
-
-def _describe_item(item: Item, plan: ModalityPlan) -> str:
-    """Return a file's path as listed, or the fields that a text or numbers come from."""
-    if plan.extractor.item_kind == "file":
-        return str(item.content)
-    return ", ".join(plan.fields)
 
 
 def _content_digest(space: FeatureSpace, references: Sequence[tuple[int, bytes]]) -> str:

@@ -20,6 +20,7 @@ class ExtractOptions(BaseModel):
         1.0, ge=0, le=1, description="share of failed items above which the run fails"
     )
     dtype: Literal["float16", "float32"] = Field("float16", description="dtype of stored rows")
+    retry_failed: bool = Field(False, description="try again what has failed for good before")
     offline: bool = Field(False, description="take weights from this machine only")
     task_runner: Literal["threads"] = Field(
         "threads", description="what runs one task per modality"

@@ -1,8 +1,8 @@
 """The extractors that exist, found by their files' names.
 
-Every module `<modality>_<backbone>.py` of this folder, and `numeric.py`, holds one extractor of
-the same name; no other module of the folder has an underscore in its name. Listing the names
-imports none of them.
+Every module `<modality>_<backbone>.py` of this folder, and `numeric.py` and `imported.py`, hold
+one extractor of the same name each; no other module of the folder has an underscore in its name.
+Listing the names imports none of them.
 """
 
 import importlib
@@ -20,6 +20,7 @@ from storage.suggestion import did_you_mean
 AnyExtractor = Extractor[Any, Any]
 
 _FOLDER = Path(__file__).parent
+_WITHOUT_BACKBONE = ("imported", "numeric")
 
 
 class ExtractorChoiceError(MocmeError):
@@ -29,7 +30,7 @@ class ExtractorChoiceError(MocmeError):
 def names() -> list[str]:
     """Return the names of all extractors, sorted."""
     modules = (path.stem for path in _FOLDER.glob("[a-z]*.py"))
-    return sorted(name for name in modules if "_" in name or name == "numeric")
+    return sorted(name for name in modules if "_" in name or name in _WITHOUT_BACKBONE)
 
 
 def load_extractor_class(name: str) -> type[AnyExtractor]:

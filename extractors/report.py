@@ -65,11 +65,14 @@ class FailedItem:
         entity: The entity's id.
         item: The file's path as listed, or the fields that were read.
         reason: Why, in one line.
+        lasting: Whether this is remembered, so that only `extract.retry_failed` tries again; what
+            was absent, or failed for want of memory, is tried again by itself.
     """
 
     entity: str
     item: str
     reason: str
+    lasting: bool
 
 
 @dataclass(frozen=True)

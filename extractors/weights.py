@@ -26,6 +26,10 @@ class WeightsError(MocmeError):
     """Weights that cannot be had, or that are not those of the backbone asked for."""
 
 
+class WeightsNotHereError(WeightsError):
+    """Weights that this machine does not have, while only it may be asked."""
+
+
 @dataclass(frozen=True)
 class WeightFiles:
     """Names that a kind of checkpoint gives its weights, as glob patterns.
@@ -70,6 +74,7 @@ def resolve(model: str, revision: str | None, offline: bool, files: WeightFiles)
         files: What the weights are called.
 
     Raises:
+        WeightsNotHereError: If they are not on this machine and nobody else may be asked.
         WeightsError: If they cannot be had.
     """
     folder = Path(model).expanduser()
@@ -124,16 +129,18 @@ def _find_on_hub(
     try:
         folder = _fetch_snapshot(model, revision, offline, files)
     except Exception as error:  # the hub's client raises errors that share no base class
-        why = one_line(str(error))
+        why, kind = one_line(str(error)), WeightsError
         if isinstance(error, LocalEntryNotFoundError):
             why = f"not, or not wholly, in the local cache {constants.HF_HUB_CACHE}"
-        raise WeightsError(
+            kind = WeightsNotHereError if offline else WeightsError
+        raise kind(
             f"model: '{model}' is no folder, and its weights cannot be had from the hub (revision: "
             f"{revision or 'main'}; {'offline' if offline else 'online'}): {why}; allowed: a local "
             "folder, or a hub id that is in the local cache or can be downloaded"
         ) from error
     if not files.find(folder):
-        raise WeightsError(f"model: '{model}' at {folder.name} has no weights; allowed: {files}")
+        kind = WeightsNotHereError if offline else WeightsError
+        raise kind(f"model: '{model}' at {folder.name} has no weights; allowed: {files}")
     return ResolvedWeights(folder, folder.name)
 
 

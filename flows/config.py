@@ -7,7 +7,7 @@ object; they are absolute once validated.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
@@ -64,6 +64,14 @@ def _tuple_of_one(field: object) -> object:
     return (field,) if isinstance(field, str) else field
 
 
+def _path_keys(extractor: object) -> list[str]:
+    """Return those keys of an extractor's config that are paths."""
+    if extractor not in names():
+        return []
+    fields = load_extractor_class(str(extractor)).Config.model_fields.items()
+    return [key for key, info in fields if Path in (info.annotation, *get_args(info.annotation))]
+
+
 ConfigPath = Annotated[Path, AfterValidator(_absolute)]
 ExtractorName = Annotated[
     str, AfterValidator(_known_extractor), Field(json_schema_extra=lambda s: s.update(enum=names()))
@@ -85,7 +93,9 @@ class ModalityConfig(BaseModel):
 
     extractor: ExtractorName = Field(description="what turns an item into a vector")
     field: FieldNames | None = Field(
-        None, description="the entity's field, or fields to join; default: the entry's name"
+        None,
+        description="the entity's field, or fields to join; default: the entry's name, or what "
+        "the extractor says",
     )
     max_items: int = Field(10, ge=1, le=1024, description="items of one entity that training sees")
 
@@ -94,15 +104,30 @@ class ModalityConfig(BaseModel):
         """The extractor's own config, as given."""
         return dict(self.model_extra or {})
 
+    @property
+    def path_options(self) -> dict[str, str]:
+        """Those of the extractor's options that name a file or a folder of this machine."""
+        given = {key: self.options.get(key) for key in (*_path_keys(self.extractor), "model")}
+        return {
+            key: value
+            for key, value in given.items()
+            if isinstance(value, str) and Path(value).is_absolute()
+        }
+
     @model_validator(mode="before")
     @classmethod
-    def _resolve_local_weights(cls, entry: Any, info: ValidationInfo) -> Any:
-        """Make `model` absolute where it names a folder beside the config, not a hub id."""
-        if isinstance(entry, dict) and isinstance(entry.get("model"), str):
-            folder = _absolute(Path(entry["model"]), info)
-            if folder.is_dir():
-                return {**entry, "model": str(folder)}
-        return entry
+    def _resolve_paths(cls, entry: Any, info: ValidationInfo) -> Any:
+        """Make options that are paths absolute; `model`, where it is a folder and no hub id."""
+        if not isinstance(entry, dict):
+            return entry
+        resolved = {
+            key: _absolute(Path(entry[key]), info)
+            for key in (*_path_keys(entry.get("extractor")), "model")
+            if isinstance(entry.get(key), str)
+        }
+        if "model" in resolved and not resolved["model"].is_dir():
+            del resolved["model"]
+        return {**entry, **{key: str(path) for key, path in resolved.items()}}
 
     @model_validator(mode="after")
     def _validate_options(self) -> "ModalityConfig":
@@ -152,7 +177,8 @@ class PipelineConfig(BaseModel):
 
     def fields_of(self, modality: str) -> tuple[str, ...]:
         """Fields of an entity that a modality reads."""
-        return self.modalities[modality].field or (modality,)
+        entry = self.modalities[modality]
+        return entry.field or load_extractor_class(entry.extractor).default_fields or (modality,)
 
 
 def load_config(

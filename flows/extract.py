@@ -8,13 +8,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from extractors.base import Runtime
-from extractors.extraction import ExtractionError, ModalityPlan, extract_modality
-from extractors.registry import build_extractor
+from extractors.extraction import ExtractionError, extract_modality
 from extractors.report import Extraction, Progress
 from flows.artifacts import publish_extraction, publish_stages
 from flows.config import PipelineConfig, load_config
-from flows.inputs import read_inputs
+from flows.failure_report import write_failures
+from flows.inputs import plan_modality, read_inputs
 from flows.progress import StageProgress
 from flows.run_record import RunRecord, take_record
 from flows.stages import Outcome, since, start_clock
@@ -50,17 +49,17 @@ class ExtractionJob:
             num_tried = progress.total
             show(progress)
 
-        entry, options = self._config.modalities[modality], self._config.extract
-        runtime = Runtime(options.device, options.offline)
-        extractor = build_extractor(entry.extractor, entry.options, runtime)
-        plan = ModalityPlan(modality, extractor, self._config.fields_of(modality))
-        found = extract_modality(self._dataset, plan, self._config.store, options, on_progress)
-        outcome = Outcome("ran" if num_tried else "skipped", _reason(num_tried), since(start))
+        config = self._config
+        plan, options = plan_modality(config, modality), config.extract
+        found = extract_modality(self._dataset, plan, config.store, options, on_progress)
+        reason = _reason(num_tried, retried=options.retry_failed)
+        outcome = Outcome("ran" if num_tried else "skipped", reason, since(start))
         return found, outcome
 
 
-def _reason(num_tried: int) -> str:
-    return f"{num_tried} new contents" if num_tried else "everything is stored"
+def _reason(num_tried: int, *, retried: bool) -> str:
+    kind = "new or failed" if retried else "new"
+    return f"{num_tried} {kind} contents" if num_tried else "everything is stored"
 
 
 @task(name="extract-modality", cache_policy=NO_CACHE, task_run_name="extract-{modality}")
@@ -82,6 +81,7 @@ def extract_features(
     with failure_recorded(record, "extract"):
         extractions, outcomes, errors = _run_tasks(config, dataset)
         record.extracted = {name: found.counts for name, found in extractions.items()}
+        record.failures_file = write_failures(config.runs, extractions)
         publish_extraction(extractions, outcomes)
         if errors:
             raise errors[0]

@@ -1,5 +1,8 @@
 """What a run reads before any stage, and checks so that no hour is spent on a misspelt name."""
 
+from extractors.base import Runtime
+from extractors.plan import ModalityPlan
+from extractors.registry import build_extractor
 from flows.config import PipelineConfig
 from flows.run_record import RunRecord
 from flows.stages import since, start_clock
@@ -26,3 +29,17 @@ def read_inputs(config: PipelineConfig, record: RunRecord) -> Dataset:
                 f"allowed: all, or some of {', '.join(known)}"
             )
     return dataset
+
+
+def plan_modality(config: PipelineConfig, modality: str, *, offline: bool = False) -> ModalityPlan:
+    """Return what a config says is to be extracted for one of its modalities.
+
+    Args:
+        config: The config.
+        modality: Name of the entry.
+        offline: Whether only this machine may be asked for weights, whatever the config says.
+    """
+    entry, options = config.modalities[modality], config.extract
+    runtime = Runtime(options.device, offline or options.offline)
+    extractor = build_extractor(entry.extractor, entry.options, runtime)
+    return ModalityPlan(modality, extractor, config.fields_of(modality))

@@ -22,6 +22,7 @@ class RunRecord:
         stages: What became of each stage that was reached.
         evaluation: Everything that the evaluation found.
         run_dir: Folder of the run.
+        failures_file: The report of the items that failed, if any did.
         reading_seconds: How long the dataset took to read.
         error: What stopped the run.
     """
@@ -30,6 +31,7 @@ class RunRecord:
     stages: dict[Stage, Outcome] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     run_dir: Path | None = None
+    failures_file: Path | None = None
     reading_seconds: float = 0.0
     error: str | None = None
 
@@ -44,9 +46,11 @@ class RunRecord:
         Args:
             extraction_only: Whether to leave out what a training has and an extraction has not.
         """
+        failures = self.failures_file
         whole: dict[str, Any] = {
             "extracted": {name: asdict(counts) for name, counts in self.extracted.items()},
             "stages": {stage: outcome.status for stage, outcome in self.stages.items()},
+            "failures": None if failures is None else str(failures),
         }
         if not extraction_only:
             whole["metrics"] = self.metrics

@@ -173,9 +173,9 @@ class StagedRun:
         described = config.model_dump(mode="json")
         for name in ("dataset", "store", "runs"):
             described[name] = os.path.relpath(described[name], self.path)
-        for modality in described["modalities"].values():
-            if Path(modality.get("model", "")).is_absolute():
-                modality["model"] = os.path.relpath(modality["model"], self.path)
+        for name, entry in config.modalities.items():
+            paths = {key: os.path.relpath(it, self.path) for key, it in entry.path_options.items()}
+            described["modalities"][name].update(paths)
         text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
         write_whole(self.path / CONFIG_FILE, text)
 

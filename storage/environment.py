@@ -28,6 +28,7 @@ ResultT = TypeVar("ResultT")
 
 DATA_FILE = "data.mdb"
 INITIAL_MAP_BYTES = 64 * 2**20
+_META_PAGES = 2  # LMDB begins every file with them
 
 
 class Environment:
@@ -95,6 +96,14 @@ class Environment:
                     except lmdb.MapFullError:
                         size = 2 * int(self._raw.info()["map_size"])
                 self._resize(size)
+
+    def bytes_in_use(self, snapshot: Transaction) -> int:
+        """Count the bytes of the pages that a snapshot's content takes."""
+        main = self._raw.stat()
+        trees = [main, *(snapshot.stat(found) for found in self._databases.values())]
+        kinds = ("branch_pages", "leaf_pages", "overflow_pages")
+        num_pages = _META_PAGES + sum(tree[kind] for tree in trees for kind in kinds)
+        return int(num_pages * main["psize"])
 
     def make_writable(self) -> None:
         """Open for writing from the next transaction on."""

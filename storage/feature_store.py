@@ -23,6 +23,7 @@ from storage.row_reader import Indices, RowReader
 from storage.row_writer import RowWriter
 from storage.space_description import describe_space, read_space
 from storage.store_layout import DATABASES
+from storage.store_lock import writing
 from storage.store_verification import StoreProblem, repair_store, verify_store
 
 RowState = Literal["stored", "failed", "new"]
@@ -37,12 +38,19 @@ class StoreStatistics:
         num_failures: Items recorded as failed.
         bytes_on_disk: Size of the data file.
         bytes_of_rows: Size of the bare vectors.
+        dead_bytes: Size of the pages that hold nothing now; what is written next takes them.
     """
 
     num_rows: int
     num_failures: int
     bytes_on_disk: int
     bytes_of_rows: int
+    dead_bytes: int
+
+    @property
+    def bytes_per_vector(self) -> float:
+        """Bytes on disk for each vector; 0 where there are none."""
+        return self.bytes_on_disk / self.num_rows if self.num_rows else 0.0
 
 
 class FeatureStore:
@@ -52,7 +60,7 @@ class FeatureStore:
     the last commit before they began. A store may be pickled and used after a fork.
 
     Args:
-        directory: Folder of the store; must exist.
+        directory: Folder of the store; must exist, unless vectors are to be written.
         space: The feature space to write vectors of; None opens the store for reading only.
 
     Attributes:
@@ -63,10 +71,13 @@ class FeatureStore:
     def __init__(self, directory: Path, space: FeatureSpace | None = None) -> None:
         self.directory = directory
         self._writable = space is not None
-        self._environment = open_environment(directory, DATABASES, writable=self._writable)
         self._closing = ExitStack()
-        self._closing.callback(self._environment.release)
         try:
+            if self._writable:
+                self._closing.enter_context(writing(directory.parents[1]))
+                _make(directory)
+            self._environment = open_environment(directory, DATABASES, writable=self._writable)
+            self._closing.callback(self._environment.release)
             if space is not None:
                 describe_space(self._environment, space)
             self.space = read_space(self._environment)
@@ -85,12 +96,7 @@ class FeatureStore:
         Raises:
             StoreError: If the folder cannot be made or holds something else.
         """
-        directory = root / space.extractor / space.fingerprint
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{directory}: cannot be made: {error}") from error
-        return cls(directory, space)
+        return cls(space_folder(root, space), space)
 
     @classmethod
     def open_readonly(cls, directory: Path) -> Self:
@@ -219,15 +225,16 @@ class FeatureStore:
     def statistics(self) -> StoreStatistics:
         """Count what the store holds."""
         with self._environment.read() as snapshot:
-            num_rows, num_failures = (
-                snapshot.stat(self._environment.database(name))["entries"]
-                for name in ("index", "failures")
-            )
+            found = {name: snapshot.stat(self._environment.database(name)) for name in DATABASES}
+            bytes_in_use = self._environment.bytes_in_use(snapshot)
+            bytes_on_disk = (self.directory / DATA_FILE).stat().st_size
+        num_rows = found["index"]["entries"]
         return StoreStatistics(
             num_rows=num_rows,
-            num_failures=num_failures,
-            bytes_on_disk=(self.directory / DATA_FILE).stat().st_size,
+            num_failures=found["failures"]["entries"],
+            bytes_on_disk=bytes_on_disk,
             bytes_of_rows=num_rows * self.block_format.row_bytes,
+            dead_bytes=max(0, bytes_on_disk - bytes_in_use),
         )
 
     def verify(self) -> list[StoreProblem]:
@@ -247,7 +254,7 @@ class FeatureStore:
             StoreError: If LMDB's own pages are damaged: then only deleting the folder helps.
         """
         self._require_writable()
-        return repair_store(self._environment, self.block_format)
+        return repair_store(self._environment, self.block_format).problems
 
     def _write(self, body: Callable[[RowWriter], None]) -> None:
         """Run `body` in one transaction; it may be run again, so it must change nothing else."""
@@ -290,6 +297,18 @@ class FeatureStore:
             f"{self.directory}: found {found} for {digest_bytes(words[:1])[0].hex()} "
             f"({len(words)} such); `mocme store verify` names all that is damaged"
         )
+
+
+def space_folder(root: Path, space: FeatureSpace) -> Path:
+    """Return the folder of a space's store under a root."""
+    return root / space.extractor / space.fingerprint
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{directory}: cannot be made: {error}") from error
 
 
 def feature_spaces(root: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from storage.block import DIGEST_BYTES
-from storage.environment import Transaction, open_environment
+from storage.environment import DATA_FILE, Environment, Transaction, open_environment
 from storage.errors import StoreError
 
 RACY_NS = 2 * 10**9
@@ -31,6 +31,7 @@ RACY_NS = 2 * 10**9
 MAX_FILE_BYTES = 2**36
 """64 GiB, a minute or two of hashing: a file with holes may claim any size and takes no disk."""
 
+_FOLDER = "files"  # below the store
 _DATABASE = "signatures-1"
 _CHUNK_SIZE = 4096  # files whose digests are committed together
 _NUM_THREADS = 4  # hashing releases the interpreter
@@ -89,13 +90,17 @@ class FileIndex:
     reading every file once more.
 
     Args:
-        directory: Folder of the index; must exist.
+        directory: Folder of the index; must exist, unless nothing is to be remembered.
+        writable: Whether to remember more; without it, the folder is left as it is.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._environment = open_environment(directory, [_DATABASE], writable=True)
+    def __init__(self, directory: Path, *, writable: bool = True) -> None:
+        self._writable = writable
+        self._environment: Environment | None = None
         self._closing = ExitStack()
-        self._closing.callback(self._environment.release)
+        if writable or (directory / DATA_FILE).is_file():
+            self._environment = open_environment(directory, [_DATABASE], writable=writable)
+            self._closing.callback(self._environment.release)
 
     @classmethod
     def open(cls, store_root: Path) -> Self:
@@ -104,12 +109,17 @@ class FileIndex:
         Raises:
             StoreError: If its folder cannot be made.
         """
-        directory = store_root / "files"
+        directory = store_root / _FOLDER
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{directory}: cannot be made: {error}") from error
         return cls(directory)
+
+    @classmethod
+    def open_readonly(cls, store_root: Path) -> Self:
+        """Open the index of a store to look files up, if there is one; nothing is written."""
+        return cls(store_root / _FOLDER, writable=False)
 
     def close(self) -> None:
         """Give the environment back; the index cannot be used any more."""
@@ -163,9 +173,12 @@ class FileIndex:
         self, folder: "_Folder", files: Mapping[str, FileSignature]
     ) -> dict[str, FileDigest]:
         """Return the digests of those files whose signature is the remembered one."""
-        found = {}
-        with self._environment.read() as snapshot:
-            database = self._environment.database(_DATABASE)
+        found: dict[str, FileDigest] = {}
+        environment = self._environment
+        if environment is None:
+            return found
+        with environment.read() as snapshot:
+            database = environment.database(_DATABASE)
             for path, current in files.items():
                 value = snapshot.get(_key(folder.path(path)), db=database)
                 if value is None or len(value) != _VALUE.size:
@@ -179,6 +192,9 @@ class FileIndex:
         self, folder: "_Folder", files: Mapping[str, FileDigest | FileProblem], until_ns: int
     ) -> None:
         """Remember the digests of files that were last changed before a point in time."""
+        environment = self._environment
+        if environment is None or not self._writable:
+            return
         entries = [
             (_key(folder.path(path)), _VALUE.pack(*file.signature, file.digest))
             for path, file in files.items()
@@ -187,11 +203,11 @@ class FileIndex:
         ]
 
         def body(transaction: Transaction) -> None:
-            cursor = transaction.cursor(self._environment.database(_DATABASE))
+            cursor = transaction.cursor(environment.database(_DATABASE))
             cursor.putmulti(sorted(entries))
 
         if entries:
-            self._environment.write(body)
+            environment.write(body)
 
 
 class _Folder:

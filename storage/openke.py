@@ -40,9 +40,9 @@ def read(root: Path) -> tuple[tuple[Entity, ...], Graph]:
     """
     entities = tuple(
         Entity(name, readable_name(name), {}, line)
-        for name, line in _read_names(root / ENTITIES_FILE)
+        for name, line in read_names(root / ENTITIES_FILE)
     )
-    relations = tuple(name for name, _ in _read_names(root / RELATIONS_FILE))
+    relations = tuple(name for name, _ in read_names(root / RELATIONS_FILE))
     train, valid, test = (
         _read_triples(_triples_file(root, split), len(entities), len(relations)) for split in SPLITS
     )
@@ -101,8 +101,12 @@ def _read_rows(file: Path, allowed: str) -> Iterator[tuple[int, str]]:
         raise DatasetError(file, line=number, found=found, allowed=_COUNT_ALLOWED)
 
 
-def _read_names(file: Path) -> list[tuple[str, int]]:
-    """Return the names in index order, each with its line number."""
+def read_names(file: Path) -> list[tuple[str, int]]:
+    """Return the names of one of the two files in index order, each with its line number.
+
+    Raises:
+        DatasetError: If the file is missing, empty or not as described above.
+    """
     rows: dict[int, tuple[str, int]] = {}
     lines: dict[str, int] = {}
     for number, row in _read_rows(file, _NAME_ALLOWED):

@@ -47,6 +47,11 @@ class StoreProblem:
     digest: str | None = None
     block: int | None = None
 
+    @property
+    def is_repairable(self) -> bool:
+        """Whether dropping a vector or a block mends it; else only deleting the folder does."""
+        return self.digest is not None or self.block is not None
+
     def __str__(self) -> str:
         places = []
         if self.digest is not None:
@@ -54,6 +59,24 @@ class StoreProblem:
         if self.block is not None:
             places.append(f"block {self.block}")
         return f"{', '.join(places) or 'file'}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair did.
+
+    Attributes:
+        problems: What `verify_store` would have found.
+        num_dropped: Entries of the index that were dropped: contents that are new again.
+    """
+
+    problems: list[StoreProblem]
+    num_dropped: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is wrong any more."""
+        return all(problem.is_repairable for problem in self.problems)
 
 
 def verify_store(directory: Path) -> list[StoreProblem]:
@@ -76,11 +99,24 @@ def verify_store(directory: Path) -> list[StoreProblem]:
         environment.release()
 
 
-def repair_store(environment: Environment, block_format: BlockFormat) -> list[StoreProblem]:
-    """Drop every damaged row, and every index entry without a sound row.
+def repair_folder(directory: Path) -> Repair:
+    """Verify a store whatever the bytes in its folder are, and drop what is damaged.
 
-    Returns:
-        What `verify_store` would have found.
+    If LMDB's own pages or the description are damaged, nothing is changed.
+    """
+    found = Repair(verify_store(directory))
+    if not found.problems or not found.is_complete:
+        return found
+    environment = open_environment(directory, DATABASES, writable=True)
+    try:
+        space = read_space(environment)
+        return repair_store(environment, BlockFormat(space.dim, space.dtype))
+    finally:
+        environment.release()
+
+
+def repair_store(environment: Environment, block_format: BlockFormat) -> Repair:
+    """Drop every damaged row, and every index entry without a sound row.
 
     Raises:
         StoreError: If LMDB's own pages are damaged.
@@ -92,11 +128,11 @@ def repair_store(environment: Environment, block_format: BlockFormat) -> list[St
             "delete the folder and extract again"
         )
 
-    def body(transaction: Transaction) -> list[StoreProblem]:
+    def body(transaction: Transaction) -> Repair:
         examination = _Examination(environment, transaction, block_format)
-        problems = list(examination.problems())
+        found = Repair(list(examination.problems()), len(examination.dropped_keys))
         _drop(examination, RowWriter(environment, transaction, block_format))
-        return problems
+        return found
 
     return environment.write(body)
 

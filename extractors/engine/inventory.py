@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from extractors.base import RawContent
 from extractors.loading import Failure
-from storage.feature_store import FeatureStore, RowState
+from storage.block import Digests
+from storage.feature_store import RowState
 from storage.file_index import (
     FileIndex,
     FileProblem,
@@ -20,7 +22,7 @@ from storage.items import Item, ItemKind
 
 _CHUNK_SIZE = 4096  # items whose digests become durable together
 _CHANGED = Failure("changed while it was read", lasting=False)
-_FORGOTTEN = "failed before; another run is extracting it again"
+_FORGOTTEN = Failure("failed before; another run is extracting it again", lasting=False)
 
 _Digested = tuple[bytes, FileSignature | None]
 """A content's digest, and the signature of the file that it was taken of."""
@@ -50,6 +52,30 @@ class Content:
             return False
 
 
+class Known(Protocol):
+    """What is known of contents: a feature store, or nothing at all."""
+
+    def lookup(self, digests: Digests) -> list[RowState]:
+        """Say for each digest whether it has a vector, has failed, or is new."""
+        ...
+
+    def failures(self) -> dict[bytes, str]:
+        """Return the reason of every digest that has failed."""
+        ...
+
+
+class NothingKnown:
+    """What is known of contents before the first extraction into a feature space."""
+
+    def lookup(self, digests: Digests) -> list[RowState]:
+        """Say of each digest that it is new."""
+        return ["new"] * len(digests)
+
+    def failures(self) -> dict[bytes, str]:
+        """Return nothing: nothing has failed yet."""
+        return {}
+
+
 class Inventory:
     """Digests of items, and what the store knew of them when they were first seen.
 
@@ -57,12 +83,13 @@ class Inventory:
         root: The dataset's folder.
         items: The items.
         kind: What they are.
-        store: Where their vectors are.
+        known: What is known of their contents.
         index: Digests of files.
+        retry_failed: Whether what has failed before counts as new.
 
     Attributes:
         digests: Of every item; None where there is no content.
-        states: What the store held before the run, by digest.
+        states: What the store held before the run, by digest; what is tried again is new.
     """
 
     def __init__(
@@ -70,13 +97,15 @@ class Inventory:
         root: Path,
         items: Sequence[Item],
         kind: ItemKind,
-        store: FeatureStore,
+        known: Known,
         index: FileIndex,
+        *,
+        retry_failed: bool = False,
     ) -> None:
         self._root, self._items, self._kind = root, items, kind
-        self._store, self._index = store, index
+        self._known, self._index, self._retry_failed = known, index, retry_failed
         self.digests: list[bytes | None] = [None] * len(items)
-        self._problems: dict[int, str] = {}
+        self._problems: dict[int, Failure] = {}
         self.states: dict[bytes, RowState] = {}
 
     def scan(self, positions: Sequence[int]) -> list[Content]:
@@ -103,7 +132,7 @@ class Inventory:
             if digest is not None and self.states[digest] == "new" and digest not in outcomes
         ]
 
-    def settle(self, position: int, outcomes: Mapping[bytes, Failure | None]) -> bytes | str:
+    def settle(self, position: int, outcomes: Mapping[bytes, Failure | None]) -> bytes | Failure:
         """Return the digest under which an item's vector is stored, or why it has none.
 
         Args:
@@ -114,17 +143,21 @@ class Inventory:
         if digest is None:
             return self._problems[position]
         if self.states[digest] == "failed":
-            return self._earlier_failures.get(digest, _FORGOTTEN)
+            reason = self._earlier_failures.get(digest)
+            return _FORGOTTEN if reason is None else Failure(reason)
         failure = outcomes.get(digest, _CHANGED) if self.states[digest] == "new" else None
-        return digest if failure is None else failure.reason
+        return digest if failure is None else failure
 
     @cached_property
     def _earlier_failures(self) -> dict[bytes, str]:
-        return self._store.failures()
+        return self._known.failures()
 
     def _look_up(self, digests: Sequence[bytes]) -> None:
         unknown = list({digest for digest in digests if digest not in self.states})
-        self.states.update(zip(unknown, self._store.lookup(unknown), strict=True))
+        states = self._known.lookup(unknown)
+        if self._retry_failed:
+            states = ["new" if state == "failed" else state for state in states]
+        self.states.update(zip(unknown, states, strict=True))
 
     def _digest(self, positions: Sequence[int]) -> dict[int, _Digested]:
         """Return the digests of texts or numbers, by the items' positions."""
@@ -144,7 +177,7 @@ class Inventory:
             self._problems.pop(position, None)
             self.digests[position] = None
             if isinstance(file, FileProblem):
-                self._problems[position] = file.reason
+                self._problems[position] = Failure(file.reason, lasting=False)
             else:
                 found[position] = file
         return found

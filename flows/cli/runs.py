@@ -1,5 +1,9 @@
 """Commands that run a flow: `run`, `extract`, `train`, `evaluate`."""
 
+from typing import Annotated
+
+import typer
+
 from flows.cli.console import STDOUT, print_json
 from flows.cli.flow_runs import run_flow
 from flows.cli.options import (
@@ -33,14 +37,29 @@ def run(
 def extract(
     config: ConfigFile,
     overrides: Overrides = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say what is new, cached, failed or missing, and why."),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what has failed for good before.")
+    ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Turn new and changed media into stored features.
 
-    Example:  mocme extract data/demo/mocme.yaml --json
+    The items that fail are listed in RUNS/failures.jsonl, each with its reason.
+
+    Example:  mocme extract data/demo/mocme.yaml --dry-run
     """
-    run_flow("extract", config, overrides or (), as_json=as_json, verbose=verbose)
+    settings = [*(overrides or ()), *(["extract.retry_failed=true"] if retry_failed else [])]
+    if dry_run:
+        from flows.cli.dry_run import show_dry_run
+
+        show_dry_run(config, settings, as_json=as_json)
+    else:
+        run_flow("extract", config, settings, as_json=as_json, verbose=verbose)
 
 
 def train(

@@ -1,18 +1,31 @@
-"""Commands about feature stores: `store stats`, `store verify`."""
+"""Commands about feature stores: `store stats`, `store verify`, and those of other modules."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows.cli.console import STDOUT, print_json, table
+from flows.cli.exports import export_features
+from flows.cli.garbage import gc
+from flows.cli.imports import import_features
 from flows.cli.options import AsJson
 from storage.errors import StoreError
 
-_FINGERPRINT_SHOWN = 12  # hex digits
+if TYPE_CHECKING:
+    from storage.store_verification import Repair
 
-app = typer.Typer(help="Look into a feature store.", no_args_is_help=True, rich_markup_mode=None)
+_FINGERPRINT_SHOWN = 12  # hex digits
+_MOST_REASONS = 20  # of failures, in the table
+
+app = typer.Typer(
+    help="Look into a feature store; take features in and out.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the feature store.")]
 
@@ -21,13 +34,16 @@ Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the feat
 def stats(store: Store, as_json: AsJson = False) -> None:
     """Count vectors, failures and bytes of every feature space.
 
+    Dead bytes are pages that hold nothing now; the next writes take them.
+
     Example:  mocme store stats data/demo/data/features
     """
     rows = [_statistics(directory) for directory in _spaces(store)]
     if as_json:
         print_json({"spaces": rows})
         return
-    columns = ["extractor", "fingerprint", "dim", "dtype", "vectors", "failures", "MB", "overhead"]
+    columns = ["extractor", "fingerprint", "dim", "dtype", "vectors", "failures"]
+    columns += ["MB", "overhead", "bytes per vector", "dead MB"]
     cells = [
         (
             row["extractor"],
@@ -38,28 +54,95 @@ def stats(store: Store, as_json: AsJson = False) -> None:
             row["num_failures"],
             f"{row['bytes_on_disk'] / 1e6:.2f}",
             f"{row['bytes_on_disk'] / max(row['bytes_of_rows'], 1):.2f}x",
+            f"{row['bytes_per_vector']:.0f}",
+            f"{row['dead_bytes'] / 1e6:.2f}",
         )
         for row in rows
     ]
     STDOUT.print(table(f"Feature spaces of {store}", columns, cells))
+    _print_failures(rows)
 
 
 @app.command("verify")
-def verify(store: Store, as_json: AsJson = False) -> None:
+def verify(
+    store: Store,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Drop what is damaged; `extract` makes it anew.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check every stored byte; exit with 1 if anything is damaged.
 
-    Example:  mocme store verify data/demo/data/features
+    With --repair, what is damaged is dropped, and the next `mocme extract CONFIG` extracts just
+    that again; it exits with 1 only if something is left that cannot be dropped by itself.
+
+    Example:  mocme store verify data/demo/data/features --repair
     """
-    problems = [problem for directory in _spaces(store) for problem in _problems(directory)]
+    checks = {directory: _check(directory, repair=repair) for directory in _spaces(store)}
+    problems = [row for directory, found in checks.items() for row in _rows(directory, found)]
+    num_dropped = sum(found.num_dropped for found in checks.values())
+    broken = [directory for directory, found in checks.items() if not found.is_complete]
     if as_json:
-        print_json({"problems": problems})
-    elif problems:
+        repaired = {"dropped": num_dropped, "beyond_repair": list(map(str, broken))}
+        print_json({"problems": problems, **(repaired if repair else {})})
+    else:
+        _print_problems(store, problems)
+        if repair and problems:
+            _print_repair(num_dropped, broken)
+    if broken if repair else problems:
+        raise typer.Exit(1)
+
+
+app.command("gc")(gc)
+app.command("import")(import_features)
+app.command("export")(export_features)
+
+
+def _check(directory: Path, *, repair: bool) -> "Repair":
+    """Verify one feature space, and drop what is damaged if asked to."""
+    from storage.store_verification import Repair, StoreProblem, repair_folder, verify_store
+
+    try:
+        return repair_folder(directory) if repair else Repair(verify_store(directory))
+    except StoreError as error:
+        return Repair([StoreProblem(str(error))])
+
+
+def _rows(directory: Path, found: "Repair") -> list[dict[str, Any]]:
+    return [{"space": str(directory), **asdict(problem)} for problem in found.problems]
+
+
+def _print_problems(store: Path, problems: Sequence[Mapping[str, Any]]) -> None:
+    if problems:
         rows = [list(problem.values()) for problem in problems]
         STDOUT.print(table("Damage", list(problems[0]), rows))
     else:
-        STDOUT.print(f"{store}: everything is sound", markup=False, highlight=False)
-    if problems:
-        raise typer.Exit(1)
+        _print_line(f"{store}: everything is sound")
+
+
+def _print_repair(num_dropped: int, broken: Sequence[Path]) -> None:
+    if num_dropped:
+        _print_line(f"{num_dropped} vectors dropped; `mocme extract CONFIG` makes them anew")
+    for directory in broken:
+        _print_line(f"{directory}: beyond repair; delete the folder and extract again")
+
+
+def _print_failures(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the commonest reasons of failures, the commonest first."""
+    counted = [
+        (reason, row["extractor"], count)
+        for row in rows
+        for reason, count in row["failures_by_reason"].items()
+    ]
+    if counted:
+        counted.sort(key=lambda reason: -reason[2])
+        title = f"Failures: {min(len(counted), _MOST_REASONS)} of {len(counted)} reasons"
+        columns = ["reason", "extractor", "items"]
+        STDOUT.print(table(title, columns, counted[:_MOST_REASONS]))
+
+
+def _print_line(line: str) -> None:
+    STDOUT.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _spaces(store: Path) -> list[Path]:
@@ -80,22 +163,14 @@ def _statistics(directory: Path) -> dict[str, Any]:
     from storage.feature_store import FeatureStore
 
     with FeatureStore.open_readonly(directory) as store:
-        space = store.space
+        space, found = store.space, store.statistics()
+        reasons = Counter(store.failures().values())
         return {
             "extractor": space.extractor,
             "fingerprint": space.fingerprint,
             "dim": space.dim,
             "dtype": space.dtype,
-            **asdict(store.statistics()),
+            **asdict(found),
+            "bytes_per_vector": found.bytes_per_vector,
+            "failures_by_reason": dict(reasons.most_common()),
         }
-
-
-def _problems(directory: Path) -> list[dict[str, Any]]:
-    """Return what is damaged in one feature space; one that cannot be opened is damaged."""
-    from storage.store_verification import verify_store
-
-    try:
-        found = verify_store(directory)
-    except StoreError as error:
-        return [{"space": str(directory), "what": str(error), "digest": None, "block": None}]
-    return [{"space": str(directory), **asdict(problem)} for problem in found]

@@ -1,5 +1,7 @@
 """The end of a run in a few tables: items, stages, metrics, seconds."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
@@ -19,12 +21,14 @@ def print_summary(console: Console, record: RunRecord, seconds: float) -> None:
     """
     if record.extracted:
         console.print(_items(record))
+    if record.failures_file is not None:
+        _print_path(console, "failed items, each with its reason", record.failures_file)
     if record.stages:
         console.print(_stages(record))
     if record.metrics:
         console.print(metrics_table({str(split): m for split, m in record.metrics.items()}))
     if record.run_dir is not None:
-        console.print(f"run: {record.run_dir}", markup=False, highlight=False, soft_wrap=True)
+        _print_path(console, "run", record.run_dir)
     working = sum(outcome.seconds for outcome in record.stages.values())
     console.print(
         f"{seconds:.1f} s in all: {working:.1f} s in the stages, {record.reading_seconds:.1f} s "
@@ -42,6 +46,10 @@ def metrics_table(metrics: dict[str, dict[str, float]]) -> Table:
     """
     rows = [(title, *(found[name] for name in METRICS)) for title, found in metrics.items()]
     return table("Metrics", ["", *METRICS.values()], rows)
+
+
+def _print_path(console: Console, what: str, path: Path) -> None:
+    console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _items(record: RunRecord) -> Table:

@@ -1,6 +1,7 @@
 """Extraction end to end: real files and texts, real worker processes, a real store."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from extraction_world import OPTIONS, World, contents_of, stored
 from PIL import Image
 from scripted_extractor import BrokenExtractor, ScriptedConfig, ScriptedExtractor
 
-from extractors.base import Runtime
+from extractors.base import RawContent, Runtime
 from extractors.extraction import Counts, ExtractionError, FailedItem
 from extractors.registry import build_extractor
 from storage.errors import DatasetError
@@ -54,7 +55,7 @@ class TestCounts:
         (world.root / "e0").unlink()
         removed = world.extract()
         assert removed.counts == Counts(new=0, cached=5, failed=1, missing=1)
-        assert removed.failures == (FailedItem("e0", "e0", "absent"),)
+        assert removed.failures == (FailedItem("e0", "e0", "absent", lasting=False),)
 
     def test_equal_contents_are_loaded_once_and_counted_as_references(self, world: World) -> None:
         for name in ("a", "b", "c"):
@@ -103,7 +104,7 @@ class TestCounts:
         text = world.extract(build_extractor("text_hash", {}, Runtime()), fields=("text",))
         assert text.counts == Counts(new=2, cached=0, failed=1, missing=1)
         assert text.failures == (
-            FailedItem("c", "text", "holds no word: only spaces and punctuation"),
+            FailedItem("c", "text", "holds no word: only spaces and punctuation", lasting=True),
         )
         numbers = world.extract(build_extractor("numeric", {}, Runtime()), fields=("numeric",))
         assert numbers.counts == Counts(new=2, cached=0, failed=1, missing=1)
@@ -175,7 +176,35 @@ class TestFailures:
         (world.root / "link").write_text("vector 9")
         mended = world.extract()
         assert mended.counts == Counts(new=3, cached=1, failed=1, missing=0)
-        assert mended.failures == (FailedItem("folder", "folder", "a directory, not a file"),)
+        directory = FailedItem("folder", "folder", "a directory, not a file", lasting=False)
+        assert mended.failures == (directory,)
+
+    def test_what_has_failed_for_good_is_tried_again_on_demand(self, world: World) -> None:
+        world.add_script("good", "vector 1")
+        world.add_script("bad", "media-error no good")
+        world.add_script("twin", "media-error no good")
+        extraction = world.extract()
+        assert [failed.lasting for failed in extraction.failures] == [True, True]
+        world.loaded()
+        retried = world.extract(options=OPTIONS.model_copy(update={"retry_failed": True}))
+        assert retried.counts == Counts(new=0, cached=1, failed=2, missing=0)
+        assert retried.failures == extraction.failures
+        assert len(world.loaded()) == 1  # once for both that hold it
+        assert world.extract().failures == extraction.failures
+        assert world.loaded() == []
+
+    def test_a_retry_that_fails_for_the_machines_sake_forgets_nothing(self, world: World) -> None:
+        class Tired(ScriptedExtractor):
+            decodes_in_workers = False
+
+            def load(self, content: RawContent) -> Any:
+                raise MemoryError
+
+        world.add_script("bad", "media-error no good")
+        extraction = world.extract()
+        retry = OPTIONS.model_copy(update={"retry_failed": True})
+        assert not world.extract(Tired(), retry).failures[0].lasting
+        assert world.extract().failures == extraction.failures
 
     def test_real_pictures_that_are_none(self, world: World) -> None:
         for name in ("whole.png", "cut.png"):
@@ -248,7 +277,8 @@ class TestChangesWhileReading:
         world.add_script("e1", f"change {path}|change {path}|")
         extraction = world.extract()
         assert extraction.counts == Counts(new=1, cached=0, failed=1, missing=0)
-        assert extraction.failures == (FailedItem("e1", "e1", "changed while it was read"),)
+        changed = FailedItem("e1", "e1", "changed while it was read", lasting=False)
+        assert extraction.failures == (changed,)
         rows, failures = contents_of(extraction.store_directory)
         assert len(rows) == 1
         assert failures == {}

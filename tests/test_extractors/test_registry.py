@@ -17,7 +17,7 @@ from extractors.registry import (
 )
 
 EXPECTED = {
-    *("text_hash", "image_stats", "audio_mel", "video_stats", "numeric"),
+    *("text_hash", "image_stats", "audio_mel", "video_stats", "numeric", "imported"),
     *("text_bert", "image_clip", "audio_wav2vec2", "audio_clap", "video_videomae"),
 }
 

@@ -1,11 +1,15 @@
 """What holds for every extractor without weights; they are found through the registry."""
 
+import atexit
 import hashlib
 import json
 import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +28,27 @@ WEIGHT_FREE = [
 ]
 
 
+TEXTS = ["a red fox", "Ein Stück Käse", "狐と犬 🦊"]
+
+
+@cache
+def required(name: str) -> Mapping[str, Any]:
+    """Return what an extractor's config cannot do without."""
+    if name != "imported":
+        return {}
+    folder = Path(tempfile.mkdtemp(prefix="mocme-imported-"))
+    atexit.register(shutil.rmtree, folder)
+    rows = np.random.default_rng(0).random((4, 3, 5))
+    np.savez(folder / "features.npz", features=rows[0], other=rows[1])
+    np.savez(folder / "other.npz", features=rows[2], other=rows[3])
+    for ids, order in (("ids.txt", TEXTS), ("other.txt", TEXTS[::-1])):
+        (folder / ids).write_text("\n".join(order))
+    paths = {"file": str(folder / "features.npz"), "ids": str(folder / "ids.txt")}
+    return {**paths, "key": "features"}
+
+
 def build(name: str, **config: object) -> Extractor[Any, Any]:
-    return build_extractor(name, config, Runtime())
+    return build_extractor(name, {**required(name), **config}, Runtime())
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +69,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[RawCo
             write_gray_clip(folder / "b.mp4", [0, 80, 160, 240] * 2),
             write_gray_clip(folder / "c.mp4", [100] * 30),
         ],
-        "text": ["a red fox", "Ein Stück Käse", "狐と犬 🦊"],
+        "text": list(TEXTS),
         "numbers": [{"height": 2.5, "year": 1999}, {"height": -1}, {"weight": 0.0, "year": None}],
     }
 
@@ -112,6 +135,8 @@ class TestEveryWeightFreeExtractor:
     def test_every_option_is_in_the_fingerprint(self, name: str) -> None:
         usual = build(name).space("float16").fingerprint
         for field, info in load_extractor_class(name).Config.model_fields.items():
+            if field in CHANGES_NO_VECTOR:
+                continue
             other = build(name, **{field: another_value(name, field, info.default)})
             assert other.space("float16").fingerprint != usual, field
 
@@ -134,15 +159,21 @@ class TestEveryWeightFreeExtractor:
             "text": "  \n",
             "numbers": {"height": "tall"},
         }
-        extractor.prepare([bad[extractor.item_kind]])
+        others = TEXTS if extractor.item_kind == "text" else []
+        extractor.prepare([*others, bad[extractor.item_kind]])
         with pytest.raises(MediaError) as refusal:
             extractor.load(bad[extractor.item_kind])
         assert str(refusal.value)
         assert "\n" not in str(refusal.value)
 
 
+CHANGES_NO_VECTOR = {"ignore_unknown"}
+
+
 def another_value(name: str, field: str, default: object) -> object:
     """Return an allowed value that is not the default."""
+    if field in required(name):
+        return str(Path(required(name)[field]).with_stem("other"))
     if default is None:
         return ["height"]
     assert isinstance(default, int | float)
@@ -162,9 +193,10 @@ import hashlib, json, sys
 from pathlib import Path
 from extractors.base import Runtime
 from extractors.registry import build_extractor
-for name, content in json.loads(sys.argv[1]):
-    extractor = build_extractor(name, {}, Runtime())
-    extractor.prepare([content])
+for name, config, contents in json.loads(sys.argv[1]):
+    content = contents[0]
+    extractor = build_extractor(name, config, Runtime())
+    extractor.prepare(contents)
     vector = extractor.encode([extractor.load(content)])
     print(hashlib.sha256(vector.tobytes()).hexdigest())
 print([module for module in ("torch", "transformers", "open_clip") if module in sys.modules])
@@ -172,10 +204,12 @@ print([module for module in ("torch", "transformers", "open_clip") if module in 
     expected, work = [], []
     for name in WEIGHT_FREE:
         extractor = build(name)
-        content = fitting(extractor, samples)[0]
-        extractor.prepare([content])
+        contents = fitting(extractor, samples)
+        extractor.prepare(contents)
+        content = contents[0]
         expected.append(hashlib.sha256(vectors_of(extractor, [content]).tobytes()).hexdigest())
-        work.append((name, str(content) if isinstance(content, Path) else content))
+        sent = [str(it) if isinstance(it, Path) else it for it in contents]
+        work.append((name, required(name), sent))
     printed = subprocess.run(
         [sys.executable, "-c", script, json.dumps(work)],
         capture_output=True,

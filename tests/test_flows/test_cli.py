@@ -18,6 +18,9 @@ COMMANDS = [
     ("audit",),
     ("store", "stats"),
     ("store", "verify"),
+    ("store", "gc"),
+    ("store", "import"),
+    ("store", "export"),
 ]
 
 

@@ -199,6 +199,20 @@ def test_a_local_weights_folder_is_relative_to_the_file_and_a_hub_id_stays(tmp_p
     assert config.modalities["hub"].options["model"] == "google-bert/bert-base-uncased"
 
 
+def test_paths_of_imported_features_are_relative_to_the_file(tmp_path: Path) -> None:
+    text = (
+        "dataset: d\nmodalities:\n"
+        "  look: {extractor: imported, file: features/x.npy, ids: /lists/ids.txt}\n"
+        "  own: {extractor: imported, file: x.pth, field: name}\n"
+    )
+    config = load_config(write(tmp_path, text))
+    look = config.modalities["look"]
+    assert look.path_options == look.options | {"file": str(tmp_path / "features/x.npy")}
+    assert config.modalities["own"].path_options == {"file": str(tmp_path / "x.pth")}
+    assert config.fields_of("look") == ("id",)
+    assert config.fields_of("own") == ("name",)
+
+
 def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
     path = write(tmp_path, "dataset: d\nmodalities: {image: {extractor: image_stats}}\n")
     overrides = ["train.epochs=7", "train.negatives.mode=sampled", "modalities={}", "dataset=e"]

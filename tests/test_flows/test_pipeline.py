@@ -61,7 +61,7 @@ def test_the_first_run_extracts_everything_and_runs_every_stage(
 def test_the_json_object_is_all_of_standard_output(first_run: tuple[Path, Command]) -> None:
     _, command = first_run
     assert command.stdout.count("\n") == 1
-    assert set(command.json) == {"extracted", "stages", "metrics", "run_dir"}
+    assert set(command.json) == {"extracted", "stages", "failures", "metrics", "run_dir"}
     assert set(command.json["metrics"]) == {"test", "test_clean", "valid"}
     for metrics in command.json["metrics"].values():
         assert {"mrr", "hits_at_1", "hits_at_3", "hits_at_10"} <= set(metrics)

@@ -191,7 +191,9 @@ def test_a_run_of_another_version_does_not_hide_the_others(tmp_path: Path) -> No
 def test_a_runs_config_moves_with_it(tmp_path: Path) -> None:
     (tmp_path / "here/weights").mkdir(parents=True)
     entry = {"extractor": "text_bert", "model": str(tmp_path / "here/weights")}
-    made = config(tmp_path / "here", modalities={"text": entry}, predict={"relations": ["likes"]})
+    look = {"extractor": "imported", "file": str(tmp_path / "here/x.npy"), "ids": "/lists/ids.txt"}
+    modalities = {"text": entry, "look": look}
+    made = config(tmp_path / "here", modalities=modalities, predict={"relations": ["likes"]})
     folder, _ = train(made.runs)
     folder.write_config(made)
     assert folder.config() == made
@@ -199,3 +201,4 @@ def test_a_runs_config_moves_with_it(tmp_path: Path) -> None:
     moved = StagedRun(tmp_path / "there/runs" / folder.path.name).config()
     assert moved.dataset == tmp_path / "there/d"
     assert moved.modalities["text"].options["model"] == str(tmp_path / "there/weights")
+    assert moved.modalities["look"].options["file"] == str(tmp_path / "there/x.npy")

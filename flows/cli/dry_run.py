@@ -1,0 +1,33 @@
+"""What `extract --dry-run` prints."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flows.cli.console import STDERR, STDOUT, print_json, table
+from flows.config import load_config
+from flows.dry_run import DryRun, dry_run
+
+_COLUMNS = ["modality", "new", "cached", "failed", "missing"]
+
+
+def show_dry_run(config: Path, overrides: Sequence[str], *, as_json: bool) -> None:
+    """Print what an extraction would do."""
+    settings = load_config(config, overrides)
+    with STDERR.status("comparing the dataset with the store"):
+        found = dry_run(settings)
+    if as_json:
+        print_json({"dry_run": {name: modality.as_json() for name, modality in found.items()}})
+    else:
+        _print_tables(found)
+
+
+def _print_tables(found: Mapping[str, DryRun]) -> None:
+    made = table("Items that an extraction would find", _COLUMNS, [])
+    made.add_column("why the feature space is new", overflow="fold")
+    for name, modality in found.items():
+        counts = modality.preview.counts
+        numbers = (counts.new, counts.cached, counts.failed, counts.missing)
+        made.add_row(name, *map(str, numbers), modality.why or "")
+    STDOUT.print(made)
+    total = sum(modality.preview.num_contents for modality in found.values())
+    STDOUT.print(f"{total} contents to extract; nothing was written", highlight=False)

@@ -1,0 +1,60 @@
+"""The `store gc` command: deletes features that no config refers to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.console import STDERR, STDOUT, print_json, table
+from flows.cli.options import AsJson
+from flows.config import load_config
+
+if TYPE_CHECKING:
+    from storage.garbage import Garbage
+
+
+def gc(
+    configs: Annotated[
+        list[Path], typer.Argument(metavar="CONFIG...", help="All configs that use the store.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the features that none of the given configs refers to.
+
+    Whole feature spaces, and vectors whose items their datasets no longer list. Where a listed
+    file cannot be read, no vector of its feature space goes. Refused while a run is writing.
+
+    Example:  mocme store gc run.yaml other.yaml --dry-run
+    """
+    from flows.garbage import collect
+
+    settings = [load_config(path) for path in configs]
+    with STDERR.status("looking for what no config refers to"):
+        found = collect(settings, dry_run=dry_run)
+    if as_json:
+        print_json({"dry_run": dry_run, "garbage": [_as_json(garbage) for garbage in found]})
+        return
+    if found:
+        title = "Would be deleted" if dry_run else "Deleted"
+        columns = ["feature space", "what", "vectors", "failures", "MB"]
+        STDOUT.print(table(title, columns, [_cells(garbage) for garbage in found]))
+    else:
+        STDOUT.print("nothing: the configs refer to all that is stored", highlight=False)
+
+
+def _as_json(garbage: "Garbage") -> dict[str, Any]:
+    return {
+        "space": str(garbage.directory),
+        "whole": garbage.is_whole,
+        "num_vectors": garbage.num_vectors,
+        "num_failures": garbage.num_failures,
+        "bytes": garbage.num_bytes,
+    }
+
+
+def _cells(garbage: "Garbage") -> tuple[object, ...]:
+    name = f"{garbage.directory.parent.name}/{garbage.directory.name}"
+    what = "all of it" if garbage.is_whole else "some vectors"
+    size = f"{garbage.num_bytes / 1e6:.2f}"
+    return name, what, garbage.num_vectors, garbage.num_failures, size

@@ -1,0 +1,44 @@
+"""The stored features of one of a config's modalities, by entity."""
+
+from extractors.preview import Preview, preview_modality
+from flows.config import PipelineConfig
+from flows.inputs import plan_modality, read_inputs
+from flows.run_record import RunRecord
+from flows.yaml_file import ConfigError
+from storage.errors import StoreError
+from storage.feature_export import ExportedFeatures
+from storage.feature_store import FeatureStore, space_folder
+from storage.suggestion import did_you_mean
+
+
+def stored_features(config: PipelineConfig, modality: str) -> tuple[ExportedFeatures, Preview]:
+    """Read the vectors of every item that has one, in entity order; nothing is extracted.
+
+    Args:
+        config: The config.
+        modality: One of its modalities.
+
+    Returns:
+        The vectors, and what else the dataset lists.
+
+    Raises:
+        ConfigError: If the config has no such modality.
+        StoreError: If nothing of it is stored, or a vector is damaged.
+    """
+    if modality not in config.modalities:
+        raise ConfigError(
+            f"MODALITY: found '{modality}'{did_you_mean(modality, config.modalities)}; "
+            f"allowed: {', '.join(config.modalities) or 'none, the config has no modalities'}"
+        )
+    dataset = read_inputs(config, RunRecord())
+    plan = plan_modality(config, modality, offline=True)
+    preview = preview_modality(dataset, plan, config.store, config.extract)
+    if preview.space is None or not preview.references:
+        raise StoreError(
+            f"{config.store}: found no features of the modality '{modality}' as the config has "
+            "it; allowed: one that `mocme extract CONFIG` has run for"
+        )
+    with FeatureStore.open_readonly(space_folder(config.store, preview.space)) as store:
+        rows = store.read([digest for _, digest in preview.references])
+    ids = [dataset.entities[entity].id for entity, _ in preview.references]
+    return ExportedFeatures(ids, rows), preview
