@@ -176,7 +176,7 @@ def test_the_stages_run_one_by_one(project: Path) -> None:
     config = project / "mocme.yaml"
     extracted = small("extract", config, "train.seed=5").json
     assert extracted["stages"] == {"extract": "skipped"}
-    assert set(extracted) == {"extracted", "stages"}
+    assert set(extracted) == {"extracted", "stages", "failures"}
     before = small("evaluate", config, "train.seed=5")
     assert before.exit_code == 2
     assert "mocme train CONFIG" in before.json["error"]
