@@ -23,6 +23,9 @@ PRIOR_STRENGTH = 5.0
 """Pseudo-count that ties a relation's weights to those of all relations."""
 WEAK_PRIOR = 0.1
 """Pseudo-count that keeps finite the weight of a block of which the triples tell nothing."""
+LARGEST_LOGARITHM = 6.0
+SMALLEST_SPREAD = 1e-6
+"""Deviation of scores below which a block is taken to say nothing."""
 
 
 def fit_block_weights(
@@ -34,9 +37,9 @@ def fit_block_weights(
 ) -> Tensor:
     """Fit the weight of every block for every relation.
 
-    weight(r, b) = exp(g_b + d_rb): g is shared and held by `WEAK_PRIOR` only, d is shrunk
-    towards zero by `PRIOR_STRENGTH`. The
-    likelihood is over the true answer and `NUM_CANDIDATES` entities drawn for all questions.
+    weight(r, b) = exp(g_b + d_rb) for scores of unit variance: g is shared and held by `WEAK_PRIOR`
+    only, d is shrunk towards zero by `PRIOR_STRENGTH`. The likelihood is over the true answer and
+    `NUM_CANDIDATES` entities drawn for all questions.
 
     Args:
         blocks: Embeddings; no gradient reaches them.
@@ -48,26 +51,39 @@ def fit_block_weights(
     Returns:
         Shape (R, num_blocks), positive.
     """
+    if len(questions) == 0:
+        return torch.ones(len(blocks[0].relations), len(blocks), device=questions.device)
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(questions), generator=generator)[:MAX_QUESTIONS]
     questions = questions[chosen.to(questions.device)]
     scores, offsets = _candidate_scores(blocks, scorer, questions, known, generator)
-    general = torch.zeros(len(blocks), device=scores.device, requires_grad=True)
-    shape = (len(blocks[0].relations), len(blocks))
-    specific = torch.zeros(shape, device=scores.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([general, specific], max_iter=60, line_search_fn="strong_wolfe")
+    spread = scores.std(dim=(1, 2)).clamp_min(SMALLEST_SPREAD)
+    scores = scores / spread[:, None, None]
+    shape = (1 + len(blocks[0].relations), len(blocks))
+    logarithms = torch.zeros(shape, dtype=torch.double, device=scores.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logarithms], max_iter=60, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        weights = (general + specific)[questions[:, 1]].exp()
+        weights = _weights(logarithms)[questions[:, 1]]
         logits = torch.einsum("qb,bqc->qc", weights, scores) + offsets
         loss = -F.log_softmax(logits, dim=1)[:, 0].sum()
+        general, specific = logarithms[0], logarithms[1:]
         loss = loss + PRIOR_STRENGTH * specific.square().sum() + WEAK_PRIOR * general.square().sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    return (general + specific).exp().detach()
+    return _weights(logarithms).detach() / spread
+
+
+def _weights(logarithms: Tensor) -> Tensor:
+    """Weights from shared logarithms, in the first row, and each relation's own. (R, num_blocks).
+
+    They stay between e^-6 and e^6, whatever a search tries.
+    """
+    total = logarithms[0] + logarithms[1:]
+    return (LARGEST_LOGARITHM * (total / LARGEST_LOGARITHM).tanh()).exp().float()
 
 
 @torch.no_grad()
