@@ -1,5 +1,7 @@
 """Containers of sounds and clips, opened by FFmpeg, from one file and no other."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,4 +80,14 @@ class _Nameless:
     """A file whose name FFmpeg does not see, lest it go by the extension."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Seek; where no file reaches, as damaged ones ask for, is -1: FFmpeg's sign of failure."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return -1

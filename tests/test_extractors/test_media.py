@@ -351,6 +351,15 @@ class TestClips:
             read_frames(tmp_path / "no.mp4", 4)
         assert str(tmp_path) not in str(refusal.value)
 
+    def test_a_clip_that_points_where_no_file_reaches_is_refused(self, tmp_path: Path) -> None:
+        path = write_gray_clip(tmp_path / "far.wmv", range(0, 200, 5), "wmv2")
+        content = path.read_bytes()
+        stream_properties = content.index(bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365"))
+        size_end = stream_properties + 24
+        path.write_bytes(content[: size_end - 1] + b"\x32" + content[size_end:][:150])
+        with pytest.raises(MediaError, match="can be decoded"):
+            read_frames(path, 4)
+
     def test_a_truncated_clip_is_refused(self, tmp_path: Path) -> None:
         path = write_gray_clip(tmp_path / "cut.mp4", range(0, 200, 5))
         path.write_bytes(path.read_bytes()[:-400])  # the index of an MP4 is at its end
