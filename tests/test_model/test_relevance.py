@@ -1,6 +1,7 @@
 """Weights of blocks: fitted on planted answers, so the right ones are known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,16 @@ def test_the_informative_block_gets_the_weight() -> None:
     weights = fit([noise, informative], questions)
     assert bool((weights > 0).all())
     assert bool((weights[:2, 1] > 10 * weights[:2, 0]).all())
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e4])
+def test_the_size_of_a_blocks_scores_does_not_matter(size: float) -> None:
+    first, second = block(CONTENT, 0), block(STRUCTURE, 1)
+    questions = questions_of([scores_of(first, r) + scores_of(second, r) for r in (0, 1)], [0, 1])
+    plain = fit([first, second], questions)
+    sized = fit([replace(first, entities=first.entities * size), second], questions)
+    np.testing.assert_allclose(sized[:, 0] * size, plain[:, 0], rtol=0.02)
+    np.testing.assert_allclose(sized[:, 1], plain[:, 1], rtol=0.02)
 
 
 def test_each_relation_gets_the_block_that_knows_it() -> None:
