@@ -80,7 +80,7 @@ def test_the_size_of_a_blocks_scores_does_not_matter(size: float) -> None:
     first, second = block(CONTENT, 0), block(STRUCTURE, 1)
     questions = questions_of([scores_of(first, r) + scores_of(second, r) for r in (0, 1)], [0, 1])
     plain = fit([first, second], questions)
-    sized = fit([replace(first, entities=first.entities * size), second], questions)
+    sized = fit([replace(first, relations=first.relations * size), second], questions)
     np.testing.assert_allclose(sized[:, 0] * size, plain[:, 0], rtol=0.02)
     np.testing.assert_allclose(sized[:, 1], plain[:, 1], rtol=0.02)
 
