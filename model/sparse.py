@@ -1,7 +1,7 @@
 """Sums over the entries of a sparse matrix, without a row in memory for every entry.
 
 `index_add` and the gradient of `tensor[index]` first make one dense row per entry; on a CPU that
-costs ten times the arithmetic. Here both directions are one `embedding_bag`.
+takes several times as long. Here both directions are one `embedding_bag`.
 """
 
 from typing import Any
