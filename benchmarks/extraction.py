@@ -13,6 +13,7 @@ which cost what trained ones do; the loading of weights is not part of any time.
 - `cheap`: items per second of `extract_modality`, over those of a `multiprocessing.Pool` of all
   cores that decodes and throws away.
 - `unchanged`: a second run over files that the store knows, beside `git status` on the same tree.
+- `peak memory`: of a fresh process that extracts, and of the largest of its decoding processes.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -46,8 +48,39 @@ from storage.dataset import read_dataset
 
 BATCH_SIZE = 64
 PICTURE_SIZE = (640, 480)
+PHOTO_SIZE = (1600, 1200)
 VOCABULARY_SIZE = 30_522  # BERT-base's
 MAX_LENGTH = 128
+
+PEAK_MEMORY_PROGRAM = """
+import json, os, sys, threading
+from pathlib import Path
+from extractors.base import Runtime
+from extractors.extraction import ModalityPlan, extract_modality
+from extractors.options import ExtractOptions
+from extractors.registry import build_extractor
+from storage.dataset import read_dataset
+
+def peak_kib(process):
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError):  # it is gone
+        return 0
+
+def watch():
+    while not done.wait(0.02):
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        peaks.extend(map(peak_kib, children))
+
+dataset, name, config, field, store = json.loads(sys.argv[1])
+plan = ModalityPlan(field, build_extractor(name, config, Runtime()), (field,))
+done, peaks = threading.Event(), [0]
+threading.Thread(target=watch, daemon=True).start()
+extract_modality(read_dataset(Path(dataset)), plan, Path(store), ExtractOptions())
+done.set()
+print(peak_kib("self"), max(peaks))
+"""
 
 
 class Backbone:
@@ -180,6 +213,7 @@ def compare_backbone(
         f"{min(decoding):.2f} s + encoding {min(encoding):.2f} s"
     )
     print(f"{name}: bare / ours = {bare / best:.2f}; plain script / ours = {plain / best:.2f}")
+    print_peak_memory(dataset, backbone.extractor, backbone.options, backbone.field)
 
 
 def in_batches(items: Sequence[Any]) -> list[Sequence[Any]]:
@@ -203,6 +237,17 @@ def extraction_seconds(dataset: Path, extractor: Any, field: str, device: str = 
     return end - start
 
 
+def print_peak_memory(dataset: Path, name: str, config: dict[str, Any], field: str) -> None:
+    """Print the line `peak memory`."""
+    with tempfile.TemporaryDirectory(dir=dataset.parent) as store:
+        work = json.dumps([str(dataset), name, config, field, store])
+        command = [sys.executable, "-c", PEAK_MEMORY_PROGRAM, work]
+        found = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    own, worker = (int(kib) / 1024 for kib in found.split())
+    workers = f"{worker:.0f} MiB in the largest worker" if worker else "no workers"
+    print(f"{name}: peak memory {own:.0f} MiB, {workers}", flush=True)
+
+
 def decode_and_drop(path: Path) -> None:
     """Decode a picture, as anything must that looks at it."""
     with Image.open(path) as picture:
@@ -223,7 +268,7 @@ def compare_cheap(dataset: Path, paths: Sequence[Path], repeats: int) -> None:
                 times.append(extraction_seconds(dataset, extractor, "image"))
     for options, times in zip(sizes, ours, strict=True):
         print(
-            f"image_stats {options} on {paths[0].suffix}: {len(paths)} items, "
+            f"image_stats {options} on {dataset.name}: {len(paths)} items, "
             f"{len(paths) / min(times):.0f} items/s; bare pool / ours = "
             f"{min(bare) / min(times):.2f}",
             flush=True,
@@ -325,8 +370,8 @@ def main() -> None:
     parser.add_argument(
         "--cheap",
         type=int,
-        default=2000,
-        help="JPEG for image_stats, a quarter of it PNG; 0 = leave out",
+        default=4000,
+        help="JPEG of 640x480 for image_stats, a quarter as many of 1600x1200, and PNG; 0 = none",
     )
     parser.add_argument("--files", type=int, default=0, help="unchanged files; 0 = leave out")
     parser.add_argument("--repeats", type=int, default=2)
@@ -341,9 +386,14 @@ def main() -> None:
         if arguments.files:
             compare_unchanged(folder / "unchanged", arguments.files)
         if arguments.cheap:
-            for suffix, count in ((".jpg", arguments.cheap), (".png", arguments.cheap // 4)):
-                paths = write_pictures(folder / suffix[1:], count, suffix)
-                compare_cheap(folder / suffix[1:], paths, arguments.repeats)
+            for name, suffix, size, count in (
+                ("jpeg", ".jpg", PICTURE_SIZE, arguments.cheap),
+                ("large-jpeg", ".jpg", PHOTO_SIZE, arguments.cheap // 4),
+                ("png", ".png", PICTURE_SIZE, arguments.cheap // 4),
+            ):
+                paths = write_pictures(folder / name, count, suffix, size)
+                compare_cheap(folder / name, paths, arguments.repeats)
+            print_peak_memory(folder / "jpeg", "image_stats", {}, "image")
         if arguments.pictures:
             items: Sequence[Any] = write_pictures(folder / "vit", arguments.pictures, ".jpg")
             vit = VitB32(folder / "vit-weights", device)

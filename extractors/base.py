@@ -120,6 +120,9 @@ class Extractor(ABC, Generic[ConfigT, LoadedT]):
     def encode(self, batch: Sequence[LoadedT]) -> NDArray[np.float32]:
         """Encode loaded items. Shape: (len(batch), dim)."""
 
+    def warm_up(self) -> None:
+        """Get ready to encode; runs while the first items are being decoded."""
+
     def batch_key(self, loaded: LoadedT) -> int:
         """Return a key, at least 0; only items of equal keys share a batch (say, of a length)."""
         return 0

@@ -1,18 +1,17 @@
 """Pictures by CLIP, as open_clip has it: the image embedding, un-normalised."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from extractors.base import RawContent
 from extractors.loading import one_line
 from extractors.media.picture import central_box, read_picture
+from extractors.media.scaling import Pixels, Scaling
 from extractors.pretrained import CheckpointConfig, PretrainedExtractor
 from extractors.weights import (
     ResolvedWeights,
@@ -25,8 +24,6 @@ from storage.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     import torch
-
-Pixels = NDArray[np.uint8]
 
 CONFIG_FILE = "open_clip_config.json"
 OPEN_CLIP_FILES = WeightFiles(
@@ -95,22 +92,26 @@ class ClipExtractor(PretrainedExtractor[ClipConfig, Pixels]):
 
     def load(self, content: RawContent) -> Pixels:
         """Read, resize and crop a picture. Shape: (3, height, width)."""
+        scaling: Scaling = self.processor
         picture = read_picture(Path(str(content)))
-        if self._preprocess_cfg.resize_mode == "shortest":
+        if scaling.resize_mode == "shortest":
             picture = picture.crop(central_box(*picture.size))
-        scaled = self.processor(picture)  # in [0, 1]
-        pixels: Pixels = (scaled * 255).round().byte().numpy()
-        return pixels
+        return scaling.apply(picture)
 
-    def build_processor(self) -> Any:
-        """Build open_clip's transform for inference, short of the normalisation.
+    def build_processor(self) -> Scaling:
+        """Build the transform for inference, short of the normalisation.
 
         That follows on the device, so that workers hand over bytes instead of floats.
         """
-        from open_clip.transform import image_transform_v2
-
-        unscaled = replace(self._preprocess_cfg, mean=(0.0,) * 3, std=(1.0,) * 3)
-        return image_transform_v2(unscaled, is_train=False)
+        found = {key: value for key, value in self._preprocessing.items() if value is not None}
+        try:
+            return Scaling.model_validate(found)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            raise WeightsError(
+                f"{self.weights.folder / CONFIG_FILE}: preprocess_cfg."
+                f"{'.'.join(map(str, wrong['loc']))}: found {wrong['input']!r}; {wrong['msg']}"
+            ) from None
 
     def build_backbone(self) -> "torch.nn.Module":
         """Load the model; open_clip refuses missing and unexpected weights by itself."""

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -27,6 +28,9 @@ TRANSFORMERS_FILES = WeightFiles(
     safetensors=("model.safetensors", "model-*-of-*.safetensors"),
     pickled=("pytorch_model.bin", "pytorch_model-*-of-*.bin"),
 )
+
+_loading = RLock()
+"""The transformers library imports lazily, and not safely so in two threads at once."""
 
 ModelName = Annotated[str, Field(min_length=1, description="a local folder, or an id on the hub")]
 LoadedT = TypeVar("LoadedT")
@@ -97,12 +101,14 @@ class PretrainedExtractor(Extractor[CheckpointConfigT, LoadedT]):
     @cached_property
     def processor(self) -> Any:
         """What turns an item into the backbone's input; each process loads its own."""
-        return self.build_processor()
+        with _loading:
+            return self.build_processor()
 
     @cached_property
     def backbone(self) -> "torch.nn.Module":
         """The backbone, on its device, for inference."""
-        return self.build_backbone().to(torch_device(self.runtime.device)).eval()
+        with _loading:
+            return self.build_backbone().to(torch_device(self.runtime.device)).eval()
 
     @property
     def device(self) -> "torch.device":
@@ -141,6 +147,10 @@ class PretrainedExtractor(Extractor[CheckpointConfigT, LoadedT]):
                 vectors = self.embed(batch)
         encoded: NDArray[np.float32] = vectors.float().cpu().numpy()
         return encoded
+
+    def warm_up(self) -> None:
+        """Load the backbone."""
+        _ = self.backbone
 
     def __getstate__(self) -> dict[str, Any]:
         heavy = ("backbone", "processor")

@@ -67,7 +67,7 @@ def preview_modality(
         FileIndex.open_readonly(store_root) as index,
     ):
         inventory = Inventory(dataset.root, items, kind, known, index, retry_failed=retry_failed)
-        contents = inventory.scan(range(len(items)))
+        num_contents = sum(len(chunk.contents) for chunk in inventory.scan(range(len(items))))
         found = [inventory.settle(position, {}) for position in range(len(items))]
     states = [digest and inventory.states[digest] for digest in inventory.digests]
     counts = Counts(
@@ -84,7 +84,7 @@ def preview_modality(
     return Preview(
         modality=plan.name,
         counts=counts,
-        num_contents=len(contents),
+        num_contents=num_contents,
         space=space,
         references=references,
         digests=frozenset(inventory.states),

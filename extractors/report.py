@@ -11,7 +11,8 @@ class Progress:
     Attributes:
         modality: Name of the modality.
         done: Contents that have a vector or a failure since the start of this run.
-        total: Contents that had neither at its start.
+        total: Contents that had neither at its start, at most: items that were not looked at yet
+            count, too.
         failed: Those of `done` that failed.
         seconds: Time since the first content was handed out.
     """

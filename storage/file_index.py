@@ -14,10 +14,11 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -35,6 +36,7 @@ _FOLDER = "files"  # below the store
 _DATABASE = "signatures-1"
 _CHUNK_SIZE = 4096  # files whose digests are committed together
 _NUM_THREADS = 4  # hashing releases the interpreter
+_FILES_PER_TASK = 64  # handing a thread one small file takes longer than hashing it
 _NUM_ATTEMPTS = 3  # at a file that changes while it is read
 _MAX_KEY_BYTES = 511  # LMDB's limit
 _VALUE = struct.Struct(f"<QqqQ{DIGEST_BYTES}s")
@@ -63,13 +65,13 @@ class FileProblem:
     reason: str
 
 
-def signature(path: Path) -> FileSignature:
+def signature(path: Path | str) -> FileSignature:
     """Return a file's signature now.
 
     Raises:
         OSError: If there is no such file.
     """
-    return _signature(path.stat())
+    return _signature(os.stat(path))  # noqa: PTH116 - once per item
 
 
 def text_digest(text: str) -> bytes:
@@ -165,7 +167,8 @@ class FileIndex:
         remembered = self._look_up(folder, present)
         unknown = [path for path in present if path not in remembered]
         before_ns = time.time_ns()
-        hashed = dict(zip(unknown, _hash_files(map(folder.path, unknown)), strict=True))
+        digests = _hash_files([folder.path(path) for path in unknown])
+        hashed = dict(zip(unknown, digests, strict=True))
         self._remember(folder, hashed, before_ns - RACY_NS)
         return {**problems, **remembered, **hashed}
 
@@ -254,9 +257,14 @@ class _Folder:
         return real_path == self._root or real_path.startswith(self._root.rstrip("/") + "/")
 
 
-def _hash_files(paths: Iterable[str]) -> list[FileDigest | FileProblem]:
+def _hash_files(paths: Sequence[str]) -> list[FileDigest | FileProblem]:
+    """Hash files by several threads."""
+
+    def hash_some(start: int) -> list[FileDigest | FileProblem]:
+        return [_hash_file(path) for path in paths[start : start + _FILES_PER_TASK]]
+
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
-        return list(pool.map(_hash_file, paths))
+        return [*chain.from_iterable(pool.map(hash_some, range(0, len(paths), _FILES_PER_TASK)))]
 
 
 def _hash_file(path: str) -> FileDigest | FileProblem:

@@ -58,13 +58,10 @@ class Decoder(Protocol):
         ...
 
 
-def open_decoder(
-    extractor: Extractor[Any, Any], options: ExtractOptions, num_contents: int
-) -> Decoder:
+def open_decoder(extractor: Extractor[Any, Any], options: ExtractOptions) -> Decoder:
     """Return what decodes for an extractor: worker processes, or this one if that is cheaper."""
     if extractor.decodes_in_workers:
-        num_workers = min(options.num_workers, num_contents)
-        return DecodingPool(extractor, num_workers, options.timeout_seconds)
+        return DecodingPool(extractor, options.num_workers, options.timeout_seconds)
     return InlineDecoder(extractor)
 
 

@@ -1,10 +1,10 @@
 """Which contents a dataset's items have, and which of them are in the store already."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from extractors.base import RawContent
 from extractors.loading import Failure
@@ -20,7 +20,7 @@ from storage.file_index import (
 )
 from storage.items import Item, ItemKind
 
-_CHUNK_SIZE = 4096  # items whose digests become durable together
+_CHUNK_SIZE = 1024  # items that are looked up, and whose digests become durable, together
 _CHANGED = Failure("changed while it was read", lasting=False)
 _FORGOTTEN = Failure("failed before; another run is extracting it again", lasting=False)
 
@@ -47,9 +47,21 @@ class Content:
         if self.signature is None:
             return True
         try:
-            return signature(Path(str(self.raw))) == self.signature
+            return signature(str(self.raw)) == self.signature
         except OSError:
             return False
+
+
+class Chunk(NamedTuple):
+    """What the scan of some items has found.
+
+    Attributes:
+        contents: Those that the store does not know, if the scan meets them for the first time.
+        num_unscanned: Items that the scan has yet to come to.
+    """
+
+    contents: list[Content]
+    num_unscanned: int
 
 
 class Known(Protocol):
@@ -108,21 +120,29 @@ class Inventory:
         self._problems: dict[int, Failure] = {}
         self.states: dict[bytes, RowState] = {}
 
-    def scan(self, positions: Sequence[int]) -> list[Content]:
-        """Take the digests of items. Returns the contents that the store does not know, once each.
+    def scan(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """Take the digests of items, and find the contents that the store does not know.
 
         A file that has not changed since its last scan is not read.
+
+        Yields:
+            Chunks, as they are found; no content is in two of them.
         """
-        contents: dict[bytes, Content] = {}
+        seen: set[bytes] = set()
         for start in range(0, len(positions), _CHUNK_SIZE):
             chunk = positions[start : start + _CHUNK_SIZE]
-            found = self._digest_files(chunk) if self._kind == "file" else self._digest(chunk)
-            self._look_up([digest for digest, _ in found.values()])
-            for position, (digest, file_signature) in found.items():
-                self.digests[position] = digest
-                if self.states[digest] == "new" and digest not in contents:
-                    contents[digest] = Content(digest, self._raw(position), file_signature)
-        return list(contents.values())
+            contents = list(self._scan_chunk(chunk, seen))
+            yield Chunk(contents, len(positions) - start - len(chunk))
+
+    def _scan_chunk(self, positions: Sequence[int], seen: set[bytes]) -> Iterator[Content]:
+        """Take the digests of items. Yields the new contents, and adds them to those seen."""
+        found = self._digest_files(positions) if self._kind == "file" else self._digest(positions)
+        self._look_up([digest for digest, _ in found.values()])
+        for position, (digest, file_signature) in found.items():
+            self.digests[position] = digest
+            if self.states[digest] == "new" and digest not in seen:
+                seen.add(digest)
+                yield Content(digest, self._raw(position), file_signature)
 
     def unsettled(self, outcomes: Mapping[bytes, Failure | None]) -> list[int]:
         """Return the positions of items whose new content has no outcome yet."""

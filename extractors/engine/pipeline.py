@@ -1,20 +1,23 @@
-"""Decode, encode and commit at the same time.
+"""Scan, decode, encode and commit at the same time.
 
-Worker processes decode, the calling thread collects batches, a second thread encodes them, a third
-one commits them, one transaction a batch. Each stage is at most a batch or two ahead of the next,
-so memory stays flat. A run that is killed loses the batches under way and nothing else.
+One thread scans for new contents, worker processes decode them, the calling thread collects
+batches, a second thread encodes them, a third one commits them, one transaction a batch. Each
+stage is at most a batch or two ahead of the next (the scan: a chunk), so memory stays flat. A run
+that is killed loses the batches under way and nothing else.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from extractors.base import Extractor
 from extractors.engine.batching import Batcher
 from extractors.engine.decoding import Decoder, open_decoder
 from extractors.engine.encoding import Encoder, Row
-from extractors.engine.inventory import Content
-from extractors.engine.stage import Stage
+from extractors.engine.inventory import Chunk, Content
+from extractors.engine.stage import Stage, ahead
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.report import Progress
@@ -59,23 +62,40 @@ class Pipeline:
         self._start = self._last_progress = time.monotonic()
         self.outcomes: dict[bytes, Failure | None] = {}
 
-    def run(self, contents: Sequence[Content]) -> None:
-        """Extract contents. Those of files that change meanwhile remain without an outcome."""
-        if not contents:
-            return
+    def run(self, chunks: Iterator[Chunk]) -> None:
+        """Extract contents. Those of files that change meanwhile remain without an outcome.
+
+        Args:
+            chunks: Advanced by a thread of its own while earlier contents are being extracted.
+        """
+        with closing(ahead("scan", chunks)) as scanned:
+            contents = self._contents(scanned)
+            first = next(contents, None)
+            if first is not None:
+                self._extract(chain([first], contents))
+
+    def _contents(self, chunks: Iterable[Chunk]) -> Iterator[Content]:
+        """Yield contents, and keep count of how many there may be."""
+        total = len(self.outcomes)
+        for chunk in chunks:
+            total += len(chunk.contents)
+            self._total = total + chunk.num_unscanned
+            yield from chunk.contents
+
+    def _extract(self, contents: Iterable[Content]) -> None:
         if not self.outcomes:
             self._start = time.monotonic()
-        self._total = len(self.outcomes) + len(contents)
         with (
             Stage("commit") as committing,
             Stage("encode") as encoding,
-            open_decoder(self._extractor, self._options, len(contents)) as decoder,
+            open_decoder(self._extractor, self._options) as decoder,
         ):
+            encoding.submit(self._extractor.warm_up)
             for batch in self._batches(decoder, self._in_order(contents)):
                 encoding.submit(self._encode, batch, committing)
         self._report()
 
-    def _in_order(self, contents: Sequence[Content]) -> Sequence[Content]:
+    def _in_order(self, contents: Iterable[Content]) -> Iterable[Content]:
         """Have texts of similar length share batches, the longest first.
 
         So little is padded, and should memory not suffice, that shows at once.
@@ -84,7 +104,7 @@ class Pipeline:
             return contents
         return sorted(contents, key=lambda content: len(str(content.raw)), reverse=True)
 
-    def _batches(self, decoder: Decoder, contents: Sequence[Content]) -> Iterator[list[Loaded]]:
+    def _batches(self, decoder: Decoder, contents: Iterable[Content]) -> Iterator[list[Loaded]]:
         """Decode contents. Yields batches, of loaded items or of failures."""
         batcher: Batcher[Loaded] = Batcher(self._options.batch_size)
         for content, loaded in decoder.load((content, content.raw) for content in contents):

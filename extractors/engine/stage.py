@@ -1,11 +1,26 @@
-"""One stage of a pipeline: calls done in order by a thread, a few behind whoever asks for them."""
+"""Stages of a pipeline: threads that work a few steps behind, or a step ahead of, another one."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, Self
+from typing import ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def ahead(name: str, source: Iterator[T]) -> Generator[T]:
+    """Yield what an iterator yields, which a thread advances one step ahead.
+
+    Args:
+        name: The thread's name.
+        source: Must not yield None.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix=name) as executor:
+        upcoming = executor.submit(next, source, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = executor.submit(next, source, None)
+            yield item
 
 
 class Stage:

@@ -155,6 +155,24 @@ class TestClip:
         np.testing.assert_allclose(encode_all(extractor, pictures), expected, atol=TOLERANCE)
         assert extractor.fingerprint_parts()["preprocessing"]["resize_mode"] == resize_mode
 
+    @pytest.mark.parametrize(
+        ("key", "value"), [("interpolation", "lanczos"), ("resize_mode", "tile"), ("size", 0)]
+    )
+    def test_a_transform_that_does_not_exist_is_refused(
+        self, folder: Path, key: str, value: object
+    ) -> None:
+        section = ("model_cfg", "vision_cfg") if key == "size" else ("preprocess_cfg",)
+        name = "image_size" if key == "size" else key
+
+        def edit(found: Any) -> None:
+            for part in section:
+                found = found[part]
+            found[name] = value
+
+        edit_json(folder / "open_clip_config.json", edit)
+        with pytest.raises(WeightsError, match=rf"preprocess_cfg\.{key}.*found"):
+            build("image_clip", model=str(folder)).build_processor()
+
     @pytest.mark.parametrize("size", [(2040, 10), (10, 2040), (30_000, 20)])
     def test_the_far_ends_of_a_long_picture_make_no_difference(
         self, folder: Path, tmp_path: Path, size: tuple[int, int]
@@ -162,9 +180,9 @@ class TestClip:
         noise = np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / "long.png")
         extractor = build("image_clip", model=str(folder))
-        whole = extractor.processor(Image.fromarray(noise)) * 255
+        whole = extractor.processor.apply(Image.fromarray(noise))
         pixels = extractor.load(tmp_path / "long.png")
-        np.testing.assert_allclose(pixels, whole.numpy(), atol=2)
+        np.testing.assert_allclose(pixels, whole, atol=2)
 
     def test_the_longest_picture_takes_little_memory(self, folder: Path, tmp_path: Path) -> None:
         """Scaled as a whole, it would take more than 100 GB."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from scripted_extractor import (
 
 from extractors.engine.batching import Batcher
 from extractors.engine.encoding import Encoder
-from extractors.engine.stage import Stage
+from extractors.engine.stage import Stage, ahead
 from extractors.loading import Failure
 from storage.errors import MocmeError
 
@@ -151,3 +152,36 @@ class TestStage:
     def test_an_error_of_the_last_call_is_not_lost(self) -> None:
         with pytest.raises(IndexError), Stage("test") as stage:
             stage.submit([].pop)
+
+
+class TestAhead:
+    def test_the_source_is_one_step_ahead_and_no_more(self) -> None:
+        taken: list[int] = []
+        steps = ahead("test", (taken.append(number) or number for number in range(1, 6)))
+        assert next(steps) == 1
+        wait_until(lambda: taken == [1, 2])
+        time.sleep(0.05)
+        assert taken == [1, 2]
+        assert list(steps) == [2, 3, 4, 5]
+
+    def test_an_error_of_the_source_reaches_the_caller_in_its_turn(self) -> None:
+        steps = ahead("test", iter(1 // number for number in (1, 0)))
+        assert next(steps) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(steps)
+
+    def test_closing_ends_the_thread(self) -> None:
+        before = threading.active_count()
+        steps = ahead("test", iter(range(1, 100)))
+        next(steps)
+        assert threading.active_count() == before + 1
+        steps.close()
+        assert threading.active_count() == before
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if is_so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")

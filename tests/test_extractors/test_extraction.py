@@ -1,5 +1,7 @@
 """Extraction end to end: real files and texts, real worker processes, a real store."""
 
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from PIL import Image
 from scripted_extractor import BrokenExtractor, ScriptedConfig, ScriptedExtractor
 
 from extractors.base import RawContent, Runtime
+from extractors.engine.inventory import Content, Inventory
 from extractors.extraction import Counts, ExtractionError, FailedItem
 from extractors.registry import build_extractor
 from storage.errors import DatasetError
@@ -66,6 +69,40 @@ class TestCounts:
         assert extraction.counts == Counts(new=3, cached=0, failed=2, missing=0)
         assert len({digest for _, digest in extraction.references}) == 1
         assert len(world.loaded()) == 2
+
+    def test_equal_contents_that_are_scanned_apart_are_loaded_once(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("extractors.engine.inventory._CHUNK_SIZE", 2)
+        for number in range(7):
+            world.add_script(f"e{number}", f"vector {number % 3}")
+        extraction = world.extract()
+        assert extraction.counts == Counts(new=7, cached=0, failed=0, missing=0)
+        assert stored(extraction) == [0, 1, 2, 0, 1, 2, 0]
+        assert world.loaded() == ["e0", "e1", "e2"]
+
+    def test_what_comes_first_is_extracted_before_all_is_scanned(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("extractors.engine.inventory._CHUNK_SIZE", 4)
+        scan_chunk = Inventory._scan_chunk
+        num_loaded: list[int] = []
+
+        def scan_after_a_load(
+            inventory: Inventory, positions: Sequence[int], seen: set[bytes]
+        ) -> Iterator[Content]:
+            for _ in range(200 if positions[0] == 16 else 0):
+                time.sleep(0.05)
+                if world.log.exists():
+                    num_loaded.append(len(world.log.read_text().split()))
+                    break
+            return scan_chunk(inventory, positions, seen)
+
+        monkeypatch.setattr(Inventory, "_scan_chunk", scan_after_a_load)
+        for number in range(20):
+            world.add_script(f"e{number}", f"vector {number}")
+        assert stored(world.extract()) == list(range(20))
+        assert 0 < num_loaded[0] <= 16
 
     def test_several_items_of_an_entity_keep_their_order(self, world: World) -> None:
         for number in range(5):

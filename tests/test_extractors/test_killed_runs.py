@@ -77,6 +77,37 @@ def test_vectors_of_a_backbone_differ_by_rounding_at_most(root: Path, tmp_path: 
         np.testing.assert_allclose(rows(store), expected, rtol=0, atol=1e-3)
 
 
+def test_a_disk_that_is_full_for_a_while(root: Path, tmp_path: Path) -> None:
+    """A limit on every file's size, too small for all vectors, and then none."""
+    program = (
+        "import resource, sys; from pathlib import Path; import killed_runs; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1)); "
+        "plan = dict(extractor='image_stats', config={}, field='image'); "
+        "killed_runs.extract(Path(sys.argv[1]), Path(sys.argv[2]), plan)"
+    )
+    path = os.pathsep.join([*sys.path, str(Path(killed_runs.__file__).parent)])
+
+    def extract(store: str, limit: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program, str(root), str(tmp_path / store), str(limit)]
+        environment = {**os.environ, "PYTHONPATH": path}
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    full = extract("full", 2**17)
+    assert full.returncode == 1
+    assert "is the disk full?" in full.stderr
+    before = stored_in(tmp_path / "full")
+    assert 0 < len(before) < NUM_ENTITIES
+    assert extract("full", 2**30).returncode == extract("whole", 2**30).returncode == 0
+    whole = stored_in(tmp_path / "whole")
+    assert len(whole) == NUM_ENTITIES
+    assert stored_in(tmp_path / "full") == whole
+    assert before.items() <= whole.items()
+
+
+def stored_in(store: Path) -> dict[bytes, bytes | str]:
+    return plain_store.contents(next((store / "image_stats").iterdir()))
+
+
 def rows(store: dict[bytes, bytes | str]) -> np.ndarray[Any, np.dtype[np.float16]]:
     """Return the vectors in the order of their digests."""
     vectors = [store[digest] for digest in sorted(store)]

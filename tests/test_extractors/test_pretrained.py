@@ -202,3 +202,24 @@ class _Hostile:
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, (f"touch {self.marker}",)
+
+
+def test_all_load_at_the_same_time(tmp_path: Path) -> None:
+    """Modalities run in threads; their libraries' lazy imports must not meet half-done."""
+    for name, case in CASES.items():
+        case.save(tmp_path / name)
+    configs = {
+        name: {"model": str(tmp_path / name), **case.options} for name, case in CASES.items()
+    }
+    program = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from extractors.base import Runtime\n"
+        "from extractors.registry import build_extractor\n"
+        f"built = [build_extractor(name, of, Runtime('cpu')) for name, of in {configs!r}.items()]\n"
+        "with ThreadPoolExecutor(2 * len(built)) as pool:\n"
+        "    loads = [pool.submit(extractor.warm_up) for extractor in built]\n"
+        "    loads += [pool.submit(getattr, extractor, 'processor') for extractor in built]\n"
+        "for load in loads:\n"
+        "    load.result()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
