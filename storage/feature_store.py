@@ -204,6 +204,8 @@ class FeatureStore:
             raise ValueError(f"found targets that are no {len(wanted)} of the {len(out)} rows")
         with self._environment.read() as snapshot:
             reader = RowReader(self._environment, snapshot, self.block_format)
+            if reader.copy_in_order(wanted, out, targets):
+                return
             located = reader.locate(wanted)
             if len(located.missing):
                 raise self._unreadable(wanted[located.missing], "no vector (or in a bad block)")

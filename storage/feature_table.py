@@ -57,8 +57,7 @@ class FeatureTable:
             StoreError: If a vector is absent or damaged, or the table is larger than memory.
             ValueError: If a reference names no entity.
         """
-        found = _as_array(references)
-        found = found[np.argsort(found["entity"], kind="stable")]
+        found = _in_entity_order(_as_array(references))
         entities = np.ascontiguousarray(found["entity"])
         if len(entities) and not 0 <= entities[0] <= entities[-1] < num_entities:
             raise ValueError(
@@ -70,7 +69,8 @@ class FeatureTable:
         kept = rank < width
         targets = entities[kept] * width + rank[kept]
         values = _zeros((num_entities, width), store)
-        store.read_into(found["digest"][kept], values.reshape(-1, store.space.dim), targets)
+        digests = found["digest"] if kept.all() else found["digest"][kept]
+        store.read_into(digests, values.reshape(-1, store.space.dim), targets)
         mask = np.zeros((num_entities, width), dtype=np.bool_)
         mask.ravel()[targets] = True
         return cls(values, mask, store.space.layout)
@@ -133,6 +133,14 @@ def _as_array(references: References) -> NDArray[np.void]:
     if isinstance(references, np.ndarray):
         return references
     return np.array(list(references), dtype=REFERENCE)
+
+
+def _in_entity_order(references: NDArray[np.void]) -> NDArray[np.void]:
+    """Return references sorted by entity, those of one in their order; copied only if need be."""
+    entities = references["entity"]
+    if (entities[1:] >= entities[:-1]).all():
+        return references
+    return references[np.argsort(entities, kind="stable")]
 
 
 def _ranks(entities: Indices) -> Indices:

@@ -1,12 +1,12 @@
 """Reads rows of a feature store by digest: located first, then copied block by block, verified.
 
-Two ways to locate, chosen by how much of the store is asked for: the index, one look-up per
+All rows in the order in which they are stored need not be located (storage/ordered_copy.py). For
+others there are two ways, chosen by how much of the store is asked for: the index, one look-up per
 digest; or the digests in the blocks, scanned in order and joined with the wanted ones, which
 spares a million look-ups when a whole table is read.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,14 +23,13 @@ from storage.block import (
     digest_checksums,
     row_checksums,
 )
+from storage.copy_threads import in_threads
 from storage.environment import Environment, Transaction
+from storage.ordered_copy import OrderedCopy
 from storage.store_layout import LOCATION, block_key
 
 SCAN_RATIO = 8
 """A look-up in the index costs about as much as scanning this many rows (measured)."""
-
-THREADED_BYTES = 16 * 2**20
-"""From this size on, rows are copied by several threads (numpy releases the interpreter)."""
 
 BLOCKS_PER_TASK = 32
 
@@ -75,12 +74,25 @@ class RowReader:
 
     def locate(self, wanted: DigestWords) -> Located:
         """Find the rows of digests. Shape: (num_wanted, 4)."""
-        num_rows = self.snapshot.stat(self.environment.database("index"))["entries"]
-        if SCAN_RATIO * len(wanted) >= num_rows:
+        if SCAN_RATIO * len(wanted) >= self._num_rows():
             located = self._locate_by_scan(wanted)
             if not len(located.missing):
                 return located
         return self._locate_by_index(wanted)
+
+    def copy_in_order(self, wanted: DigestWords, out: Rows, targets: Indices) -> bool:
+        """Copy all of the store's rows to `out[targets]`, if they are the wanted ones in order.
+
+        Shape: `wanted` (num_wanted, 4); `out` (any, dim).
+
+        Returns:
+            Whether that is so and every row matches its checksum. If not, anything may have been
+            written to the targets.
+        """
+        return (
+            self._num_rows() == len(wanted)
+            and OrderedCopy(self._scan(), wanted, out, targets).run()
+        )
 
     def copy(
         self, located: Located, wanted: DigestWords, out: Rows, targets: Indices
@@ -102,8 +114,7 @@ class RowReader:
 
     def _locate_by_scan(self, wanted: DigestWords) -> Located:
         """Join the wanted digests with those in the blocks, scanned in order."""
-        cursor = self.snapshot.cursor(self.environment.database("blocks"))
-        blocks = [self._parse(value) for value in cursor.iternext(keys=False)]
+        blocks = list(self._scan())
         num_rows = [block.num_rows for block in blocks]
         digests = [self.block_format.empty.digests, *(block.digests for block in blocks)]
         position = _join(wanted, np.concatenate(digests))
@@ -123,6 +134,15 @@ class RowReader:
         row_of = locations["row"].astype(np.int64)
         block_of[row_of >= num_rows[block_of]] = -1
         return Located(blocks, block_of, row_of)
+
+    def _num_rows(self) -> int:
+        """Count the rows of the store."""
+        return int(self.snapshot.stat(self.environment.database("index"))["entries"])
+
+    def _scan(self) -> Iterator[Block]:
+        """Return all blocks, in order."""
+        cursor = self.snapshot.cursor(self.environment.database("blocks"))
+        return map(self._parse, cursor.iternext(keys=False))
 
     def _block(self, key: int) -> Block:
         blocks = self.environment.database("blocks")
@@ -161,16 +181,14 @@ class _Copier:
         starts = np.append(0, ends[:-1])
         parts = list(zip(starts.tolist(), ends.tolist(), self._are_runs(starts, ends), strict=True))
 
-        def copy_parts(first: int) -> None:
-            for start, end, is_run in parts[first : first + BLOCKS_PER_TASK]:
-                self._copy_part(slice(start, end), is_run, due)
+        tasks = iter(range(0, len(parts), BLOCKS_PER_TASK))
 
-        tasks = range(0, len(parts), BLOCKS_PER_TASK)
-        if len(due) * self.out.strides[0] < THREADED_BYTES:
-            list(map(copy_parts, tasks))
-        else:
-            with ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)))) as pool:
-                list(pool.map(copy_parts, tasks))
+        def copy_parts() -> None:
+            for first in tasks:  # a thread at a time can step it
+                for start, end, is_run in parts[first : first + BLOCKS_PER_TASK]:
+                    self._copy_part(slice(start, end), is_run, due)
+
+        in_threads(copy_parts, len(due) * self.out.strides[0])
         return due
 
     def _are_runs(self, starts: Indices, ends: Indices) -> list[bool]:

@@ -50,6 +50,18 @@ def test_the_layout_byte_by_byte(dim: int) -> None:
     assert bytes(block_format.pack(digest_words(digests), checksums, numbers)) == expected
 
 
+@pytest.mark.parametrize(("dim", "num_rows"), [(5, 40_000), (512, 600), (140_000, 3)])
+def test_checksums_of_many_rows(dim: int, num_rows: int) -> None:
+    """More rows than are summed at once, and rows that are larger than a block."""
+    block_format = BlockFormat(dim, "float16")
+    random = np.random.default_rng(0)
+    keys = random.integers(2**63, size=(num_rows, 4), dtype=np.uint64)
+    numbers = random.standard_normal((num_rows, dim), dtype=np.float32).astype(np.float16)
+    found = block_format.checksums(keys, numbers)
+    for row in (0, num_rows // 2, num_rows - 1):
+        assert found[row] == by_the_formula(numbers[row].tobytes(), keys[row].tobytes())
+
+
 def test_a_full_block_fills_its_pages() -> None:
     """LMDB puts 16 bytes before a large value; less than a row of the pages is left over."""
     for dim, dtype in ((512, "float16"), (768, "float32"), (3, "float16")):

@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import plain_store
 import pytest
 from store_items import SPACE, digest, reason, rows, vector, vectors
 
-from storage import environment
+from storage import copy_threads, environment, ordered_copy
 from storage.errors import StoreError
 from storage.feature_space import FeatureSpace
 from storage.feature_store import FeatureStore, feature_spaces
@@ -83,6 +84,65 @@ def test_a_large_table_is_read_by_several_threads(tmp_path: Path) -> None:
         store.write(many, {})
         keys = list(many)[::-1]
         np.testing.assert_array_equal(store.read(keys), np.stack([many[key] for key in keys]))
+
+
+class TestAllRowsInOrder:
+    """One pass copies them without locating any; whatever else is asked is read the other way."""
+
+    NUM_ROWS = 600  # more than two blocks of 246
+
+    @pytest.fixture(params=[1, 2**40], ids=["several threads", "one thread"])
+    def store(
+        self, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[FeatureStore]:
+        monkeypatch.setattr(copy_threads, "THREADED_BYTES", request.param)
+        monkeypatch.setattr(ordered_copy, "BLOCKS_PER_TURN", 1)
+        with FeatureStore.open(tmp_path, SPACE) as store:
+            store.write(vectors(range(self.NUM_ROWS)), {})
+            yield store
+
+    @pytest.mark.parametrize("first", [0, 3])
+    @pytest.mark.parametrize("step", [1, 2, -1])
+    def test_go_where_they_belong(self, store: FeatureStore, first: int, step: int) -> None:
+        out = np.zeros((first + 2 * self.NUM_ROWS, SPACE.dim), np.float16)
+        targets = first + np.arange(self.NUM_ROWS)[:: 1 if step > 0 else -1] * abs(step)
+        store.read_into([digest(item) for item in range(self.NUM_ROWS)], out, targets)
+        np.testing.assert_array_equal(out[targets], rows(range(self.NUM_ROWS)))
+        assert np.count_nonzero(out.any(axis=1)) == self.NUM_ROWS
+
+    @pytest.mark.parametrize(("one", "other"), [(0, 1), (598, 599), (0, 599), (245, 246)])
+    def test_two_in_each_others_place(self, store: FeatureStore, one: int, other: int) -> None:
+        asked = list(range(self.NUM_ROWS))
+        asked[one], asked[other] = other, one
+        found = store.read([digest(item) for item in asked])
+        np.testing.assert_array_equal(found, rows(asked))
+
+    @pytest.mark.parametrize("place", [0, 300, 599])
+    def test_as_many_but_not_these(self, store: FeatureStore, place: int) -> None:
+        asked = [digest(item) for item in range(self.NUM_ROWS)]
+        twice = [*asked[:place], asked[5], *asked[place + 1 :]]
+        expected = rows([*range(place), 5, *range(place + 1, self.NUM_ROWS)])
+        np.testing.assert_array_equal(store.read(twice), expected)
+        with pytest.raises(StoreError, match=f"no vector.*{digest(1000).hex()}"):
+            store.read([*asked[:place], digest(1000), *asked[place + 1 :]])
+
+    def test_a_block_that_is_none(self, store: FeatureStore) -> None:
+        """The index counts its rows, so as many are asked for as it says."""
+        store.close()
+        plain_store.put(store.directory, b"blocks", bytes([0, 0, 0, 1]), b"nonsense")
+        with (
+            FeatureStore.open_readonly(store.directory) as damaged,
+            pytest.raises(StoreError, match=f"no vector.*{digest(246).hex()} .246 such"),
+        ):
+            damaged.read([digest(item) for item in range(self.NUM_ROWS)])
+
+    def test_a_block_more_than_the_index_knows(self, store: FeatureStore) -> None:
+        store.close()
+        block = plain_store.get(store.directory, b"blocks", bytes(4))
+        plain_store.put(store.directory, b"blocks", bytes([0, 0, 0, 3]), block)
+        with FeatureStore.open_readonly(store.directory) as damaged:
+            found = damaged.read([digest(item) for item in range(self.NUM_ROWS)])
+        np.testing.assert_array_equal(found, rows(range(self.NUM_ROWS)))
 
 
 def test_digests_may_come_as_an_array(tmp_path: Path) -> None:
