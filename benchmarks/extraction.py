@@ -2,8 +2,8 @@
 
     python benchmarks/extraction.py --files 100000
 
-Every ratio is of two times of this run, on the same files in a warm cache, taken by turns; of the
-repeats the least counts, as other work on the machine only adds. Backbones have random weights,
+Every ratio is of two times of this run, on the same files in a warm cache, taken one after the
+other; of the repeats' ratios the median counts, and all are shown. Backbones have random weights,
 which cost what trained ones do; the loading of weights is not part of any time.
 
 - `backbone`: items per second of `extract_modality`, over those of decoding everything in a bare
@@ -29,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -195,25 +196,31 @@ def compare_backbone(
     """Print the lines `backbone` and `plain script`."""
     extractor = build_extractor(backbone.extractor, backbone.options, Runtime(device=device))
     extractor.encode([extractor.load(items[0])])  # loads the weights
-    ours, decoding, encoding = [], [], []
+    ours, bare = [], []
     for _ in range(repeats):
         decoded: list[Any] = []
-        decoding.append(seconds(lambda into=decoded: into.extend(map(backbone.decode, items))))
+        decoding = seconds(lambda into=decoded: into.extend(map(backbone.decode, items)))
         batches = in_batches(backbone.in_order(decoded))
-        encoding.append(seconds(lambda them=batches: [backbone.encode(batch) for batch in them]))
+        encoding = seconds(lambda them=batches: [backbone.encode(batch) for batch in them])
+        bare.append(decoding + encoding)
         ours.append(extraction_seconds(dataset, extractor, backbone.field, device))
     with tempfile.NamedTemporaryFile() as file:
         plain = seconds(
             lambda: torch.save([backbone.encode([backbone.decode(item)]) for item in items], file)
         )
-    best, bare = min(ours), min(decoding) + min(encoding)
     name = backbone.extractor
     print(
-        f"{name}: {len(items)} items, {len(items) / best:.1f} items/s; bare decoding "
-        f"{min(decoding):.2f} s + encoding {min(encoding):.2f} s"
+        f"{name}: {len(items)} items, {len(items) / median(ours):.1f} items/s; last bare loop: "
+        f"decoding {decoding:.2f} s + encoding {encoding:.2f} s; bare / ours = "
+        f"{median_ratio(bare, ours)}; plain script / ours = {plain / median(ours):.2f}"
     )
-    print(f"{name}: bare / ours = {bare / best:.2f}; plain script / ours = {plain / best:.2f}")
     print_peak_memory(dataset, backbone.extractor, backbone.options, backbone.field)
+
+
+def median_ratio(above: Sequence[float], below: Sequence[float]) -> str:
+    """Describe the ratios of times that were taken one after the other."""
+    ratios = sorted(first / second for first, second in zip(above, below, strict=True))
+    return f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
 def in_batches(items: Sequence[Any]) -> list[Sequence[Any]]:
@@ -269,8 +276,8 @@ def compare_cheap(dataset: Path, paths: Sequence[Path], repeats: int) -> None:
     for options, times in zip(sizes, ours, strict=True):
         print(
             f"image_stats {options} on {dataset.name}: {len(paths)} items, "
-            f"{len(paths) / min(times):.0f} items/s; bare pool / ours = "
-            f"{min(bare) / min(times):.2f}",
+            f"{len(paths) / median(times):.0f} items/s; bare pool / ours = "
+            f"{median_ratio(bare, times)}",
             flush=True,
         )
 
@@ -374,7 +381,7 @@ def main() -> None:
         help="JPEG of 640x480 for image_stats; 1/4 as many of 1600x1200, 1/2 as many PNG",
     )
     parser.add_argument("--files", type=int, default=0, help="unchanged files; 0 = leave out")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="where to write")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
