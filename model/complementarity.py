@@ -11,14 +11,17 @@ from torch import Tensor
 
 from model.config import EstimatorName
 from model.information_bounds import club_information, infonce_information
-from model.whitening import whiten
+from model.whitening import num_components, whiten
+
+MAX_DIM = 16
+"""Principal components that are looked at."""
 
 MIN_CO_PRESENT = 200
 """Pairs of modalities that meet in fewer entities take the mean of the other pairs."""
 
 
 def gaussian_information(
-    first: Tensor, second: Tensor, max_dim: int = 16, shrinkage: float = 0.01
+    first: Tensor, second: Tensor, max_dim: int = MAX_DIM, shrinkage: float = 0.01
 ) -> Tensor:
     """Estimate mutual information in closed form, as if both were jointly Gaussian.
 
@@ -77,8 +80,9 @@ def modality_information(
         estimator: Which of `ESTIMATORS`.
 
     Returns:
-        Symmetric matrix with a zero diagonal, in nats per dimension. A pair that meets in fewer
-        than `MIN_CO_PRESENT` entities takes the mean of the pairs that do. Shape: (M, M).
+        Symmetric matrix with a zero diagonal, in nats per dimension: principal components that
+        vary, of the side that has fewer. A pair that meets in fewer than `MIN_CO_PRESENT` entities
+        takes the mean of the pairs that do. Shape: (M, M).
     """
     count = len(modalities)
     information = torch.zeros(count, count)
@@ -87,8 +91,9 @@ def modality_information(
         for j in range(i + 1, count):
             first, second = _co_present(modalities[i], modalities[j])
             if len(first) >= MIN_CO_PRESENT:
-                per_dim = ESTIMATORS[estimator](first, second) / min(16, first.shape[1])
-                information[i, j] = information[j, i] = float(per_dim)
+                dims = min(num_components(side, MAX_DIM) for side in (first, second))
+                per_dim = float(ESTIMATORS[estimator](first, second)) / max(dims, 1)
+                information[i, j] = information[j, i] = per_dim
                 measured[i, j] = measured[j, i] = True
     unmeasured = ~measured & ~torch.eye(count, dtype=torch.bool)
     if measured.any():

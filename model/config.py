@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ScorerName = Literal["complex", "rotate", "distmult"]
-FusionName = Literal["cmkf", "sum"]
+FusionName = Literal["cmkf", "cmkf_plain", "sum", "concat_mlp", "attention", "gate", "late"]
 EstimatorName = Literal["gaussian", "infonce", "club"]
 
 NEIGHBOURS = "neighbours"
@@ -29,11 +29,15 @@ class ModelConfig(_Section):
     dim: int = Field(200, ge=2, le=4096, multiple_of=2, description="width of an embedding")
     num_experts: int = Field(1, ge=1, le=64, description="experts (views) per modality")
     scorer: ScorerName = Field("complex", description="how a triple's score is computed")
-    fusion: FusionName = Field("cmkf", description="how modalities become one answer")
+    fusion: FusionName = Field(
+        "cmkf",
+        description="a sum by relevance and complementarity, by complementarity alone, or of all "
+        "as they are; a learned fusion; late = no fused block, only a mixture of scores",
+    )
     complementarity: EstimatorName = Field(
         "gaussian", description="estimator of the mutual information between views"
     )
-    temperature: float = Field(1.0, gt=0, description="of the softmax over mutual information")
+    temperature: float = Field(1.0, gt=0, description="of cmkf_plain's softmax over information")
     structure: bool = Field(True, description="whether entities have learned rows")
     alone: bool = Field(True, description="whether each modality is scored on its own, too")
     context: bool = Field(True, description="with structure: whether neighbours' rows are, too")
@@ -90,6 +94,14 @@ class TrainConfig(_Section):
     n3_weight: float = Field(0.01, ge=0, description="weight of the nuclear 3-norm penalty")
     inverse_relations: bool = Field(True, description="learn heads as tails of inverse relations")
     negatives: NegativesConfig = NegativesConfig()
+    held_back: float = Field(
+        0.05, ge=0, lt=0.5, description="share of triples not trained on while cmkf needs them"
+    )
+    held_back_epochs: int = Field(
+        5,
+        ge=0,
+        description="epochs in which cmkf measures relevance on them; they are trained on then",
+    )
     eval_every: int = Field(5, ge=1, description="epochs between evaluations on valid")
     patience: int = Field(5, ge=1, description="evaluations without a better MRR before stopping")
     seed: int = Field(0, ge=0)

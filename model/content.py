@@ -4,32 +4,55 @@ Shapes: E entities, R relations (inverses included), M modalities, K experts, P 
 modality, D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from model.cmkf import inter_weights, intra_weights
+from model.cmkf import (
+    MAX_FUSED,
+    pattern_of,
+    patterns,
+    plain_strengths,
+    relevant_strengths,
+)
 from model.complementarity import modality_information, view_information
 from model.config import NEIGHBOURS, ModelConfig
 from model.experts import ModalityExperts
+from model.fusion import LEARNED_FUSIONS, LearnedFusion
 from model.inputs import ModalityRows
 from model.item_attention import ItemAttention
 from model.neighbours import Neighbourhood, NeighbourMean
+from model.relevance import fill_unmeasured
+from storage.errors import MocmeError
+
+Knowledge = Callable[[Tensor, Tensor], Tensor]
+"""What embeddings of heads, (E, D), know of answers not trained on, in nats; NaN if hardly any of
+those who have one, (E,), was asked."""
 
 
 class ContentEncoder(nn.Module):
     """Encodes entities from the modalities they have and from their neighbours' content.
+
+    Fusion is a sum with strengths (model/cmkf.py); they follow from what was last measured of the
+    modalities and their views, and are all 1 before that. Or it is learned (model/fusion.py).
 
     Args:
         rows: Feature rows by modality.
         num_entities: E.
         num_relations: R.
         config: The config's `model` section.
+
+    Raises:
+        MocmeError: If there are too many modalities.
     """
 
     inter_information: Tensor
     intra_information: Tensor
+    inter_relevance: Tensor
+    intra_relevance: Tensor
+    inter_strengths: Tensor
+    intra_strengths: Tensor
     dropout_rates: Tensor
 
     def __init__(
@@ -65,12 +88,24 @@ class ContentEncoder(nn.Module):
             for name in self.modalities
         ]
         self.register_buffer("dropout_rates", torch.tensor(rates), persistent=False)
+        learned = LEARNED_FUSIONS.get(config.fusion)
+        self.learned_fusion: LearnedFusion | None = None
+        if learned is not None:
+            self.learned_fusion = learned(len(self.modalities), config.dim)
         self.neighbour_mean = NeighbourMean(num_relations, config.dim)
         num_fallback = num_entities if config.fallback_rows else 1
         self.fallback = nn.Parameter(torch.randn(num_fallback, config.dim) * 0.01)
         count, experts = len(self.modalities), config.num_experts
+        if count > MAX_FUSED:
+            raise MocmeError(
+                f"found {count} modalities to fuse, neighbours included; allowed: {MAX_FUSED}"
+            )
         self.register_buffer("inter_information", torch.zeros(count, count))
         self.register_buffer("intra_information", torch.zeros(count, experts, experts))
+        self.register_buffer("inter_relevance", torch.full((count,), torch.nan))
+        self.register_buffer("intra_relevance", torch.full((count, experts), torch.nan))
+        self.register_buffer("inter_strengths", patterns(count).float())
+        self.register_buffer("intra_strengths", torch.ones(count, experts))
 
     def forward(self, neighbourhood: Neighbourhood, audible: Tensor) -> tuple[Tensor, Tensor]:
         """Encode all entities.
@@ -80,37 +115,76 @@ class ContentEncoder(nn.Module):
             audible: Which of its N edges may carry a message. Shape: (N,), bool.
 
         Returns:
-            Embeddings, (E, D), and the weight of every modality, (E, M).
+            Embeddings, (E, D), and every modality's share in them, (E, M): at least zero, exactly
+            zero where absent, rows sum to 1, or to 0 where nothing is present.
         """
-        encoded = {name: self._fuse_views(name, rows) for name, rows in self.rows.items()}
+        encoded = {name: self._encode(name, rows) for name, rows in self.rows.items()}
         if self.config.neighbours:
             heard = self._hear(self._fuse_modalities(encoded), neighbourhood, audible)
-            encoded[NEIGHBOURS] = self._fuse_views(NEIGHBOURS, heard)
+            encoded[NEIGHBOURS] = self._encode(NEIGHBOURS, heard)
         fused, weights = self._fuse_modalities(encoded)
         nothing = weights.sum(1, keepdim=True) == 0
         return torch.where(nothing, self.fallback, fused), weights
 
     @torch.no_grad()
-    def update_information(self, neighbourhood: Neighbourhood) -> None:
-        """Measure anew what views and modalities share; fusion weights follow from it."""
-        everything = torch.ones(
-            neighbourhood.num_edges, dtype=torch.bool, device=self.fallback.device
-        )
+    def update_information(self, neighbourhood: Neighbourhood, audible: Tensor) -> None:
+        """Measure anew what views and modalities share; see `forward` for the arguments."""
+        encoded: list[tuple[Tensor, Tensor]] = []
+        for index, (_, views, rows) in enumerate(self._parts(neighbourhood, audible)):
+            self.intra_information[index] = view_information(views, self.config.complementarity)
+            encoded.append((rows.entities, rows.values))
+        self.inter_information.copy_(modality_information(encoded, self.config.complementarity))
+
+    @torch.no_grad()
+    def update_relevance(
+        self, neighbourhood: Neighbourhood, audible: Tensor, knowledge: Knowledge
+    ) -> None:
+        """Measure anew what every modality and view knows; see `forward` for the arguments."""
+        for index, (raw, views, rows) in enumerate(self._parts(neighbourhood, audible)):
+            self.inter_relevance[index] = self._known_by(rows, knowledge)
+            for number, view in enumerate(views if len(views) > 1 else ()):
+                part = self._of_entities(self.modalities[index], raw, view)
+                self.intra_relevance[index, number] = self._known_by(part, knowledge)
+
+    def update_strengths(self) -> None:
+        """Let the strengths follow from what was measured."""
+        views = torch.ones(1, self.config.num_experts, dtype=torch.bool)
+        for index in range(len(self.modalities)):
+            measured = self.intra_information[index], self.intra_relevance[index]
+            self.intra_strengths[index] = self._strengths(*measured, views)[0]
+        measured = self.inter_information, self.inter_relevance
+        self.inter_strengths.copy_(self._strengths(*measured, patterns(len(self.modalities))))
+
+    def _strengths(self, information: Tensor, relevance: Tensor, present: Tensor) -> Tensor:
+        """Strengths by the config's kind of fusion; see model/cmkf.py."""
+        information, relevance = information.cpu(), fill_unmeasured(relevance.cpu())
+        if self.config.fusion == "cmkf":
+            return relevant_strengths(information, relevance, present)
+        if self.config.fusion == "cmkf_plain":
+            return plain_strengths(information, self.config.temperature, present)
+        return present.float()
+
+    def _parts(
+        self, neighbourhood: Neighbourhood, audible: Tensor
+    ) -> Iterator[tuple[ModalityRows, Tensor, ModalityRows]]:
+        """Yield every modality's rows, their views, (K, any, D), and each entity's fused one."""
         encoded: dict[str, ModalityRows] = {}
-        for index, name in enumerate(self.modalities):
+        for name in self.modalities:
             if name == NEIGHBOURS:
                 fused = self._fuse_modalities(encoded)
-                rows = self._hear(fused, neighbourhood, everything).compact()
+                rows = self._hear(fused, neighbourhood, audible).compact()
             else:
                 rows = self.rows[name]
-            self.intra_information[index] = view_information(
-                self.experts[f"{name}_experts"](rows.values), self.config.complementarity
-            )
-            encoded[name] = self._fuse_views(name, rows)
-        information = modality_information(
-            [(r.entities, r.values) for r in encoded.values()], self.config.complementarity
-        )
-        self.inter_information.copy_(information)
+            views = self.experts[f"{name}_experts"](rows.values)
+            encoded[name] = self._fuse_views(name, rows, views)
+            yield rows, views, encoded[name]
+
+    def _known_by(self, rows: ModalityRows, knowledge: Knowledge) -> Tensor:
+        """Return what the heads' rows alone know."""
+        asked = rows.values.new_zeros(self.num_entities, self.config.dim)
+        has = torch.zeros(self.num_entities, dtype=torch.bool, device=asked.device)
+        asked[rows.entities], has[rows.entities] = rows.values, True
+        return knowledge(asked, has)
 
     def _hear(
         self, fused: tuple[Tensor, Tensor], neighbourhood: Neighbourhood, audible: Tensor
@@ -120,41 +194,48 @@ class ContentEncoder(nn.Module):
         everyone = torch.arange(self.num_entities, device=content.device)
         return ModalityRows(everyone, mean, heard)
 
-    def _fuse_views(self, name: str, rows: ModalityRows) -> ModalityRows:
+    def _encode(self, name: str, rows: ModalityRows) -> ModalityRows:
         """Fuse a modality's views, and the items of an entity, into one row each. (P, D)."""
-        views = self.experts[f"{name}_experts"](rows.values)
-        weights = views.new_full((len(views),), 1 / len(views))
-        if self.config.fusion == "cmkf":
-            information = self.intra_information[self.modalities.index(name)]
-            weights = intra_weights(information, self.config.temperature)
-        fused = torch.einsum("k,kpd->pd", len(views) * weights, views)
+        return self._fuse_views(name, rows, self.experts[f"{name}_experts"](rows.values))
+
+    def _fuse_views(self, name: str, rows: ModalityRows, views: Tensor) -> ModalityRows:
+        strengths = self.intra_strengths[self.modalities.index(name)]
+        return self._of_entities(name, rows, torch.einsum("k,kpd->pd", strengths, views))
+
+    def _of_entities(self, name: str, rows: ModalityRows, values: Tensor) -> ModalityRows:
+        """Give every entity one row, whatever number of items it has."""
         if rows.owners is not None:
-            fused = self.attention[f"{name}_items"](fused, rows.owners, len(rows.entities))
-        return ModalityRows(rows.entities, fused, rows.mask)
+            values = self.attention[f"{name}_items"](values, rows.owners, len(rows.entities))
+        return ModalityRows(rows.entities, values, rows.mask)
 
     def _fuse_modalities(self, encoded: Mapping[str, ModalityRows]) -> tuple[Tensor, Tensor]:
-        """Fuse the modalities each entity has. Returns (E, D) and weights (E, M).
-
-        Weights count as many times as the entity has modalities: equal ones are a plain sum, and
-        a text says the same of an entity whether or not there is a picture, too.
-        """
+        """Fuse the modalities each entity has. Returns (E, D) and their shares, (E, M)."""
         present = self._present(encoded)
-        count = present.sum(1, keepdim=True)
-        weights = present / count.clamp_min(1)
-        if self.config.fusion == "cmkf":
-            information = self.inter_information[: len(encoded), : len(encoded)]
-            weights = inter_weights(information, present, self.config.temperature)
-        heard = weights * count * self._kept(present)
-        fused = weights.new_zeros(self.num_entities, self.config.dim)
+        kept = self._kept(present)
+        if self.learned_fusion is not None:
+            fused, shares = self.learned_fusion(self._side_by_side(encoded, kept), kept)
+            return fused, shares[:, : len(encoded)]
+        strengths = self.inter_strengths[pattern_of(present)]
+        fused = strengths.new_zeros(self.num_entities, self.config.dim)
         for index, rows in enumerate(encoded.values()):
-            share = heard[rows.entities, index].unsqueeze(1)
-            fused = fused.index_add(0, rows.entities, share * rows.values)
-        return fused, weights
+            strength = (strengths[:, index] * kept[:, index])[rows.entities].unsqueeze(1)
+            fused = fused.index_add(0, rows.entities, strength * rows.values)
+        total = strengths.sum(1, keepdim=True).clamp_min(torch.finfo(strengths.dtype).tiny)
+        return fused, strengths[:, : len(encoded)] / total
+
+    def _side_by_side(self, encoded: Mapping[str, ModalityRows], kept: Tensor) -> Tensor:
+        """Lay modalities side by side, zeros for what is not kept. Shape: (E, M, D)."""
+        empty = self.fallback.new_zeros(self.num_entities, self.config.dim)
+        parts = [
+            empty.index_add(0, rows.entities, rows.values * kept[rows.entities, index, None])
+            for index, rows in enumerate(encoded.values())
+        ]
+        return torch.stack([*parts, *[empty] * (len(self.modalities) - len(parts))], dim=1)
 
     def _present(self, encoded: Mapping[str, ModalityRows]) -> Tensor:
-        """Who has what. Shape: (E, M), bool."""
-        device = self.fallback.device
-        present = torch.zeros(self.num_entities, len(encoded), dtype=torch.bool, device=device)
+        """Who has what of that which is encoded yet. Shape: (E, M), bool."""
+        shape = (self.num_entities, len(self.modalities))
+        present = torch.zeros(shape, dtype=torch.bool, device=self.fallback.device)
         for index, rows in enumerate(encoded.values()):
             present[rows.entities, index] = True if rows.mask is None else rows.mask
         return present
@@ -164,5 +245,5 @@ class ContentEncoder(nn.Module):
         if not self.training:
             return present
         chance = torch.rand(present.shape, device=present.device)
-        kept = present & (chance >= self.dropout_rates[: present.shape[1]])
+        kept = present & (chance >= self.dropout_rates)
         return torch.where(kept.any(1, keepdim=True), kept, present)

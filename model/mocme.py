@@ -11,7 +11,7 @@ Blocks are scored side by side and trained each on a loss of its own:
 
 A joint embedding lets the learned rows drown the content, since they fit the training triples
 perfectly (docs/model.md); apart, the weights of the blocks are a question that held-back triples
-answer (model/relevance.py).
+answer (model/block_weights.py).
 
 Shapes: E entities, R relations (inverses included), M modalities, K experts, D width.
 """
@@ -23,10 +23,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from model.config import CONTENT, CONTEXT, RESERVED_NAMES, STRUCTURE, ModelConfig
-from model.content import ContentEncoder
+from model.candidates import CandidateSample
+from model.config import CONTENT, CONTEXT, NEIGHBOURS, RESERVED_NAMES, STRUCTURE, ModelConfig
+from model.content import ContentEncoder, Knowledge
 from model.inputs import ModalityRows
 from model.neighbours import Neighbourhood, NeighbourMean
+from model.relevance import MIN_QUESTIONS, relevance_of
 from model.scorers import build_scorer
 from storage.errors import MocmeError
 
@@ -138,7 +140,7 @@ class MoCME(nn.Module):
         self.contents = nn.ModuleDict()
         self.structure: StructureTable | None = None
         self.context: ContextTable | None = None
-        for name, parts in _content_blocks(rows, config.alone).items():
+        for name, parts in _content_blocks(rows, config).items():
             self.contents[name] = ContentEncoder(parts, len(seen), 2 * num_relations, config)
             self.relations[name] = nn.Parameter(torch.randn(num_rows, config.dim))
         if config.structure:
@@ -150,17 +152,61 @@ class MoCME(nn.Module):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Names of the fused content's modalities, the neighbours last."""
-        return next((content.modalities for _, content in self._encoders()), ())
+        """Names of the fused content's modalities, the neighbours last; none without it."""
+        return next((found.modalities for name, found in self._encoders() if name == CONTENT), ())
 
     def neighbourhood(self, edges: Tensor) -> Neighbourhood:
         """Prepare edges to hear neighbours over; with inverses, columns h, r, t. Shape: (N, 3)."""
         return Neighbourhood(edges, *self._shape)
 
-    def update_information(self, neighbourhood: Neighbourhood) -> None:
-        """Measure anew what views and modalities share; see `ContentEncoder`."""
+    @torch.no_grad()
+    def update_fusion(
+        self,
+        neighbourhood: Neighbourhood,
+        audible: Tensor,
+        held_back: CandidateSample | None = None,
+    ) -> None:
+        """Measure anew what fusion depends on: information shared and, if asked, relevance.
+
+        Args:
+            neighbourhood: Edges to hear neighbours over.
+            audible: Which of its N edges may carry a message. Shape: (N,), bool.
+            held_back: Questions that were not trained on and whose edges are not audible.
+        """
+        for name, content in self._encoders():
+            content.update_information(neighbourhood, audible)
+            if held_back is not None:
+                entities, _ = content(neighbourhood, audible)
+                knowledge = self._knowledge(held_back, self._relations(name), entities)
+                content.update_relevance(neighbourhood, audible, knowledge)
+        self._share_relevance()
         for _, content in self._encoders():
-            content.update_information(neighbourhood)
+            content.update_strengths()
+
+    def _knowledge(
+        self, held_back: CandidateSample, relations: Tensor, entities: Tensor
+    ) -> Knowledge:
+        def knowledge(asked: Tensor, has: Tensor) -> Tensor:
+            answerable = held_back.of(has[held_back.questions[:, 0]])
+            if len(answerable.questions) < MIN_QUESTIONS:
+                return asked.new_tensor(torch.nan)
+            return relevance_of(asked, answerable, self.scorer, relations, entities)
+
+        return knowledge
+
+    def _share_relevance(self) -> None:
+        """Tell the fused content what its modalities know by themselves.
+
+        Trained together, a modality learns only what the others have left to explain.
+        """
+        contents = [content for _, content in self._encoders()]
+        if len(contents) < 2:
+            return
+        fused, *alone = contents
+        measured = torch.stack([content.inter_relevance for content in alone])
+        fused.inter_relevance[: len(alone)] = measured[:, 0]
+        if NEIGHBOURS in fused.modalities:
+            fused.inter_relevance[-1] = measured[:, 1].nanmean()
 
     def _encoders(self) -> Iterator[tuple[str, ContentEncoder]]:
         """The content blocks' encoders, the fused one first."""
@@ -201,10 +247,16 @@ class MoCME(nn.Module):
 
 
 def _content_blocks(
-    rows: Mapping[str, ModalityRows], alone: bool
+    rows: Mapping[str, ModalityRows], config: ModelConfig
 ) -> dict[str, Mapping[str, ModalityRows]]:
     """Which modalities each content block encodes, by the block's name."""
     if not rows:
         return {}
-    each = {f"{CONTENT}-{name}": {name: parts} for name, parts in rows.items()}
-    return {CONTENT: rows, **(each if alone and len(rows) > 1 else {})}
+    each: dict[str, Mapping[str, ModalityRows]] = {
+        f"{CONTENT}-{name}": {name: parts} for name, parts in rows.items()
+    }
+    if len(rows) == 1:
+        return {CONTENT: rows}
+    if config.fusion == "late":
+        return each
+    return {CONTENT: rows, **(each if config.alone else {})}

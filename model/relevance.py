@@ -1,121 +1,90 @@
-"""Relevance: how far to trust each block, per relation, as triples not trained on tell.
+"""Relevance: what a modality by itself knows of answers that were not trained on, in nats.
 
-Learned on the training triples themselves, all trust would go to the learned rows, which have
-memorised them. So the weights of a trained model's blocks are fitted on valid, as any other
-selection is: they maximise the likelihood of the valid answers. That also calibrates the scores,
-since the weights' common size is a temperature.
+It is how much likelier the answers are, at the best temperature, by what the modality says of the
+entity asked about than by what it says of the average entity asked about in that relation. So what
+every entity has in common (a relation's few possible answers, say) is not the modality's merit, and
+scores that say nothing gain nothing, whatever their size.
 """
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.inputs import KnownTails
-from model.mocme import EncodedBlock
+from model.candidates import CandidateSample
 from model.scorers import Scorer
 
-MAX_QUESTIONS = 8192
-NUM_CANDIDATES = 1024
-PRIOR_STRENGTH = 5.0
-"""Pseudo-count that ties a relation's weights to those of all relations."""
-WEAK_PRIOR = 0.1
-"""Pseudo-count that keeps finite the weight of a block of which the triples tell nothing."""
-LARGEST_LOGARITHM = 6.0
-SMALLEST_SPREAD = 1e-6
-"""Deviation of scores below which a block is taken to say nothing."""
+MIN_QUESTIONS = 50
+"""What is asked of fewer takes the mean relevance of the others."""
+
+_MAX_SHARPNESS = 64.0
+_NUM_HALVINGS = 30
 
 
-def fit_block_weights(
-    blocks: Sequence[EncodedBlock],
-    scorer: Scorer,
-    questions: Tensor,
-    known: KnownTails,
-    seed: int = 0,
-) -> Tensor:
-    """Fit the weight of every block for every relation.
+def nats_gained(scores: Tensor, offsets: Tensor) -> Tensor:
+    """Return max over t >= 0 of mean ln p_t(answer) - mean ln p_0(answer).
 
-    weight(r, b) = exp(g_b + d_rb) for scores of unit variance: g is shared and held by `WEAK_PRIOR`
-    only, d is shrunk towards zero by `PRIOR_STRENGTH`. The likelihood is over the true answer and
-    `NUM_CANDIDATES` entities drawn for all questions.
+    p_t = softmax(t * scores / their deviation + offsets). The mean is concave in t, so its maximum
+    is where the slope, mean of the answer's score less its expectation, becomes negative.
 
     Args:
-        blocks: Embeddings; no gradient reaches them.
-        scorer: How they are scored.
-        questions: Valid triples with inverses. Shape: (Q, 3).
-        known: Answers that do not count as wrong; must hold the questions' own.
-        seed: Which questions and candidates are drawn.
+        scores: Column 0 is the answer's. Shape: (Q, 1 + C).
+        offsets: See `CandidateSample`. Shape: (Q, 1 + C).
 
     Returns:
-        Shape (R, num_blocks), positive.
+        At least zero. Shape: ().
     """
-    if len(questions) == 0:
-        return torch.ones(len(blocks[0].relations), len(blocks), device=questions.device)
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(questions), generator=generator)[:MAX_QUESTIONS]
-    questions = questions[chosen.to(questions.device)]
-    scores, offsets = _candidate_scores(blocks, scorer, questions, known, generator)
-    spread = scores.std(dim=(1, 2)).clamp_min(SMALLEST_SPREAD)
-    scores = scores / spread[:, None, None]
-    shape = (1 + len(blocks[0].relations), len(blocks))
-    logarithms = torch.zeros(shape, dtype=torch.double, device=scores.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([logarithms], max_iter=60, line_search_fn="strong_wolfe")
+    spread = scores.std()
+    if not spread > 0:
+        return scores.new_zeros(())
+    scores = scores / spread
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        weights = _weights(logarithms)[questions[:, 1]]
-        logits = torch.einsum("qb,bqc->qc", weights, scores) + offsets
-        loss = -F.log_softmax(logits, dim=1)[:, 0].sum()
-        general, specific = logarithms[0], logarithms[1:]
-        loss = loss + PRIOR_STRENGTH * specific.square().sum() + WEAK_PRIOR * general.square().sum()
-        loss.backward()
-        return loss
+    def slope(sharpness: float) -> float:
+        belief = (sharpness * scores + offsets).softmax(1)
+        return float((scores[:, 0] - (belief * scores).sum(1)).mean())
 
-    optimizer.step(closure)
-    return _weights(logarithms).detach() / spread
+    low, high = 0.0, _MAX_SHARPNESS
+    if slope(low) <= 0:
+        return scores.new_zeros(())
+    for _ in range(_NUM_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    gain = _mean_likelihood(low * scores + offsets) - _mean_likelihood(offsets)
+    return gain.clamp_min(0.0)
 
 
-def _weights(logarithms: Tensor) -> Tensor:
-    """Weights from shared logarithms, in the first row, and each relation's own. (R, num_blocks).
-
-    They stay between e^-6 and e^6, whatever a search tries.
-    """
-    total = logarithms[0] + logarithms[1:]
-    return (LARGEST_LOGARITHM * (total / LARGEST_LOGARITHM).tanh()).exp().float()
+def _mean_likelihood(logits: Tensor) -> Tensor:
+    return F.log_softmax(logits, dim=1)[:, 0].mean()
 
 
-@torch.no_grad()
-def _candidate_scores(
-    blocks: Sequence[EncodedBlock],
-    scorer: Scorer,
-    questions: Tensor,
-    known: KnownTails,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Score the true answer (column 0) and the drawn candidates in every block.
+def relevance_of(
+    asked: Tensor, sample: CandidateSample, scorer: Scorer, relations: Tensor, answers: Tensor
+) -> Tensor:
+    """Measure what embeddings of the entities asked about know.
+
+    Args:
+        asked: Shape: (E, D).
+        sample: Questions; the entities asked about all have what is measured.
+        scorer: How triples are scored.
+        relations: Shape: (R, D).
+        answers: Embeddings of all entities as answers. Shape: (E, D).
 
     Returns:
-        Scores, (num_blocks, Q, 1 + C), and what to add to a row's logits, (Q, 1 + C): the
-        correction for drawing C of E candidates, -inf where a candidate is known to be true.
+        Nats, at least zero. Shape: ().
     """
-    num_entities = len(blocks[0].entities)
-    size = min(NUM_CANDIDATES, num_entities)
-    candidates = torch.randperm(num_entities, generator=generator)[:size].to(questions.device)
-    heads, relations, answers = questions.unbind(1)
-    scores = []
-    for block in blocks:
-        query = scorer.query(block.entities[heads], block.relations[relations])
-        true_score = scorer.score_pairs(query, block.entities[answers].unsqueeze(1))
-        drawn = scorer.score_all(query, block.entities[candidates])
-        scores.append(torch.cat([true_score, drawn], dim=1))
-    offsets = scores[0].new_full(scores[0].shape, float(np.log(num_entities / size)))
-    offsets[:, 0] = 0.0
-    column = torch.full((num_entities,), -1, device=questions.device)
-    column[candidates] = torch.arange(size, device=questions.device)
-    rows, tails = known.lookup(heads, relations)
-    drawn_columns = column[tails]
-    was_drawn = drawn_columns >= 0
-    offsets[rows[was_drawn], drawn_columns[was_drawn] + 1] = -torch.inf
-    return torch.stack(scores), offsets
+    heads, relation, _ = sample.questions.unbind(1)
+    count = torch.bincount(relation, minlength=len(relations)).clamp_min(1).unsqueeze(1)
+    total = asked.new_zeros(len(relations), asked.shape[1]).index_add(0, relation, asked[heads])
+    average = (total / count)[relation]
+    gained = [
+        nats_gained(sample.scores(scorer, rows, relations, answers), sample.offsets)
+        for rows in (asked[heads], average)
+    ]
+    return (gained[0] - gained[1]).clamp_min(0.0)
+
+
+def fill_unmeasured(relevance: Tensor) -> Tensor:
+    """Replace NaN by the mean of the rest, or all by 1 where nothing is known of any. (M,)."""
+    measured = relevance[~relevance.isnan()]
+    if not len(measured) or not measured.any():
+        return torch.ones_like(relevance)
+    return torch.where(relevance.isnan(), measured.mean(), relevance)

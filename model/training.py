@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.block_weights import fit_block_weights
+from model.candidates import CandidateSample
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.chunked_loss import chunked_loss
 from model.config import CONTEXT, STRUCTURE, ModelConfig, TrainConfig
@@ -21,7 +23,6 @@ from model.inputs import KnownTails, modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.ranking import known_answers, rank
-from model.relevance import fit_block_weights
 from model.report import EpochReport
 from model.run_folder import RunFolder, telling_damage
 from model.scoring import BlockScoring
@@ -94,7 +95,7 @@ class Trainer:
         if len(graph.train) == 0:
             raise MocmeError("found no training triples; allowed: at least one")
         self.graph, self.config, self.folder = graph, config, folder
-        self.complementarity = model.complementarity
+        self.fusion, self.complementarity = model.fusion, model.complementarity
         self.device = torch.device(_device_name(config.device))
         torch.manual_seed(config.seed)
         rows = modality_rows(tables, graph, self.device, model.attend)
@@ -108,6 +109,7 @@ class Trainer:
         self.neighbourhood = self.model.neighbourhood(self.edges)
         self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
         self.all_known = known_answers(graph, self.device)
+        self.all_held_back = self._draw_held_back()
         self.sampler = SAMPLERS[config.negatives.sampler](
             train_triples, graph.num_entities, graph.num_relations
         )
@@ -125,6 +127,14 @@ class Trainer:
         self._scoring().save(self.folder.scoring)
         self.folder.finish({"best_epoch": progress.best_epoch, "best_valid_mrr": progress.best_mrr})
 
+    def _draw_held_back(self) -> Tensor:
+        """Draw the triples that relevance is measured on, by index; none if it is not needed."""
+        num_triples = len(self.edges) // 2
+        share = self.config.held_back if self.fusion == "cmkf" and self.model.contents else 0.0
+        generator = torch.Generator().manual_seed(self.config.seed)
+        order = torch.randperm(num_triples, generator=generator)
+        return order[: int(share * num_triples)].to(self.device)
+
     def _is_out_of_patience(self, progress: Progress) -> bool:
         return progress.bad_evaluations >= self.config.patience
 
@@ -133,9 +143,9 @@ class Trainer:
         progress = replace(progress, epoch=progress.epoch + 1)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-        self._update_information(progress.epoch)
+        self._update_fusion(progress.epoch)
         self.model.train()
-        loss, shares = self._train_steps(generator)
+        loss, shares = self._train_steps(generator, self._held_back(progress.epoch))
         mrr = None
         if progress.epoch % self.config.eval_every == 0 or progress.epoch == self.config.epochs:
             mrr = self._valid_mrr()
@@ -147,25 +157,42 @@ class Trainer:
         on_epoch(report)
         return progress
 
-    def _update_information(self, epoch: int) -> None:
-        """Measure complementarity anew; where that takes training, at every evaluation only."""
-        if (
-            self.complementarity == "gaussian"
-            or epoch % self.config.eval_every == 1 % self.config.eval_every
-        ):
-            self.model.eval()
-            self.model.update_information(self.neighbourhood)
+    def _update_fusion(self, epoch: int) -> None:
+        """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
+        costs_little = self.complementarity == "gaussian"
+        is_due = epoch % self.config.eval_every == 1 % self.config.eval_every
+        is_used = self.fusion in ("cmkf", "cmkf_plain")
+        if not is_used or not (costs_little or is_due):
+            return
+        self.model.eval()
+        held_back, sample = self._held_back(epoch - 1), None
+        if len(held_back) and epoch > 1:
+            both = torch.cat([held_back, held_back + len(self.edges) // 2])
+            sample = CandidateSample.draw(
+                self.edges[both], self.known, self.graph.num_entities, self.config.seed
+            )
+        self.model.update_fusion(self.neighbourhood, self._audible(held_back), sample)
 
-    def _train_steps(self, generator: torch.Generator) -> tuple[float, dict[str, float]]:
+    def _held_back(self, epoch: int) -> Tensor:
+        """Return the triples, by index, that are not trained on in an epoch."""
+        return self.all_held_back[: None if epoch <= self.config.held_back_epochs else 0]
+
+    def _audible(self, hidden: Tensor) -> Tensor:
+        """Which edges may carry a message: all but those of some triples, both ways. (N,)."""
+        audible = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
+        audible[hidden] = audible[hidden + len(self.edges) // 2] = False
+        return audible
+
+    def _train_steps(
+        self, generator: torch.Generator, held_back: Tensor
+    ) -> tuple[float, dict[str, float]]:
         """Run one epoch; return the mean loss per question and the last step's EGNS shares."""
         total = torch.zeros((), device=self.device)
         num_questions = 0
         shares: dict[str, float] = {}
-        batches = list(self._batches(generator))
+        batches = list(self._batches(generator, held_back))
         for index, batch in enumerate(batches):
-            audible = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
-            half = len(self.edges) // 2
-            audible[batch] = audible[batch + half] = False
+            audible = self._audible(torch.cat([batch, held_back]))
             questions = self._questions(batch, generator)
             blocks, _ = self.model(self.neighbourhood, audible)
             losses = [self._block_loss(block, questions, generator) for block in blocks]
@@ -185,9 +212,10 @@ class Trainer:
             )
         return mean, shares
 
-    def _batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+    def _batches(self, generator: torch.Generator, held_back: Tensor) -> Iterator[Tensor]:
         """Training triples in random order, by index; every triple asks for both its sides."""
         order = torch.randperm(len(self.edges) // 2, generator=generator).to(self.device)
+        order = order[~torch.isin(order, held_back)]
         return iter(order.split(max(1, self.config.batch_size // 2)))
 
     def _questions(self, batch: Tensor, generator: torch.Generator) -> Tensor:
@@ -256,8 +284,8 @@ class Trainer:
         """The model as it ranks: all edges audible, block weights fitted on valid."""
         self.model.eval()
         with torch.no_grad():
-            everything = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
-            blocks, modality_weights = self.model(self.neighbourhood, everything)
+            audible = self._audible(self.all_held_back[:0])
+            blocks, modality_weights = self.model(self.neighbourhood, audible)
         questions = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
         weights = fit_block_weights(
             blocks, self.model.scorer, questions.to(self.device), self.all_known

@@ -13,6 +13,7 @@ from small_training import model_config
 from torch import Tensor
 
 from model.config import CONTENT, NEIGHBOURS, STRUCTURE
+from model.content import ContentEncoder
 from model.inputs import modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
 from model.scorers import SCORERS
@@ -205,16 +206,19 @@ class TestInformation:
 
     def weights_of(self, mocme: MoCME, world: World) -> dict[str, float]:
         """Weights of a thing that has everything."""
-        assert mocme.contents["content"] is not None
-        mocme.update_information(mocme.neighbourhood(edges_of(world)))
-        weights = encode(mocme, edges_of(world))[1][10].tolist()
+        edges = edges_of(world)
+        everything = torch.ones(len(edges), dtype=torch.bool)
+        mocme.update_fusion(mocme.neighbourhood(edges), everything)
+        weights = encode(mocme, edges)[1][10].tolist()
         return dict(zip(mocme.modalities, weights, strict=True))
 
+    @pytest.mark.parametrize("fusion", ["cmkf", "cmkf_plain"])
     def test_a_copy_counts_less_and_what_is_alone_counts_more(
-        self, tables: tuple[World, dict[str, FeatureTable]]
+        self, tables: tuple[World, dict[str, FeatureTable]], fusion: str
     ) -> None:
         world, found = tables
-        weights = self.weights_of(build(world, found, neighbours=False, temperature=0.3), world)
+        mocme = build(world, found, neighbours=False, fusion=fusion, temperature=0.3)
+        weights = self.weights_of(mocme, world)
         assert weights["text"] > 1.5 * weights["image"]
         assert weights["image"] == pytest.approx(weights["copy"], rel=0.05)
 
@@ -228,10 +232,9 @@ class TestInformation:
 
     def test_too_few_entities_to_measure_give_equal_weights(self, world: World) -> None:
         mocme, plain = build(world), build(world, fusion="sum")
-        assert mocme.contents["content"] is not None
-        mocme.update_information(mocme.neighbourhood(edges_of(world)))
+        self.weights_of(mocme, world)
         level, weights = (encode(model, edges_of(world))[1] for model in (plain, mocme))
-        torch.testing.assert_close(weights, level)
+        torch.testing.assert_close(weights, level, rtol=1e-3, atol=1e-4)
 
     def test_measuring_leaves_no_gradient_and_no_chance(
         self, tables: tuple[World, dict[str, FeatureTable]]
@@ -239,9 +242,15 @@ class TestInformation:
         world, found = tables
         mocme = build(world, found, neighbours=False)
         first = self.weights_of(mocme, world)
-        assert self.weights_of(mocme, world) == first
-        assert mocme.contents["content"] is not None
-        assert not mocme.contents["content"].inter_information.requires_grad
+        assert self.weights_of(mocme, world) == pytest.approx(first, abs=1e-4)
+        content = mocme.contents["content"]
+        assert isinstance(content, ContentEncoder)
+        assert not content.inter_strengths.requires_grad
+
+    def test_more_modalities_than_can_be_fused_are_refused(self, world: World) -> None:
+        tables = {f"m{number}": world.tables()["image"] for number in range(16)}
+        with pytest.raises(MocmeError, match=r"found 17 modalities to fuse.*allowed: 16"):
+            build(world, tables)
 
 
 class TestNeighbours:

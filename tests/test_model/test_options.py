@@ -19,7 +19,6 @@ OTHER_MODEL: dict[str, Any] = {
     "scorer": "distmult",
     "fusion": "sum",
     "complementarity": "infonce",
-    "temperature": 0.1,
     "structure": False,
     "alone": False,
     "context": False,
@@ -36,6 +35,8 @@ OTHER_TRAIN: dict[str, Any] = {
     "learning_rate": 0.01,
     "n3_weight": 1.0,
     "inverse_relations": False,
+    "held_back": 0.3,
+    "held_back_epochs": 1,
     "negatives": {"mode": "sampled"},
     "seed": 7,
 }
@@ -67,7 +68,7 @@ def differs(first: Path, second: Path) -> bool:
 
 
 def test_every_option_is_tried() -> None:
-    assert set(OTHER_MODEL) | NEEDS_SEVERAL_ITEMS == set(ModelConfig.model_fields)
+    assert {*OTHER_MODEL, *NEEDS_SEVERAL_ITEMS, "temperature"} == set(ModelConfig.model_fields)
     assert set(OTHER_TRAIN) | DECIDE_WHEN_TO_STOP == set(TrainConfig.model_fields)
 
 
@@ -82,3 +83,11 @@ def test_options_of_the_model(large: World, plain: Path, tmp_path: Path, option:
 @pytest.mark.parametrize("option", OTHER_TRAIN)
 def test_options_of_the_training(large: World, plain: Path, tmp_path: Path, option: str) -> None:
     assert differs(plain, run(large, tmp_path, {}, {option: OTHER_TRAIN[option]}))
+
+
+def test_temperature_of_the_plain_form(large: World, tmp_path: Path) -> None:
+    runs = [
+        run(large, tmp_path / str(value), {"fusion": "cmkf_plain", "temperature": value}, {})
+        for value in (0.1, 1.0)
+    ]
+    assert differs(*runs)

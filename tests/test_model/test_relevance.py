@@ -1,183 +1,57 @@
-"""Weights of blocks: fitted on planted answers, so the right ones are known."""
+"""Nats gained: known in closed form where the answers are drawn from a known distribution."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from model import relevance
-from model.config import CONTENT, STRUCTURE
-from model.inputs import KnownTails
-from model.mocme import EncodedBlock
-from model.relevance import fit_block_weights
-from model.scorers import DistMultScorer
-
-NUM_ENTITIES, NUM_RELATIONS, DIM = 300, 3, 8
-SCORER = DistMultScorer()
+from model.relevance import fill_unmeasured, nats_gained
 
 
-def block(name: str, seed: int) -> EncodedBlock:
-    """Draw a block whose scores have a standard deviation near 1."""
+def with_answers(logits: Tensor, seed: int = 0) -> Tensor:
+    """Draw an answer to every row by softmax; return scores with the answer's in column 0."""
     generator = torch.Generator().manual_seed(seed)
-    entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
-    relations = torch.randn(NUM_RELATIONS, DIM, generator=generator).sign() * DIM**-0.5
-    return EncodedBlock(name, entities, relations, torch.ones(NUM_ENTITIES, dtype=torch.bool))
+    answers = torch.multinomial(logits.softmax(1), 1, generator=generator)
+    scores = torch.cat([logits.gather(1, answers), logits], dim=1)
+    return scores.scatter(1, answers + 1, -torch.inf)
 
 
-def questions_of(scores: Sequence[Tensor], relations: Sequence[int]) -> Tensor:
-    """Draw an answer to (head, relation, ?) for every head, by softmax of the scores.
-
-    Args:
-        scores: For each of `relations`, scores of all tails. Shape: (E, E) each.
-        relations: Which relations are asked for.
-    """
-    generator = torch.Generator().manual_seed(99)
-    parts = []
-    for relation, logits in zip(relations, scores, strict=True):
-        tails = torch.multinomial(logits.softmax(1), 1, generator=generator)
-        heads = torch.arange(NUM_ENTITIES).unsqueeze(1)
-        parts.append(torch.cat([heads, torch.full_like(heads, relation), tails], dim=1))
-    return torch.cat(parts)
+def offsets_of(scores: Tensor) -> Tensor:
+    return torch.where(scores.isinf(), -torch.inf, 0.0)
 
 
-def scores_of(block: EncodedBlock, relation: int) -> Tensor:
-    """Score all tails for all heads. Shape: (E, E)."""
-    query = SCORER.query(block.entities, block.relations[[relation]])
-    return SCORER.score_all(query, block.entities)
+@pytest.mark.parametrize("scale", [0.01, 1.0, 300.0])
+def test_it_is_the_information_whatever_the_scale(scale: float) -> None:
+    logits = torch.randn(4000, 20, generator=torch.Generator().manual_seed(1)) * 2
+    beliefs = logits.softmax(1)
+    information = math.log(20) + float((beliefs * beliefs.log()).sum(1).mean())
+    scores = with_answers(logits)
+    offsets = offsets_of(scores)
+    found = nats_gained(scores.nan_to_num(neginf=0.0) * scale, offsets)
+    assert float(found) == pytest.approx(information, abs=0.06)
 
 
-def fit(blocks: Sequence[EncodedBlock], questions: Tensor, seed: int = 0) -> Tensor:
-    known = KnownTails(questions.numpy(), NUM_RELATIONS, torch.device("cpu"))
-    return fit_block_weights(blocks, SCORER, questions, known, seed)
+def test_noise_knows_nothing() -> None:
+    scores = torch.randn(4000, 21, generator=torch.Generator().manual_seed(2))
+    assert 0 <= float(nats_gained(scores, torch.zeros_like(scores))) < 1e-3
 
 
-@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
-@pytest.mark.parametrize("num_candidates", [1024, 60])
-def test_the_scale_is_that_of_the_answers(
-    scale: float, num_candidates: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(relevance, "NUM_CANDIDATES", num_candidates)
-    only = block(CONTENT, 0)
-    questions = questions_of([scale * scores_of(only, r) for r in (0, 1)], [0, 1])
-    weights = fit([only], questions)
-    assert weights.shape == (NUM_RELATIONS, 1)
-    np.testing.assert_allclose(weights[:2], scale, rtol=0.25)
+def test_what_is_always_wrong_knows_nothing() -> None:
+    scores = torch.randn(500, 21, generator=torch.Generator().manual_seed(2))
+    scores[:, 0] = -10
+    assert float(nats_gained(scores, torch.zeros_like(scores))) == 0
+    assert float(nats_gained(torch.zeros(5, 7), torch.zeros(5, 7))) == 0
 
 
-def test_the_informative_block_gets_the_weight() -> None:
-    informative, noise = block(CONTENT, 0), block(STRUCTURE, 1)
-    questions = questions_of([2 * scores_of(informative, r) for r in (0, 1)], [0, 1])
-    weights = fit([noise, informative], questions)
-    assert bool((weights > 0).all())
-    assert bool((weights[:2, 1] > 10 * weights[:2, 0]).all())
+def test_certainty_knows_all() -> None:
+    scores = torch.zeros(100, 51)
+    scores[:, 0] = 1
+    assert float(nats_gained(scores, torch.zeros(100, 51))) == pytest.approx(math.log(51), abs=1e-3)
 
 
-@pytest.mark.parametrize("size", [1e-4, 1e4])
-def test_the_size_of_a_blocks_scores_does_not_matter(size: float) -> None:
-    first, second = block(CONTENT, 0), block(STRUCTURE, 1)
-    questions = questions_of([scores_of(first, r) + scores_of(second, r) for r in (0, 1)], [0, 1])
-    plain = fit([first, second], questions)
-    sized = fit([replace(first, relations=first.relations * size), second], questions)
-    np.testing.assert_allclose(sized[:, 0] * size, plain[:, 0], rtol=0.02)
-    np.testing.assert_allclose(sized[:, 1], plain[:, 1], rtol=0.02)
-
-
-def test_each_relation_gets_the_block_that_knows_it() -> None:
-    first, second = block(CONTENT, 0), block(STRUCTURE, 1)
-    questions = questions_of([2 * scores_of(first, 0), 2 * scores_of(second, 1)], [0, 1])
-    weights = fit([first, second], questions)
-    assert weights[0, 0] > 3 * weights[0, 1]
-    assert weights[1, 1] > 3 * weights[1, 0]
-
-
-def test_both_get_a_weight_where_both_know_something() -> None:
-    first, second = block(CONTENT, 0), block(STRUCTURE, 1)
-    scores = [2 * scores_of(first, r) + scores_of(second, r) for r in (0, 1)]
-    weights = fit([first, second], questions_of(scores, [0, 1]))
-    np.testing.assert_allclose(weights[:2], [[2, 1], [2, 1]], rtol=0.35)
-
-
-def test_a_relation_that_nobody_asked_about_gets_what_all_share() -> None:
-    first, second = block(CONTENT, 0), block(STRUCTURE, 1)
-    questions = questions_of([2 * scores_of(first, r) for r in (0, 1)], [0, 1])
-    weights = fit([first, second], questions)
-    np.testing.assert_allclose(weights[2], weights[:2].mean(0), rtol=0.35)
-
-
-def test_known_answers_are_no_rivals() -> None:
-    """Half of the entities answer every question: filtered, the best scores are right."""
-    only = block(CONTENT, 0)
-    order = scores_of(only, 0).argsort(dim=1, descending=True)[:50, :20]
-    heads = torch.arange(50).unsqueeze(1).expand(-1, 20)
-    triples = torch.stack([heads, torch.zeros_like(heads), order], dim=2).reshape(-1, 3)
-    known = KnownTails(triples.numpy(), NUM_RELATIONS, torch.device("cpu"))
-    last = triples.reshape(50, 20, 3)[:, -1]
-    filtered = fit_block_weights([only], SCORER, last, known)
-    lonely = fit([only], last)
-    assert filtered[0, 0] > 3 * lonely[0, 0]
-
-
-def test_nothing_held_back_gives_equal_weights() -> None:
-    weights = fit([block(CONTENT, 0), block(STRUCTURE, 1)], torch.zeros(0, 3, dtype=torch.long))
-    assert torch.equal(weights, torch.ones(NUM_RELATIONS, 2))
-
-
-def test_deterministic_and_without_gradient_to_the_blocks() -> None:
-    only = block(CONTENT, 0)
-    questions = questions_of([scores_of(only, 0)], [0])
-    only.entities.requires_grad_()
-    state = torch.random.get_rng_state()
-    first, second = fit([only], questions), fit([only], questions)
-    assert torch.equal(first, second)
-    assert not first.requires_grad
-    assert only.entities.grad is None
-    assert torch.equal(torch.random.get_rng_state(), state), "training must not notice"
-
-
-@pytest.mark.parametrize("scale", [1e-6, 1e3])
-def test_scores_of_any_size_give_finite_weights(scale: float) -> None:
-    only = block(CONTENT, 0)
-    questions = questions_of([scores_of(only, 0)], [0])
-    scaled = EncodedBlock(CONTENT, only.entities, only.relations * scale, only.present)
-    weights = fit([scaled], questions)
-    assert bool(weights.isfinite().all())
-    assert bool((weights > 0).all())
-
-
-def anything(seed: int) -> tuple[list[EncodedBlock], Tensor]:
-    """Draw blocks whose scores are of any size, and a few questions that nothing answers."""
-    generator = torch.Generator().manual_seed(seed)
-    size, num_blocks, count = (
-        int(torch.randint(low, high, (1,), generator=generator))
-        for low, high in ((20, 60), (1, 6), (2, 40))
-    )
-    blocks = []
-    for index in range(num_blocks):
-        scale = 10 ** float(torch.empty(1).uniform_(-3, 2, generator=generator))
-        entities = torch.randn(size, DIM, generator=generator) * scale
-        relations = torch.randn(NUM_RELATIONS, DIM, generator=generator)
-        present = torch.ones(size, dtype=torch.bool)
-        blocks.append(EncodedBlock(str(index), entities, relations, present))
-    columns = [
-        torch.randint(limit, (count,), generator=generator) for limit in (size, NUM_RELATIONS, size)
-    ]
-    return blocks, torch.stack(columns, dim=1)
-
-
-def test_where_nothing_helps_weights_stay_finite() -> None:
-    for seed in (*range(40), 122):
-        weights = fit(*anything(seed))
-        assert bool(weights.isfinite().all()), seed
-        assert bool((weights >= 0).all()), seed
-
-
-def test_more_blocks_than_dimensions() -> None:
-    blocks = [
-        EncodedBlock(str(seed), whole.entities[:, :4], whole.relations[:, :4], whole.present)
-        for seed, whole in ((seed, block(CONTENT, seed)) for seed in range(6))
-    ]
-    questions = questions_of([scores_of(blocks[0], 0)], [0])
-    assert fit(blocks, questions).shape == (NUM_RELATIONS, 6)
+def test_what_was_not_measured_takes_the_mean() -> None:
+    found = fill_unmeasured(torch.tensor([1.0, torch.nan, 3.0]))
+    assert found.tolist() == [1.0, 2.0, 3.0]
+    assert fill_unmeasured(torch.full((3,), torch.nan)).tolist() == [1.0] * 3
+    assert fill_unmeasured(torch.tensor([0.0, torch.nan])).tolist() == [1.0] * 2

@@ -28,7 +28,7 @@ from model.ranking import Ranking, known_answers, rank
 from model.report import EpochReport
 from model.run_folder import RunFolder
 from model.scorers import SCORERS
-from model.training import train
+from model.training import Trainer, train
 from storage.errors import MocmeError
 from storage.graph import Graph
 
@@ -218,7 +218,7 @@ class TestWhatEnters:
             return forward(self, neighbourhood, audible)
 
         monkeypatch.setattr(MoCME, "forward", spy)
-        run_training(world, tmp_path, epochs=2, batch_size=50)
+        run_training(world, tmp_path, epochs=2, batch_size=50, held_back=0)
         there, back = torch.stack(steps).chunk(2, dim=1)
         assert torch.equal(there, back), "an edge and its inverse are hidden together"
         assert int(there.sum(1).max()) == 25, "a triple asks two of the batch's questions"
@@ -226,6 +226,41 @@ class TestWhatEnters:
         assert bool((first.sum(0) == 1).all()), "every triple is scored once an epoch"
         assert bool((second.sum(0) == 1).all())
         assert not torch.equal(first, second), "every epoch has an order of its own"
+
+    def test_held_back_triples_are_neither_trained_on_nor_heard_until_released(
+        self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scored: list[list[Tensor]] = []
+        hidden: list[Tensor] = []
+        draw, forward, update = Trainer._questions, MoCME.forward, MoCME.update_fusion
+
+        def spy_on_questions(self: Trainer, batch: Tensor, generator: Any) -> Tensor:
+            scored[-1].append(batch)
+            return draw(self, batch, generator)
+
+        def spy_on_edges(self: MoCME, neighbourhood: Neighbourhood, audible: Tensor) -> Any:
+            if self.training:
+                hidden.append(~audible[: len(audible) // 2])
+            return forward(self, neighbourhood, audible)
+
+        def spy_on_measuring(self: MoCME, *arguments: Any) -> None:
+            scored.append([])
+            held_back = arguments[2]
+            assert (held_back is not None) == (1 < len(scored) <= 3)
+            update(self, *arguments)
+
+        monkeypatch.setattr(Trainer, "_questions", spy_on_questions)
+        monkeypatch.setattr(MoCME, "forward", spy_on_edges)
+        monkeypatch.setattr(MoCME, "update_fusion", spy_on_measuring)
+        run_training(world, tmp_path, epochs=4, batch_size=50, held_back=0.2, held_back_epochs=2)
+        first, second, third, fourth = (set(torch.cat(epoch).tolist()) for epoch in scored)
+        num_triples = len(hidden[0])
+        held_back = set(range(num_triples)) - first
+        assert len(held_back) == num_triples // 5
+        assert second == first
+        assert third == fourth == set(range(num_triples))
+        for step in hidden[: sum(len(epoch) for epoch in scored[:2])]:
+            assert bool(step[list(held_back)].all())
 
     @pytest.mark.parametrize("rows", ["constant", "one entity"])
     def test_features_that_hardly_tell_anything_do_no_harm(

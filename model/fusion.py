@@ -1,0 +1,100 @@
+"""Fusions that are learned with the answers, to compare CMKF with: an MLP, attention, a gate.
+
+None of them knows of relevance or redundancy other than through the gradient.
+
+Shapes: E entities, M modalities, D width.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from model.config import FusionName
+
+
+class LearnedFusion(nn.Module, ABC):
+    """Fuses what an entity's modalities say.
+
+    Args:
+        num_modalities: M.
+        dim: D.
+    """
+
+    def __init__(self, num_modalities: int, dim: int) -> None:
+        super().__init__()
+        self.num_modalities, self.dim = num_modalities, dim
+
+    @abstractmethod
+    def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse.
+
+        Args:
+            parts: What each modality says; zero where it is not heard. Shape: (E, M, D).
+            heard: Who is heard. Shape: (E, M), bool.
+
+        Returns:
+            The fused embeddings, (E, D), and the modalities' shares, without gradient, (E, M).
+        """
+
+
+class ConcatMlpFusion(LearnedFusion):
+    """A network of one hidden layer over all parts side by side, zeros for what is absent."""
+
+    def __init__(self, num_modalities: int, dim: int) -> None:
+        super().__init__(num_modalities, dim)
+        self.hidden = nn.Linear(num_modalities * (dim + 1), dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse; the shares are equal, as a network tells of none."""
+        mask = heard.to(parts.dtype)
+        seen = torch.cat([parts.flatten(1), mask], dim=1)
+        return self.out(self.hidden(seen).relu()), _normalised(mask)
+
+
+class AttentionFusion(LearnedFusion):
+    """A mean by softmax attention with one query. Source: Bahdanau et al., ICLR 2015, additive."""
+
+    def __init__(self, num_modalities: int, dim: int) -> None:
+        super().__init__(num_modalities, dim)
+        self.keys = nn.Parameter(torch.randn(num_modalities, dim, dim) * dim**-0.5)
+        self.query = nn.Parameter(torch.randn(dim) * dim**-0.5)
+
+    def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse; the shares are those of the softmax."""
+        logits = torch.einsum("emd,mdk->emk", parts, self.keys).tanh() @ self.query
+        raised = torch.where(heard, (logits - logits.amax(1, keepdim=True).detach()).exp(), 0.0)
+        shares = _normalised(raised)
+        return torch.einsum("em,emd->ed", shares, parts), shares.detach()
+
+
+class GateFusion(LearnedFusion):
+    """A sum of the parts, each number times a gate that sees all parts.
+
+    Source: Arevalo et al., "Gated Multimodal Units for Information Fusion", 2017.
+    """
+
+    def __init__(self, num_modalities: int, dim: int) -> None:
+        super().__init__(num_modalities, dim)
+        self.gate = nn.Linear(num_modalities * (dim + 1), num_modalities * dim)
+
+    def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse; the shares are those of the mean gates."""
+        mask = heard.to(parts.dtype)
+        seen = torch.cat([parts.flatten(1), mask], dim=1)
+        gates = self.gate(seen).sigmoid().view_as(parts)
+        return (gates * parts).sum(1), _normalised(gates.detach().mean(2) * mask)
+
+
+def _normalised(weights: Tensor) -> Tensor:
+    """Divide rows by their sums; rows of zeros stay. Shape: (E, M)."""
+    return weights / weights.sum(1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+
+
+LEARNED_FUSIONS: Mapping[FusionName, type[LearnedFusion]] = {
+    "concat_mlp": ConcatMlpFusion,
+    "attention": AttentionFusion,
+    "gate": GateFusion,
+}

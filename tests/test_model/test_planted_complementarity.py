@@ -1,0 +1,105 @@
+"""Complementarity on planted truth: copies, noise, and a modality that alone tells something."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from planted_graph import MAKER, NUM_COLOURS, NUM_MAKERS, NUM_SHAPES, World, planted_world
+from planted_graph import feature_table as make_table
+from small_training import model_config, train_config
+
+from model.evaluation import evaluate_run
+from model.scoring import BlockScoring
+from model.training import train
+from storage.feature_table import FeatureTable
+
+NUM_THINGS = 400
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return planted_world(num_things=NUM_THINGS, absent=0.1)
+
+
+class Outcome:
+    """What a training on some modalities leads to.
+
+    Attributes:
+        mrr: On test.
+        shares: Each modality's mean share in the things that have all.
+        scoring: The trained blocks.
+    """
+
+    def __init__(
+        self, world: World, tables: Mapping[str, FeatureTable], folder: Path, **model: Any
+    ) -> None:
+        config = {"alone": True, "structure": False, "neighbours": False, "num_experts": 1}
+        train(
+            world.graph,
+            tables,
+            model_config(**{**config, "dim": 32, **model}),
+            train_config(epochs=15, eval_every=5, held_back=0.15),
+            folder,
+        )
+        self.mrr = float(evaluate_run(folder)["test"]["mrr"])
+        self.scoring = BlockScoring.load(folder / "scoring.safetensors")
+        has_all = torch.stack([torch.from_numpy(table.present) for table in tables.values()]).all(0)
+        has_all[NUM_THINGS:] = False
+        shares = self.scoring.modality_weights[has_all].mean(0).tolist()
+        self.shares = dict(zip(self.scoring.modalities, shares, strict=True))
+
+
+def noise(world: World, dim: int = 32) -> FeatureTable:
+    values = np.random.default_rng(5).normal(size=(len(world.image), dim))
+    return make_table(values.astype(np.float32), np.ones(len(world.image), dtype=np.bool_))
+
+
+def sound_of_the_maker(world: World) -> FeatureTable:
+    """A modality that shows who made a thing, told by the graph's own answers."""
+    graph = world.graph
+    triples = np.concatenate([graph.train, graph.valid, graph.test])
+    made = triples[triples[:, 1] == MAKER]
+    values = np.random.default_rng(6).normal(size=(len(world.image), NUM_MAKERS)) * 0.3
+    first_maker = NUM_THINGS + NUM_COLOURS + NUM_SHAPES
+    values[made[:, 0], made[:, 2] - first_maker] += 4
+    return make_table(values.astype(np.float32), np.ones(len(values), dtype=np.bool_))
+
+
+@pytest.fixture(scope="module")
+def plain_two(world: World, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return Outcome(world, world.tables(), tmp_path_factory.mktemp("two"))
+
+
+def test_a_copy_hardly_changes_the_others_share(
+    world: World, plain_two: Outcome, tmp_path: Path
+) -> None:
+    tables = world.tables()
+    found = Outcome(world, {**tables, "copy": tables["image"]}, tmp_path)
+    assert found.shares["text"] == pytest.approx(plain_two.shares["text"], rel=0.05)
+
+
+def test_noise_gains_nothing_and_costs_little(
+    world: World, plain_two: Outcome, tmp_path: Path
+) -> None:
+    found = Outcome(world, {**world.tables(), "noise": noise(world)}, tmp_path)
+    assert found.shares["noise"] < min(found.shares["image"], found.shares["text"]) / 3
+    assert found.mrr > 0.98 * plain_two.mrr
+
+
+def test_by_the_plain_form_noise_has_the_largest_share(world: World, tmp_path: Path) -> None:
+    tables = {**world.tables(), "noise": noise(world)}
+    found = Outcome(world, tables, tmp_path, fusion="cmkf_plain", temperature=0.1)
+    assert found.shares["noise"] == max(found.shares.values())
+
+
+def test_what_alone_tells_something_is_found(world: World, tmp_path: Path) -> None:
+    """Nothing else shows who made a thing."""
+    tables = {"text": world.tables()["text"], "sound": sound_of_the_maker(world)}
+    found = Outcome(world, {**tables, "noise": noise(world)}, tmp_path)
+    assert found.shares["sound"] > 3 * found.shares["noise"]
+    names = [block.name for block in found.scoring.blocks]
+    weights = dict(zip(names, found.scoring.block_weights[MAKER].tolist(), strict=True))
+    assert weights["content-sound"] > max(weights["content-text"], weights["content-noise"])
