@@ -7,10 +7,10 @@ the others counts less; what knows nothing of the answers counts least.
 
       minimise w'Kw / 2 - r'w  over w >= 0,
 
-  where K holds the correlations that the mutual information I between two of them amounts to,
-  K_jm = sqrt(1 - exp(-2 I_jm)) and K_mm = 1, and r what each by itself knows of answers that were
-  not trained on (model/relevance.py). It is the regression of the answers on the modalities: two
-  copies share what one of them would have, and noise gets nothing.
+  where K_jm = 1 - exp(-2 I_jm) is the share of variance that the mutual information I between two
+  of them amounts to, K_mm = 1, and r what each by itself knows of answers that were not trained on
+  (model/relevance.py). As in a regression of the answers on the modalities, two copies share what
+  one of them would have, and noise gets nothing.
 - Plain (the paper's): softmax of minus the mean information shared with the others. Noise, which
   shares nothing with anything, is the most complementary of all.
 
@@ -69,9 +69,9 @@ def _strengths_of(information: Tensor, relevance: Tensor) -> Tensor:
     """
     if len(relevance) < 2:
         return torch.ones(len(relevance))
-    correlations = (1 - torch.exp(-2 * information.double())).clamp_min(0).sqrt()
-    correlations.fill_diagonal_(1)
-    values, vectors = torch.linalg.eigh(correlations)
+    shared = (1 - torch.exp(-2 * information.double())).clamp_min(0)
+    shared.fill_diagonal_(1)
+    values, vectors = torch.linalg.eigh(shared)
     definite = torch.mm(vectors * (values.clamp_min(0) + _RIDGE), vectors.T)
     upper = torch.linalg.cholesky(definite, upper=True)
     target = torch.linalg.solve_triangular(upper.T, relevance.double()[:, None], upper=False)

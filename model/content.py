@@ -147,13 +147,18 @@ class ContentEncoder(nn.Module):
                 self.intra_relevance[index, number] = self._known_by(part, knowledge)
 
     def update_strengths(self) -> None:
-        """Let the strengths follow from what was measured."""
-        views = torch.ones(1, self.config.num_experts, dtype=torch.bool)
+        """Let the strengths follow from what was measured.
+
+        Neighbours are other entities; relevance-aware fusion leaves what they say as it is.
+        """
+        everyone = torch.ones(1, self.config.num_experts, dtype=torch.bool)
         for index in range(len(self.modalities)):
             measured = self.intra_information[index], self.intra_relevance[index]
-            self.intra_strengths[index] = self._strengths(*measured, views)[0]
-        measured = self.inter_information, self.inter_relevance
-        self.inter_strengths.copy_(self._strengths(*measured, patterns(len(self.modalities))))
+            self.intra_strengths[index] = self._strengths(*measured, everyone)[0]
+        fused = slice(len(self.rows) if self.config.fusion == "cmkf" else None)
+        measured = self.inter_information[fused, fused], self.inter_relevance[fused]
+        present = patterns(len(self.modalities))[:, fused]
+        self.inter_strengths[:, fused] = self._strengths(*measured, present)
 
     def _strengths(self, information: Tensor, relevance: Tensor, present: Tensor) -> Tensor:
         """Strengths by the config's kind of fusion; see model/cmkf.py."""

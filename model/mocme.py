@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from model.candidates import CandidateSample
-from model.config import CONTENT, CONTEXT, NEIGHBOURS, RESERVED_NAMES, STRUCTURE, ModelConfig
+from model.config import CONTENT, CONTEXT, RESERVED_NAMES, STRUCTURE, ModelConfig
 from model.content import ContentEncoder, Knowledge
 from model.inputs import ModalityRows
 from model.neighbours import Neighbourhood, NeighbourMean
@@ -203,10 +203,8 @@ class MoCME(nn.Module):
         if len(contents) < 2:
             return
         fused, *alone = contents
-        measured = torch.stack([content.inter_relevance for content in alone])
-        fused.inter_relevance[: len(alone)] = measured[:, 0]
-        if NEIGHBOURS in fused.modalities:
-            fused.inter_relevance[-1] = measured[:, 1].nanmean()
+        for index, content in enumerate(alone):
+            fused.inter_relevance[index] = content.inter_relevance[0]
 
     def _encoders(self) -> Iterator[tuple[str, ContentEncoder]]:
         """The content blocks' encoders, the fused one first."""

@@ -71,13 +71,13 @@ def test_relevant_strengths_solve_the_problem(
     information = symmetric(4, seed, scale)
     relevance = torch.rand(4, generator=torch.Generator().manual_seed(seed + 1)) + 0.1
     strengths = relevant_strengths(information, relevance, torch.tensor(present))
-    correlations = (1 - torch.exp(-2 * information)).sqrt().fill_diagonal_(1)
+    shared = (1 - torch.exp(-2 * information)).fill_diagonal_(1)
     for pattern, found in zip(present, strengths, strict=True):
         here = [m for m, is_present in enumerate(pattern) if is_present]
         if len(here) < 2:
             continue
         weights = found[here] * relevance[here].max()
-        slope = correlations[here][:, here] @ weights - relevance[here]
+        slope = shared[here][:, here] @ weights - relevance[here]
         assert (slope > -0.02).all()
         assert (slope[weights > 1e-6].abs() < 0.02).all()
 
