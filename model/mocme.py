@@ -107,6 +107,9 @@ class MoCME(nn.Module):
         config: The config's `model` section.
         inverse_relations: Whether inverses have rows of their own or are derived.
 
+    Attributes:
+        needs_relevance: Whether fusion depends on triples that are not trained on.
+
     Raises:
         MocmeError: If there is neither a modality nor structure to learn from, or a modality has
             a name of the model's own parts.
@@ -133,6 +136,9 @@ class MoCME(nn.Module):
                 "one modality, or model.structure: true"
             )
         self._shape = (len(seen), 2 * num_relations)
+        self.needs_relevance = config.fusion == "cmkf" and (
+            len(rows) > 1 or (bool(rows) and config.num_experts > 1)
+        )
         self.scorer = build_scorer(config.scorer)
         self.inverse_relations = inverse_relations
         num_rows = 2 * num_relations if inverse_relations else num_relations

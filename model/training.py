@@ -130,7 +130,7 @@ class Trainer:
     def _draw_held_back(self) -> Tensor:
         """Draw the triples that relevance is measured on, by index; none if it is not needed."""
         num_triples = len(self.edges) // 2
-        share = self.config.held_back if self.fusion == "cmkf" and self.model.contents else 0.0
+        share = self.config.held_back if self.model.needs_relevance else 0.0
         generator = torch.Generator().manual_seed(self.config.seed)
         order = torch.randperm(num_triples, generator=generator)
         return order[: int(share * num_triples)].to(self.device)
