@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from planted_graph import BARE, NEWCOMER, STRANGER, World, feature_table, plante
 from small_training import model_config
 from torch import Tensor
 
-from model.config import CONTENT, NEIGHBOURS, STRUCTURE
+from model.config import CONTENT, NEIGHBOURS, STRUCTURE, FusionName
 from model.content import ContentEncoder
 from model.inputs import modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
@@ -21,6 +21,7 @@ from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
 from storage.graph import Triples
 
+FUSED = [fusion for fusion in get_args(FusionName) if fusion != "late"]
 NO_DROPOUT = {"feature_dropout": 0.0, "modality_dropout": 0.0, "neighbour_dropout": 0.0}
 
 
@@ -81,7 +82,7 @@ def nearest_neighbours(edges: Tensor, entities: list[int]) -> set[int]:
 
 class TestAbsence:
     @pytest.mark.parametrize("garbage", [np.nan, np.inf, -np.inf, 1e30])
-    @pytest.mark.parametrize("fusion", ["cmkf", "sum"])
+    @pytest.mark.parametrize("fusion", FUSED)
     def test_rows_of_absent_entities_reach_nothing(
         self, world: World, garbage: float, fusion: str
     ) -> None:
@@ -152,7 +153,7 @@ class TestFusion:
         tables = {"image": feature_table(world.image, everyone)}
         kinds = [
             build(world, tables, num_experts=1, neighbours=False, fusion=fusion)
-            for fusion in ("cmkf", "sum")
+            for fusion in ("cmkf", "cmkf_plain", "sum")
         ]
         content = kinds[0].contents["content"]
         assert content is not None
@@ -246,6 +247,22 @@ class TestInformation:
         content = mocme.contents["content"]
         assert isinstance(content, ContentEncoder)
         assert not content.inter_strengths.requires_grad
+
+    @pytest.mark.parametrize("fusion", FUSED)
+    def test_shares_are_of_what_is_present(self, world: World, fusion: str) -> None:
+        blocks, shares = encode(build(world, fusion=fusion), edges_of(world))
+        assert (shares >= 0).all()
+        assert not shares.requires_grad
+        torch.testing.assert_close(shares.sum(1), blocks[CONTENT].present.float())
+        has_image = torch.from_numpy(world.has_image)
+        assert torch.equal(shares[:, 0] > 0, has_image)
+
+    def test_a_late_mixture_has_no_fused_block(self, world: World) -> None:
+        mocme = build(world, fusion="late", alone=False, context=False)
+        blocks, shares = encode(mocme, edges_of(world))
+        assert list(blocks) == ["content-image", "content-text", STRUCTURE]
+        assert shares.numel() == 0
+        assert mocme.modalities == ()
 
     def test_more_modalities_than_can_be_fused_are_refused(self, world: World) -> None:
         tables = {f"m{number}": world.tables()["image"] for number in range(16)}

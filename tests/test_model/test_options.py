@@ -1,14 +1,15 @@
 """No option of the model is there for nothing: another value gives another model."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from planted_graph import World, planted_world
 from safetensors.torch import load_file
 from small_training import losses_of, model_config, same_tensors, train_config
 
-from model.config import ModelConfig, TrainConfig
+from model.config import FusionName, ModelConfig, TrainConfig
+from model.evaluation import evaluate_run
 from model.training import train
 
 # What the plain run has beside SMALL_MODEL and SMALL_TRAIN, and another value of every option.
@@ -91,3 +92,11 @@ def test_temperature_of_the_plain_form(large: World, tmp_path: Path) -> None:
         for value in (0.1, 1.0)
     ]
     assert differs(*runs)
+
+
+@pytest.mark.parametrize("fusion", get_args(FusionName))
+def test_every_fusion_learns_and_is_saved(large: World, tmp_path: Path, fusion: str) -> None:
+    folder = run(large, tmp_path, {"fusion": fusion}, {"epochs": 6})
+    first, *_, last = losses_of(folder)
+    assert last < first
+    assert 0 < evaluate_run(folder)["test"]["mrr"] <= 1
