@@ -100,6 +100,7 @@ def interrupt(world: World, number: signal.Signals) -> None:
 
 
 CHILD = """
+import signal
 import sys
 from pathlib import Path
 from extractors.extraction import ModalityPlan, extract_modality
@@ -107,6 +108,7 @@ from extractors.options import ExtractOptions
 from scripted_extractor import ScriptedExtractor
 from storage.dataset import read_dataset
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
 root, store = map(Path, sys.argv[1:])
 plan = ModalityPlan("look", ScriptedExtractor(), ("image",))
 options = ExtractOptions(batch_size=4)
