@@ -55,25 +55,29 @@ def relevant_strengths(information: Tensor, relevance: Tensor, present: Tensor) 
     """
     floor = RELEVANCE_FLOOR * float(relevance.max())
     relevance = relevance.clamp_min(floor) if floor > 0 else torch.ones_like(relevance)
+    shared = _shared_variance(information)
     strengths = torch.zeros(present.shape)
     for row, pattern in enumerate(present.tolist()):
         here = [m for m, is_present in enumerate(pattern) if is_present]
-        strengths[row, here] = _strengths_of(information[here][:, here], relevance[here])
+        strengths[row, here] = _strengths_of(shared[here][:, here], relevance[here])
     return strengths
 
 
-def _strengths_of(information: Tensor, relevance: Tensor) -> Tensor:
+def _shared_variance(information: Tensor) -> Tensor:
+    """Return K: unit diagonal but for a ridge, positive definite, float64. Shape: (M, M)."""
+    shared = (1 - torch.exp(-2 * information.double())).clamp_min(0).fill_diagonal_(1)
+    values, vectors = torch.linalg.eigh(shared)
+    return torch.mm(vectors * (values.clamp_min(0) + _RIDGE), vectors.T)
+
+
+def _strengths_of(shared: Tensor, relevance: Tensor) -> Tensor:
     """Solve the problem for modalities that are all present. Shapes: (M, M), (M,) -> (M,).
 
     With K = U'U, w'Kw / 2 - r'w is |Uw - s|^2 / 2 less a constant, where U's = r.
     """
-    if len(relevance) < 2:
+    if len(relevance) <= 1:
         return torch.ones(len(relevance))
-    shared = (1 - torch.exp(-2 * information.double())).clamp_min(0)
-    shared.fill_diagonal_(1)
-    values, vectors = torch.linalg.eigh(shared)
-    definite = torch.mm(vectors * (values.clamp_min(0) + _RIDGE), vectors.T)
-    upper = torch.linalg.cholesky(definite, upper=True)
+    upper = torch.linalg.cholesky(shared, upper=True)
     target = torch.linalg.solve_triangular(upper.T, relevance.double()[:, None], upper=False)
     solved, _ = nnls(upper.numpy(), target[:, 0].numpy())
     return torch.from_numpy(solved).float() / relevance.max()

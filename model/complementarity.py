@@ -11,10 +11,7 @@ from torch import Tensor
 
 from model.config import EstimatorName
 from model.information_bounds import club_information, infonce_information
-from model.whitening import num_components, whiten
-
-MAX_DIM = 16
-"""Principal components that are looked at."""
+from model.whitening import MAX_DIM, whiten
 
 MIN_CO_PRESENT = 200
 """Pairs of modalities that meet in fewer entities take the mean of the other pairs."""
@@ -91,14 +88,19 @@ def modality_information(
         for j in range(i + 1, count):
             first, second = _co_present(modalities[i], modalities[j])
             if len(first) >= MIN_CO_PRESENT:
-                dims = min(num_components(side, MAX_DIM) for side in (first, second))
-                per_dim = float(ESTIMATORS[estimator](first, second)) / max(dims, 1)
-                information[i, j] = information[j, i] = per_dim
+                information[i, j] = information[j, i] = _per_dimension(first, second, estimator)
                 measured[i, j] = measured[j, i] = True
     unmeasured = ~measured & ~torch.eye(count, dtype=torch.bool)
     if measured.any():
         information[unmeasured] = information[measured].mean()
     return information
+
+
+def _per_dimension(first: Tensor, second: Tensor, estimator: EstimatorName) -> float:
+    """Estimate nats per component; 0 if either side does not vary. Shapes: (n, d1), (n, d2)."""
+    sides = whiten(first), whiten(second)
+    dims = min(side.shape[1] for side in sides)
+    return float(ESTIMATORS[estimator](*sides)) / dims if dims else 0.0
 
 
 def _co_present(

@@ -9,13 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from model.cmkf import (
-    MAX_FUSED,
-    pattern_of,
-    patterns,
-    plain_strengths,
-    relevant_strengths,
-)
 from model.complementarity import modality_information, view_information
 from model.config import NEIGHBOURS, ModelConfig
 from model.experts import ModalityExperts
@@ -23,8 +16,7 @@ from model.fusion import LEARNED_FUSIONS, LearnedFusion
 from model.inputs import ModalityRows
 from model.item_attention import ItemAttention
 from model.neighbours import Neighbourhood, NeighbourMean
-from model.relevance import fill_unmeasured
-from storage.errors import MocmeError
+from model.strengths import Strengths
 
 Knowledge = Callable[[Tensor, Tensor], Tensor]
 """What embeddings of heads, (E, D), know of answers not trained on, in nats; NaN if hardly any of
@@ -34,8 +26,7 @@ those who have one, (E,), was asked."""
 class ContentEncoder(nn.Module):
     """Encodes entities from the modalities they have and from their neighbours' content.
 
-    Fusion is a sum with strengths (model/cmkf.py); they follow from what was last measured of the
-    modalities and their views, and are all 1 before that. Or it is learned (model/fusion.py).
+    Fusion is a sum with strengths (model/strengths.py), or learned (model/fusion.py).
 
     Args:
         rows: Feature rows by modality.
@@ -47,12 +38,6 @@ class ContentEncoder(nn.Module):
         MocmeError: If there are too many modalities.
     """
 
-    inter_information: Tensor
-    intra_information: Tensor
-    inter_relevance: Tensor
-    intra_relevance: Tensor
-    inter_strengths: Tensor
-    intra_strengths: Tensor
     dropout_rates: Tensor
 
     def __init__(
@@ -95,17 +80,7 @@ class ContentEncoder(nn.Module):
         self.neighbour_mean = NeighbourMean(num_relations, config.dim)
         num_fallback = num_entities if config.fallback_rows else 1
         self.fallback = nn.Parameter(torch.randn(num_fallback, config.dim) * 0.01)
-        count, experts = len(self.modalities), config.num_experts
-        if count > MAX_FUSED:
-            raise MocmeError(
-                f"found {count} modalities to fuse, neighbours included; allowed: {MAX_FUSED}"
-            )
-        self.register_buffer("inter_information", torch.zeros(count, count))
-        self.register_buffer("intra_information", torch.zeros(count, experts, experts))
-        self.register_buffer("inter_relevance", torch.full((count,), torch.nan))
-        self.register_buffer("intra_relevance", torch.full((count, experts), torch.nan))
-        self.register_buffer("inter_strengths", patterns(count).float())
-        self.register_buffer("intra_strengths", torch.ones(count, experts))
+        self.strengths = Strengths(len(rows), len(self.modalities), config)
 
     def forward(self, neighbourhood: Neighbourhood, audible: Tensor) -> tuple[Tensor, Tensor]:
         """Encode all entities.
@@ -129,45 +104,27 @@ class ContentEncoder(nn.Module):
     @torch.no_grad()
     def update_information(self, neighbourhood: Neighbourhood, audible: Tensor) -> None:
         """Measure anew what views and modalities share; see `forward` for the arguments."""
+        if not self.strengths.are_weighed:
+            return
         encoded: list[tuple[Tensor, Tensor]] = []
+        estimator, measured = self.config.complementarity, self.strengths
         for index, (_, views, rows) in enumerate(self._parts(neighbourhood, audible)):
-            self.intra_information[index] = view_information(views, self.config.complementarity)
+            measured.intra_information[index] = view_information(views, estimator)
             encoded.append((rows.entities, rows.values))
-        self.inter_information.copy_(modality_information(encoded, self.config.complementarity))
+        measured.inter_information.copy_(modality_information(encoded, estimator))
 
     @torch.no_grad()
     def update_relevance(
         self, neighbourhood: Neighbourhood, audible: Tensor, knowledge: Knowledge
     ) -> None:
         """Measure anew what every modality and view knows; see `forward` for the arguments."""
+        measured = self.strengths
         for index, (raw, views, rows) in enumerate(self._parts(neighbourhood, audible)):
-            self.inter_relevance[index] = self._known_by(rows, knowledge)
+            if index < len(self.rows):
+                measured.inter_relevance[index] = self._known_by(rows, knowledge)
             for number, view in enumerate(views if len(views) > 1 else ()):
                 part = self._of_entities(self.modalities[index], raw, view)
-                self.intra_relevance[index, number] = self._known_by(part, knowledge)
-
-    def update_strengths(self) -> None:
-        """Let the strengths follow from what was measured.
-
-        Neighbours are other entities; relevance-aware fusion leaves what they say as it is.
-        """
-        everyone = torch.ones(1, self.config.num_experts, dtype=torch.bool)
-        for index in range(len(self.modalities)):
-            measured = self.intra_information[index], self.intra_relevance[index]
-            self.intra_strengths[index] = self._strengths(*measured, everyone)[0]
-        fused = slice(len(self.rows) if self.config.fusion == "cmkf" else None)
-        measured = self.inter_information[fused, fused], self.inter_relevance[fused]
-        present = patterns(len(self.modalities))[:, fused]
-        self.inter_strengths[:, fused] = self._strengths(*measured, present)
-
-    def _strengths(self, information: Tensor, relevance: Tensor, present: Tensor) -> Tensor:
-        """Strengths by the config's kind of fusion; see model/cmkf.py."""
-        information, relevance = information.cpu(), fill_unmeasured(relevance.cpu())
-        if self.config.fusion == "cmkf":
-            return relevant_strengths(information, relevance, present)
-        if self.config.fusion == "cmkf_plain":
-            return plain_strengths(information, self.config.temperature, present)
-        return present.float()
+                measured.intra_relevance[index, number] = self._known_by(part, knowledge)
 
     def _parts(
         self, neighbourhood: Neighbourhood, audible: Tensor
@@ -204,7 +161,7 @@ class ContentEncoder(nn.Module):
         return self._fuse_views(name, rows, self.experts[f"{name}_experts"](rows.values))
 
     def _fuse_views(self, name: str, rows: ModalityRows, views: Tensor) -> ModalityRows:
-        strengths = self.intra_strengths[self.modalities.index(name)]
+        strengths = self.strengths.of_views[self.modalities.index(name)]
         return self._of_entities(name, rows, torch.einsum("k,kpd->pd", strengths, views))
 
     def _of_entities(self, name: str, rows: ModalityRows, values: Tensor) -> ModalityRows:
@@ -220,7 +177,7 @@ class ContentEncoder(nn.Module):
         if self.learned_fusion is not None:
             fused, shares = self.learned_fusion(self._side_by_side(encoded, kept), kept)
             return fused, shares[:, : len(encoded)]
-        strengths = self.inter_strengths[pattern_of(present)]
+        strengths = self.strengths.of_entities(present)
         fused = strengths.new_zeros(self.num_entities, self.config.dim)
         for index, rows in enumerate(encoded.values()):
             strength = (strengths[:, index] * kept[:, index])[rows.entities].unsqueeze(1)

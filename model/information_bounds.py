@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.whitening import whiten
+from model.whitening import MAX_DIM, whiten
 
 HIDDEN_DIM = 64
 BATCH_SIZE = 256
@@ -25,7 +25,7 @@ NUM_STEPS = 300
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def infonce_information(first: Tensor, second: Tensor, max_dim: int = 16) -> Tensor:
+def infonce_information(first: Tensor, second: Tensor, max_dim: int = MAX_DIM) -> Tensor:
     """Bound mutual information from below by how well pairs are told from strangers.
 
     I >= ln B + E[f(x_i, y_i) - ln sum_j e^f(x_i, y_j)] over batches of B pairs, for any critic f;
@@ -56,7 +56,7 @@ def infonce_information(first: Tensor, second: Tensor, max_dim: int = 16) -> Ten
     return torch.tensor(max(0.0, bound))
 
 
-def club_information(first: Tensor, second: Tensor, max_dim: int = 16) -> Tensor:
+def club_information(first: Tensor, second: Tensor, max_dim: int = MAX_DIM) -> Tensor:
     """Bound mutual information from above by how much one side narrows down the other.
 
     I <= E[ln q(y_i | x_i)] - E[ln q(y_j | x_i)] over pairs and strangers, if q is the conditional

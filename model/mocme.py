@@ -107,9 +107,6 @@ class MoCME(nn.Module):
         config: The config's `model` section.
         inverse_relations: Whether inverses have rows of their own or are derived.
 
-    Attributes:
-        needs_relevance: Whether fusion depends on triples that are not trained on.
-
     Raises:
         MocmeError: If there is neither a modality nor structure to learn from, or a modality has
             a name of the model's own parts.
@@ -136,9 +133,6 @@ class MoCME(nn.Module):
                 "one modality, or model.structure: true"
             )
         self._shape = (len(seen), 2 * num_relations)
-        self.needs_relevance = config.fusion == "cmkf" and (
-            len(rows) > 1 or (bool(rows) and config.num_experts > 1)
-        )
         self.scorer = build_scorer(config.scorer)
         self.inverse_relations = inverse_relations
         num_rows = 2 * num_relations if inverse_relations else num_relations
@@ -155,6 +149,11 @@ class MoCME(nn.Module):
         if config.structure and config.context:
             self.context = ContextTable(len(seen), 2 * num_relations, config.dim)
             self.relations[CONTEXT] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether fusion depends on what is measured of modalities or views."""
+        return any(content.strengths.are_weighed for _, content in self._encoders())
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -187,7 +186,7 @@ class MoCME(nn.Module):
                 content.update_relevance(neighbourhood, audible, knowledge)
         self._share_relevance()
         for _, content in self._encoders():
-            content.update_strengths()
+            content.strengths.update()
 
     def _knowledge(
         self, held_back: CandidateSample, relations: Tensor, entities: Tensor
@@ -210,7 +209,7 @@ class MoCME(nn.Module):
             return
         fused, *alone = contents
         for index, content in enumerate(alone):
-            fused.inter_relevance[index] = content.inter_relevance[0]
+            fused.strengths.inter_relevance[index] = content.strengths.inter_relevance[0]
 
     def _encoders(self) -> Iterator[tuple[str, ContentEncoder]]:
         """The content blocks' encoders, the fused one first."""

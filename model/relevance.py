@@ -7,6 +7,7 @@ scores that say nothing gain nothing, whatever their size.
 """
 
 import torch
+from scipy.optimize import brentq
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,7 +18,7 @@ MIN_QUESTIONS = 50
 """What is asked of fewer takes the mean relevance of the others."""
 
 _MAX_SHARPNESS = 64.0
-_NUM_HALVINGS = 30
+_PRECISION = 1e-4
 
 
 def nats_gained(scores: Tensor, offsets: Tensor) -> Tensor:
@@ -42,13 +43,12 @@ def nats_gained(scores: Tensor, offsets: Tensor) -> Tensor:
         belief = (sharpness * scores + offsets).softmax(1)
         return float((scores[:, 0] - (belief * scores).sum(1)).mean())
 
-    low, high = 0.0, _MAX_SHARPNESS
-    if slope(low) <= 0:
+    if slope(0.0) <= 0:
         return scores.new_zeros(())
-    for _ in range(_NUM_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    gain = _mean_likelihood(low * scores + offsets) - _mean_likelihood(offsets)
+    sharpness = _MAX_SHARPNESS
+    if slope(sharpness) < 0:
+        sharpness = brentq(slope, 0.0, sharpness, rtol=_PRECISION, xtol=_PRECISION)
+    gain = _mean_likelihood(sharpness * scores + offsets) - _mean_likelihood(offsets)
     return gain.clamp_min(0.0)
 
 

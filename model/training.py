@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from model.block_weights import fit_block_weights
-from model.candidates import CandidateSample
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.chunked_loss import chunked_loss
 from model.config import CONTEXT, STRUCTURE, ModelConfig, TrainConfig
 from model.egns import category_shares, one_vs_all_loss, sampled_loss
+from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
@@ -95,7 +95,7 @@ class Trainer:
         if len(graph.train) == 0:
             raise MocmeError("found no training triples; allowed: at least one")
         self.graph, self.config, self.folder = graph, config, folder
-        self.fusion, self.complementarity = model.fusion, model.complementarity
+        self.complementarity = model.complementarity
         self.device = torch.device(_device_name(config.device))
         torch.manual_seed(config.seed)
         rows = modality_rows(tables, graph, self.device, model.attend)
@@ -109,7 +109,8 @@ class Trainer:
         self.neighbourhood = self.model.neighbourhood(self.edges)
         self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
         self.all_known = known_answers(graph, self.device)
-        self.all_held_back = self._draw_held_back()
+        share = config.held_back if model.fusion == "cmkf" and self.model.weighs else 0.0
+        self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
         self.sampler = SAMPLERS[config.negatives.sampler](
             train_triples, graph.num_entities, graph.num_relations
         )
@@ -127,14 +128,6 @@ class Trainer:
         self._scoring().save(self.folder.scoring)
         self.folder.finish({"best_epoch": progress.best_epoch, "best_valid_mrr": progress.best_mrr})
 
-    def _draw_held_back(self) -> Tensor:
-        """Draw the triples that relevance is measured on, by index; none if it is not needed."""
-        num_triples = len(self.edges) // 2
-        share = self.config.held_back if self.model.needs_relevance else 0.0
-        generator = torch.Generator().manual_seed(self.config.seed)
-        order = torch.randperm(num_triples, generator=generator)
-        return order[: int(share * num_triples)].to(self.device)
-
     def _is_out_of_patience(self, progress: Progress) -> bool:
         return progress.bad_evaluations >= self.config.patience
 
@@ -145,7 +138,7 @@ class Trainer:
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         self._update_fusion(progress.epoch)
         self.model.train()
-        loss, shares = self._train_steps(generator, self._held_back(progress.epoch))
+        loss, shares = self._train_steps(generator, self.held_back.during(progress.epoch))
         mrr = None
         if progress.epoch % self.config.eval_every == 0 or progress.epoch == self.config.epochs:
             mrr = self._valid_mrr()
@@ -161,26 +154,18 @@ class Trainer:
         """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
         costs_little = self.complementarity == "gaussian"
         is_due = epoch % self.config.eval_every == 1 % self.config.eval_every
-        is_used = self.fusion in ("cmkf", "cmkf_plain")
-        if not is_used or not (costs_little or is_due):
+        if not self.model.weighs or not (costs_little or is_due):
             return
         self.model.eval()
-        held_back, sample = self._held_back(epoch - 1), None
-        if len(held_back) and epoch > 1:
-            both = torch.cat([held_back, held_back + len(self.edges) // 2])
-            sample = CandidateSample.draw(
-                self.edges[both], self.known, self.graph.num_entities, self.config.seed
-            )
-        self.model.update_fusion(self.neighbourhood, self._audible(held_back), sample)
+        untrained = self.held_back.during(epoch - 1)
+        sample = self.held_back.sample(epoch - 1, self.known, self.graph.num_entities)
+        self.model.update_fusion(self.neighbourhood, self._audible(untrained), sample)
 
-    def _held_back(self, epoch: int) -> Tensor:
-        """Return the triples, by index, that are not trained on in an epoch."""
-        return self.all_held_back[: None if epoch <= self.config.held_back_epochs else 0]
-
-    def _audible(self, hidden: Tensor) -> Tensor:
+    def _audible(self, *hidden: Tensor) -> Tensor:
         """Which edges may carry a message: all but those of some triples, both ways. (N,)."""
         audible = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
-        audible[hidden] = audible[hidden + len(self.edges) // 2] = False
+        for triples in hidden:
+            audible[triples] = audible[triples + len(self.edges) // 2] = False
         return audible
 
     def _train_steps(
@@ -192,7 +177,7 @@ class Trainer:
         shares: dict[str, float] = {}
         batches = list(self._batches(generator, held_back))
         for index, batch in enumerate(batches):
-            audible = self._audible(torch.cat([batch, held_back]))
+            audible = self._audible(batch, held_back)
             questions = self._questions(batch, generator)
             blocks, _ = self.model(self.neighbourhood, audible)
             losses = [self._block_loss(block, questions, generator) for block in blocks]
@@ -284,8 +269,7 @@ class Trainer:
         """The model as it ranks: all edges audible, block weights fitted on valid."""
         self.model.eval()
         with torch.no_grad():
-            audible = self._audible(self.all_held_back[:0])
-            blocks, modality_weights = self.model(self.neighbourhood, audible)
+            blocks, modality_weights = self.model(self.neighbourhood, self._audible())
         questions = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
         weights = fit_block_weights(
             blocks, self.model.scorer, questions.to(self.device), self.all_known

@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor
 
+MAX_DIM = 16
+"""Components that estimators look at."""
 
-def whiten(values: Tensor, max_dim: int) -> Tensor:
+
+def whiten(values: Tensor, max_dim: int = MAX_DIM) -> Tensor:
     """Project on the leading principal components, each to unit variance.
 
     Args:
@@ -14,20 +17,9 @@ def whiten(values: Tensor, max_dim: int) -> Tensor:
     Returns:
         Shape (n, p), float64.
     """
-    centred, variances, axes = _components(values, max_dim)
-    whitened: Tensor = centred @ axes / variances.sqrt()
-    return whitened
-
-
-def num_components(values: Tensor, max_dim: int) -> int:
-    """Count the components that `whiten` keeps."""
-    return len(_components(values, max_dim)[1])
-
-
-def _components(values: Tensor, max_dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return centred values, and the kept components' variances and axes. (n, d), (p,), (d, p)."""
     centred = (values - values.mean(0)).double()
     variances, axes = torch.linalg.eigh(centred.T @ centred / len(values))
     variances, axes = variances[-max_dim:], axes[:, -max_dim:]
     kept = variances > 1e-9 * variances[-1].clamp_min(1e-30)
-    return centred, variances[kept], axes[:, kept]
+    whitened: Tensor = centred @ axes[:, kept] / variances[kept].sqrt()
+    return whitened

@@ -44,10 +44,10 @@ class Content:
 
     def is_unchanged(self) -> bool:
         """Whether the digest is still that of the file."""
-        if self.signature is None:
+        if not isinstance(self.raw, Path):
             return True
         try:
-            return signature(str(self.raw)) == self.signature
+            return signature(self.raw) == self.signature
         except OSError:
             return False
 

@@ -246,7 +246,7 @@ class TestInformation:
         assert self.weights_of(mocme, world) == pytest.approx(first, abs=1e-4)
         content = mocme.contents["content"]
         assert isinstance(content, ContentEncoder)
-        assert not content.inter_strengths.requires_grad
+        assert not content.strengths.of_patterns.requires_grad
 
     @pytest.mark.parametrize("fusion", FUSED)
     def test_shares_are_of_what_is_present(self, world: World, fusion: str) -> None:
