@@ -4,7 +4,7 @@ Shapes: E entities, R relations (inverses included), M modalities, K experts, P 
 modality, D width.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -115,13 +115,27 @@ class ContentEncoder(nn.Module):
 
     @torch.no_grad()
     def update_relevance(
-        self, neighbourhood: Neighbourhood, audible: Tensor, knowledge: Knowledge
+        self,
+        neighbourhood: Neighbourhood,
+        audible: Tensor,
+        knowledge: Knowledge,
+        alone: Sequence[Tensor] = (),
     ) -> None:
-        """Measure anew what every modality and view knows; see `forward` for the arguments."""
+        """Measure anew what every modality and view knows.
+
+        Args:
+            neighbourhood: Edges to hear neighbours over.
+            audible: Which of them may carry a message.
+            knowledge: Measures.
+            alone: What each modality knows by itself, if that was measured in blocks of their own:
+                trained together, it learns only what the others have left to explain.
+        """
         measured = self.strengths
         for index, (raw, views, rows) in enumerate(self._parts(neighbourhood, audible)):
             if index < len(self.rows):
-                measured.inter_relevance[index] = self._known_by(rows, knowledge)
+                measured.inter_relevance[index] = (
+                    alone[index] if alone else self._known_by(rows, knowledge)
+                )
             for number, view in enumerate(views if len(views) > 1 else ()):
                 part = self._of_entities(self.modalities[index], raw, view)
                 measured.intra_relevance[index, number] = self._known_by(part, knowledge)

@@ -178,14 +178,15 @@ class MoCME(nn.Module):
             audible: Which of its N edges may carry a message. Shape: (N,), bool.
             held_back: Questions that were not trained on and whose edges are not audible.
         """
-        for name, content in self._encoders():
+        known: list[Tensor] = []
+        for name, content in sorted(self._encoders(), key=lambda found: found[0] == CONTENT):
             content.update_information(neighbourhood, audible)
             if held_back is not None:
                 entities, _ = content(neighbourhood, audible)
                 knowledge = self._knowledge(held_back, self._relations(name), entities)
-                content.update_relevance(neighbourhood, audible, knowledge)
-        self._share_relevance()
-        for _, content in self._encoders():
+                alone = known if name == CONTENT else ()
+                content.update_relevance(neighbourhood, audible, knowledge, alone)
+                known.append(content.strengths.inter_relevance[0])
             content.strengths.update()
 
     def _knowledge(
@@ -199,20 +200,8 @@ class MoCME(nn.Module):
 
         return knowledge
 
-    def _share_relevance(self) -> None:
-        """Tell the fused content what its modalities know by themselves.
-
-        Trained together, a modality learns only what the others have left to explain.
-        """
-        contents = [content for _, content in self._encoders()]
-        if len(contents) < 2:
-            return
-        fused, *alone = contents
-        for index, content in enumerate(alone):
-            fused.strengths.inter_relevance[index] = content.strengths.inter_relevance[0]
-
     def _encoders(self) -> Iterator[tuple[str, ContentEncoder]]:
-        """The content blocks' encoders, the fused one first."""
+        """The content blocks' encoders, the fused one first if there is one."""
         for name, content in self.contents.items():
             yield name, cast(ContentEncoder, content)
 
