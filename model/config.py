@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ScorerName = Literal["complex", "rotate", "distmult"]
 FusionName = Literal["cmkf", "cmkf_plain", "sum", "concat_mlp", "attention", "gate", "late"]
+DtypeName = Literal["auto", "float32", "bfloat16"]
 EstimatorName = Literal["gaussian", "infonce", "club"]
 
 NEIGHBOURS = "neighbours"
@@ -105,6 +106,9 @@ class TrainConfig(_Section):
     eval_every: int = Field(5, ge=1, description="epochs between evaluations on valid")
     patience: int = Field(5, ge=1, description="evaluations without a better MRR before stopping")
     seed: int = Field(0, ge=0)
+    dtype: DtypeName = Field(
+        "auto", description="of matrix products in a step; auto = bfloat16 where that is faster"
+    )
     device: str = Field("auto", description="torch device; auto = the first GPU, else the CPU")
 
 

@@ -51,6 +51,7 @@ class ContentEncoder(nn.Module):
         self.config = config
         self.num_entities = num_entities
         self.rows = dict(rows)
+        self._dtype = next(iter(rows.values())).values.dtype
         self.modalities = (*rows, *([NEIGHBOURS] if config.neighbours else []))
         dims = {name: rows[name].dim if name in rows else config.dim for name in self.modalities}
         self.experts = nn.ModuleDict(
@@ -168,7 +169,7 @@ class ContentEncoder(nn.Module):
         content, weights = fused
         mean, heard = self.neighbour_mean(content, weights.sum(1) > 0, neighbourhood, audible)
         everyone = torch.arange(self.num_entities, device=content.device)
-        return ModalityRows(everyone, mean, heard)
+        return ModalityRows(everyone, mean.to(self._dtype), heard)
 
     def _encode(self, name: str, rows: ModalityRows) -> ModalityRows:
         """Fuse a modality's views, and the items of an entity, into one row each. (P, D)."""

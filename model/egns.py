@@ -12,7 +12,9 @@ Shapes: B batch, N negatives (all entities in 1-vs-all training).
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,10 +54,17 @@ def egns_weights(positive: Tensor, negatives: Tensor, config: EgnsConfig) -> Ten
     """
     margin = ambiguous_margin(config.entropy_threshold) * config.temperature
     threshold, negatives = positive.detach(), negatives.detach()
-    weights = torch.where(
-        negatives > threshold + margin, config.hard_weight, config.ambiguous_weight
-    )
-    return weights.masked_fill_(negatives < threshold - margin, config.easy_weight)
+    is_hard = _compare(torch.gt, negatives, threshold + margin)
+    is_easy = _compare(torch.lt, negatives, threshold - margin)
+    usual = config.ambiguous_weight
+    relative = torch.full_like(negatives, usual)
+    relative.add_(is_hard, alpha=config.hard_weight - usual)
+    return relative.add_(is_easy, alpha=config.easy_weight - usual)
+
+
+def _compare(comparison: Callable[..., Tensor], left: Tensor, right: Tensor) -> Tensor:
+    """Compare to 1.0 and 0.0: a CPU takes several times as long over arithmetic with masks."""
+    return comparison(left, right, out=torch.empty_like(left))
 
 
 def category_shares(positive: Tensor, negatives: Tensor, config: EgnsConfig) -> dict[str, float]:
@@ -90,7 +99,7 @@ def weights(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Ten
         relative = negatives.detach().softmax(1).nan_to_num()
     else:
         relative = torch.ones_like(negatives)
-    is_negative = negatives.detach() > -torch.inf
+    is_negative = _compare(torch.gt, negatives.detach(), negatives.new_tensor(-torch.inf))
     relative = relative.mul_(is_negative)
     mean = relative.sum(1, keepdim=True) / is_negative.sum(1, keepdim=True).clamp_min(1)
     return relative.div_(mean.clamp_min(torch.finfo(mean.dtype).tiny))
@@ -111,13 +120,32 @@ def one_vs_all_loss(
     Returns:
         Loss of every positive, in nats. Shape: (B,).
     """
-    positive = scores.gather(1, target.unsqueeze(1))
-    negatives = scores.index_put((known[0], known[1]), scores.new_tensor(-torch.inf))
-    if config.weighting != "none":
-        negatives = negatives + weights(positive, negatives, config).log_()
-    rows = torch.arange(len(target), device=target.device)
-    everyone = negatives.index_put((rows, target), positive.squeeze(1))
-    return everyone.logsumexp(1) - positive.squeeze(1)
+    losses: Tensor = _OneVsAllLoss.apply(scores, target, known, config)
+    return losses
+
+
+class _OneVsAllLoss(torch.autograd.Function):
+    """Computes the gradient with the loss: a negative's is the share of its term in the sum."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, target: Tensor, known: Tensor, config: NegativesConfig
+    ) -> Tensor:
+        positive = scores.gather(1, target.unsqueeze(1))
+        negatives = scores.index_put((known[0], known[1]), scores.new_tensor(-torch.inf))
+        weight = None if config.weighting == "none" else weights(positive, negatives, config)
+        largest = torch.maximum(negatives.amax(1, keepdim=True), positive)
+        terms = negatives.sub_(largest).exp_()
+        if weight is not None:
+            terms.mul_(weight)
+        others = terms.sum(1, keepdim=True)
+        total = others + (positive - largest).exp()
+        ctx.gradient = terms.div_(total).scatter_(1, target.unsqueeze(1), -others / total)
+        return (total.log() + largest - positive).squeeze(1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.gradient.mul(grads[0].unsqueeze(1)), None, None, None
 
 
 def sampled_loss(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Tensor:

@@ -21,7 +21,7 @@ class ModalityRows:
 
     Attributes:
         entities: Which entities, in ascending order. Shape: (num_present,).
-        values: Their rows. Shape: (num_present, dim), float32.
+        values: Their rows. Shape: (num_present, dim).
         mask: Which of the rows count at present; None = all. Shape: (num_present,), bool.
         owners: Where entities have several rows: the place in `entities` of every row's entity;
             None = one row each, in the order of `entities`. Shape: (num_rows,).
@@ -43,10 +43,10 @@ class ModalityRows:
             return self
         return ModalityRows(self.entities[self.mask], self.values[self.mask])
 
-    def to(self, device: torch.device) -> "ModalityRows":
-        """Move to a device."""
+    def to(self, device: torch.device, dtype: torch.dtype) -> "ModalityRows":
+        """Move to a device, with values of a dtype."""
         owners = None if self.owners is None else self.owners.to(device)
-        return ModalityRows(self.entities.to(device), self.values.to(device), owners=owners)
+        return ModalityRows(self.entities.to(device), self.values.to(device, dtype), owners=owners)
 
 
 def modality_rows(
@@ -54,6 +54,7 @@ def modality_rows(
     graph: Graph,
     device: torch.device,
     attend: Collection[str] = (),
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, ModalityRows]:
     """Read the tables for a graph, standardised on its training entities, rows of length about 1.
 
@@ -64,13 +65,14 @@ def modality_rows(
         graph: The graph; entities in its training triples determine the normalisation.
         device: Where the rows are wanted.
         attend: Modalities whose items stay rows of their own; of the others, the mean counts.
+        dtype: How the rows are kept.
 
     Returns:
         Rows by modality; a modality that no entity has is left out.
     """
     make = {name: _rows_of_items if name in attend else _rows_of_means for name in tables}
     return {
-        name: make[name](table, graph.seen_in_training).to(device)
+        name: make[name](table, graph.seen_in_training).to(device, dtype)
         for name, table in tables.items()
         if table.present.any()
     }

@@ -19,9 +19,12 @@ class Scorer(ABC):
 
     Attributes:
         name: Name in the config.
+        is_bilinear: Whether the product of the factors is the score, so that rounding them changes
+            scores by as little; a distance is a small difference of large numbers.
     """
 
     name: ClassVar[ScorerName]
+    is_bilinear: ClassVar[bool] = True
 
     @abstractmethod
     def query(self, head: Tensor, relation: Tensor) -> Tensor:
@@ -134,6 +137,7 @@ class RotatEScorer(_ComplexScorer):
     """
 
     name = "rotate"
+    is_bilinear = False
     margin: ClassVar[float] = 6.0
 
     def query(self, head: Tensor, relation: Tensor) -> Tensor:

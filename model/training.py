@@ -17,9 +17,11 @@ from model.block_weights import fit_block_weights
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.chunked_loss import chunked_loss
 from model.config import CONTEXT, STRUCTURE, ModelConfig, TrainConfig
+from model.device import choose_device, choose_dtype
 from model.egns import category_shares, one_vs_all_loss, sampled_loss
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
+from model.memory import keep_freed_memory
 from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.ranking import known_answers, rank
@@ -78,6 +80,7 @@ def train(
     if folder.is_finished():
         return
     folder.create(graph)
+    keep_freed_memory()
     Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
 
 
@@ -96,9 +99,10 @@ class Trainer:
             raise MocmeError("found no training triples; allowed: at least one")
         self.graph, self.config, self.folder = graph, config, folder
         self.complementarity = model.complementarity
-        self.device = torch.device(_device_name(config.device))
+        self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
-        rows = modality_rows(tables, graph, self.device, model.attend)
+        self.dtype = choose_dtype(config.dtype, self.device)
+        rows = modality_rows(tables, graph, self.device, model.attend, self.dtype)
         seen = torch.from_numpy(graph.seen_in_training)
         mocme = MoCME(rows, seen, graph.num_relations, model, config.inverse_relations)
         self.model = mocme.to(self.device)
@@ -233,7 +237,8 @@ class Trainer:
             return one_vs_all_loss(scores, tails[place], known, self.config.negatives).sum()
 
         left, right = self.model.scorer.factors(query, block.entities)
-        return chunked_loss(left, right, chunk_loss) / len(questions)
+        dtype = self.dtype if self.model.scorer.is_bilinear else left.dtype
+        return chunked_loss(left, right, chunk_loss, dtype) / len(questions)
 
     def _sampled_loss(
         self, block: EncodedBlock, query: Tensor, questions: Tensor, generator: torch.Generator
@@ -282,9 +287,3 @@ def _build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optim
     if config.optimizer == "adagrad":
         return torch.optim.Adagrad(model.parameters(), lr=config.learning_rate)
     return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-
-
-def _device_name(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"

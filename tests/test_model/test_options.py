@@ -40,6 +40,7 @@ OTHER_TRAIN: dict[str, Any] = {
     "held_back_epochs": 1,
     "negatives": {"mode": "sampled"},
     "seed": 7,
+    "dtype": "bfloat16",
 }
 DECIDE_WHEN_TO_STOP = {"eval_every", "patience", "device"}
 

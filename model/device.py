@@ -1,0 +1,27 @@
+"""Where a model is trained, and in which precision matrices are multiplied there."""
+
+import torch
+
+from model.config import DtypeName
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the torch device of that name; `auto`: the first GPU, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
+    """Return the dtype of that name; `auto`: bfloat16 if the device multiplies that faster."""
+    if name == "auto":
+        name = "bfloat16" if _has_bfloat16(device) else "float32"
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    instructions = ("avx512_bf16", "amx_bf16", "sve_bf16")
+    return device.type == "cpu" and any(found.get(name) for name in instructions)
