@@ -40,6 +40,9 @@ class ModelConfig(_Section):
     )
     temperature: float = Field(1.0, gt=0, description="of cmkf_plain's softmax over information")
     structure: bool = Field(True, description="whether entities have learned rows")
+    joint: bool = Field(
+        False, description="with modalities: learned rows are fused with them, not apart"
+    )
     alone: bool = Field(True, description="whether each modality is scored on its own, too")
     context: bool = Field(True, description="with structure: whether neighbours' rows are, too")
     attend: tuple[str, ...] = Field(

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from model.complementarity import modality_information, view_information
-from model.config import NEIGHBOURS, ModelConfig
+from model.config import NEIGHBOURS, STRUCTURE, ModelConfig
 from model.experts import ModalityExperts
 from model.fusion import LEARNED_FUSIONS, LearnedFusion
 from model.inputs import ModalityRows
 from model.item_attention import ItemAttention
 from model.neighbours import Neighbourhood, NeighbourMean
 from model.strengths import Strengths
+from model.tables import StructureTable
 
 Knowledge = Callable[[Tensor, Tensor], Tensor]
 """What embeddings of heads, (E, D), know of answers not trained on, in nats; NaN if hardly any of
@@ -33,6 +34,7 @@ class ContentEncoder(nn.Module):
         num_entities: E.
         num_relations: R.
         config: The config's `model` section.
+        structure: A learned row per entity that occurs in training, as one more modality.
 
     Raises:
         MocmeError: If there are too many modalities.
@@ -46,14 +48,19 @@ class ContentEncoder(nn.Module):
         num_entities: int,
         num_relations: int,
         config: ModelConfig,
+        structure: StructureTable | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.num_entities = num_entities
         self.rows = dict(rows)
+        self.structure = structure
         self._dtype = next(iter(rows.values())).values.dtype
-        self.modalities = (*rows, *([NEIGHBOURS] if config.neighbours else []))
-        dims = {name: rows[name].dim if name in rows else config.dim for name in self.modalities}
+        own = (*rows, *([STRUCTURE] if structure is not None else []))
+        self.modalities = (*own, *([NEIGHBOURS] if config.neighbours else []))
+        dims = {name: parts.dim for name, parts in rows.items()}
+        if config.neighbours:
+            dims[NEIGHBOURS] = config.dim
         self.experts = nn.ModuleDict(
             {
                 f"{name}_experts": ModalityExperts(
@@ -81,7 +88,7 @@ class ContentEncoder(nn.Module):
         self.neighbour_mean = NeighbourMean(num_relations, config.dim)
         num_fallback = num_entities if config.fallback_rows else 1
         self.fallback = nn.Parameter(torch.randn(num_fallback, config.dim) * 0.01)
-        self.strengths = Strengths(len(rows), len(self.modalities), config)
+        self.strengths = Strengths(len(own), len(self.modalities), config)
 
     def forward(self, neighbourhood: Neighbourhood, audible: Tensor) -> tuple[Tensor, Tensor]:
         """Encode all entities.
@@ -95,6 +102,8 @@ class ContentEncoder(nn.Module):
             zero where absent, rows sum to 1, or to 0 where nothing is present.
         """
         encoded = {name: self._encode(name, rows) for name, rows in self.rows.items()}
+        if self.structure is not None:
+            encoded[STRUCTURE] = self.structure.of_seen()
         if self.config.neighbours:
             heard = self._hear(self._fuse_modalities(encoded), neighbourhood, audible)
             encoded[NEIGHBOURS] = self._encode(NEIGHBOURS, heard)
@@ -133,9 +142,10 @@ class ContentEncoder(nn.Module):
         """
         measured = self.strengths
         for index, (raw, views, rows) in enumerate(self._parts(neighbourhood, audible)):
-            if index < len(self.rows):
+            if self.modalities[index] != NEIGHBOURS:
+                is_known = index < len(alone)
                 measured.inter_relevance[index] = (
-                    alone[index] if alone else self._known_by(rows, knowledge)
+                    alone[index] if is_known else self._known_by(rows, knowledge)
                 )
             for number, view in enumerate(views if len(views) > 1 else ()):
                 part = self._of_entities(self.modalities[index], raw, view)
@@ -147,6 +157,10 @@ class ContentEncoder(nn.Module):
         """Yield every modality's rows, their views, (K, any, D), and each entity's fused one."""
         encoded: dict[str, ModalityRows] = {}
         for name in self.modalities:
+            if name == STRUCTURE and self.structure is not None:
+                encoded[name] = rows = self.structure.of_seen()
+                yield rows, rows.values.unsqueeze(0), rows
+                continue
             if name == NEIGHBOURS:
                 fused = self._fuse_modalities(encoded)
                 rows = self._hear(fused, neighbourhood, audible).compact()

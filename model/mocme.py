@@ -6,7 +6,8 @@ Blocks are scored side by side and trained each on a loss of its own:
   what the neighbours' content says (`NeighbourMean`). It has nothing to memorise entities with.
 - `content-<modality>`: the same of one modality alone, where there are several. A modality that
   is noise to most relations harms the fused block; these let its weight go to zero.
-- `structure`: a learned row per entity that occurs in the training triples.
+- `structure`: a learned row per entity that occurs in the training triples. With `model.joint` it
+  is a modality of `content` instead.
 - `context`: the mean of learned rows of an entity's neighbours.
 
 A joint embedding lets the learned rows drown the content, since they fit the training triples
@@ -27,9 +28,10 @@ from model.candidates import CandidateSample
 from model.config import CONTENT, CONTEXT, RESERVED_NAMES, STRUCTURE, ModelConfig
 from model.content import ContentEncoder, Knowledge
 from model.inputs import ModalityRows
-from model.neighbours import Neighbourhood, NeighbourMean
+from model.neighbours import Neighbourhood
 from model.relevance import MIN_QUESTIONS, relevance_of
 from model.scorers import build_scorer
+from model.tables import ContextTable, StructureTable
 from storage.errors import MocmeError
 
 
@@ -48,53 +50,6 @@ class EncodedBlock:
     entities: Tensor
     relations: Tensor
     present: Tensor
-
-
-class StructureTable(nn.Module):
-    """A learned row per entity that occurs in training; the others read the mean row.
-
-    The mean row makes an unseen entity an average answer, neither favoured nor excluded.
-
-    Args:
-        seen: Which entities occur in the training triples. Shape: (E,), bool.
-        dim: D.
-    """
-
-    seen: Tensor
-
-    def __init__(self, seen: Tensor, dim: int) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(torch.randn(len(seen), dim) * 0.01)
-        self.register_buffer("seen", seen, persistent=False)
-
-    def forward(self) -> Tensor:
-        """Return the rows. Shape: (E, D)."""
-        if self.training or bool(self.seen.all()):
-            return self.rows
-        return torch.where(self.seen.unsqueeze(1), self.rows, self.rows[self.seen].mean(0))
-
-
-class ContextTable(nn.Module):
-    """What the learned rows of an entity's neighbours say of it.
-
-    Args:
-        num_entities: E.
-        num_relations: R, inverses included.
-        dim: D.
-    """
-
-    def __init__(self, num_entities: int, num_relations: int, dim: int) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(torch.randn(num_entities, dim) * 0.01)
-        self.neighbour_mean = NeighbourMean(num_relations, dim)
-
-    def forward(self, neighbourhood: Neighbourhood, audible: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the means, (E, D), and who heard something, (E,)."""
-        everyone = torch.ones(len(self.rows), dtype=torch.bool, device=self.rows.device)
-        heard: tuple[Tensor, Tensor] = self.neighbour_mean(
-            self.rows, everyone, neighbourhood, audible
-        )
-        return heard
 
 
 class MoCME(nn.Module):
@@ -140,15 +95,25 @@ class MoCME(nn.Module):
         self.contents = nn.ModuleDict()
         self.structure: StructureTable | None = None
         self.context: ContextTable | None = None
-        for name, parts in _content_blocks(rows, config).items():
-            self.contents[name] = ContentEncoder(parts, len(seen), 2 * num_relations, config)
+        blocks = _content_blocks(rows, config)
+        self.joint = config.structure and config.joint and CONTENT in blocks
+        for name, parts in blocks.items():
+            joined = StructureTable(seen, config.dim) if self.joint and name == CONTENT else None
+            self.contents[name] = ContentEncoder(
+                parts, len(seen), 2 * num_relations, config, joined
+            )
             self.relations[name] = nn.Parameter(torch.randn(num_rows, config.dim))
-        if config.structure:
+        if config.structure and not self.joint:
             self.structure = StructureTable(seen, config.dim)
             self.relations[STRUCTURE] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
         if config.structure and config.context:
             self.context = ContextTable(len(seen), 2 * num_relations, config.dim)
             self.relations[CONTEXT] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
+
+    @property
+    def penalised(self) -> frozenset[str]:
+        """Blocks with learned rows, whose size is penalised."""
+        return frozenset({STRUCTURE, CONTEXT, *([CONTENT] if self.joint else [])})
 
     @property
     def weighs(self) -> bool:

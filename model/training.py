@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from model.block_weights import fit_block_weights
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.chunked_loss import chunked_loss
-from model.config import CONTEXT, STRUCTURE, ModelConfig, TrainConfig
+from model.config import ModelConfig, TrainConfig
 from model.device import choose_device, choose_dtype
 from model.egns import category_shares, one_vs_all_loss, sampled_loss
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
-from model.memory import keep_freed_memory
 from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.ranking import known_answers, rank
@@ -80,7 +79,6 @@ def train(
     if folder.is_finished():
         return
     folder.create(graph)
-    keep_freed_memory()
     Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
 
 
@@ -222,7 +220,7 @@ class Trainer:
             loss = self._one_vs_all_loss(block, query, questions)
         else:
             loss = self._sampled_loss(block, query, questions, generator)
-        if block.name in (STRUCTURE, CONTEXT) and self.config.n3_weight:
+        if block.name in self.model.penalised and self.config.n3_weight:
             parts = (head, relation, block.entities[tails])
             penalty = torch.stack([self.model.scorer.penalty(part).mean() for part in parts]).sum()
             loss = loss + self.config.n3_weight * penalty

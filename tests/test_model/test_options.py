@@ -21,6 +21,7 @@ OTHER_MODEL: dict[str, Any] = {
     "fusion": "sum",
     "complementarity": "infonce",
     "structure": False,
+    "joint": True,
     "alone": False,
     "context": False,
     "neighbours": False,
