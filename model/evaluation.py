@@ -3,6 +3,7 @@
 Nothing is selected here; the test split is read once per run.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,37 @@ from model.run_folder import RunFolder
 from model.scoring import BlockScoring
 from storage.audit import audit, clean_test_mask
 from storage.graph import Graph
+
+
+@dataclass(frozen=True)
+class ReciprocalRanks:
+    """What each question was answered with, for comparisons between runs.
+
+    Attributes:
+        valid: Of valid, tails first, then heads. Shape: (Q,).
+        test: Of the clean test split. Shape: (Q,).
+        is_unseen: Whether a test triple has an entity unseen in training. Shape: (Q,).
+    """
+
+    valid: NDArray[np.float64]
+    test: NDArray[np.float64]
+    is_unseen: NDArray[np.bool_]
+
+
+def reciprocal_ranks(run_dir: Path) -> ReciprocalRanks:
+    """Rank valid and the clean test split with a finished run's model, filtered by all splits.
+
+    Raises:
+        MocmeError: If the run has not finished training.
+    """
+    folder = RunFolder(run_dir)
+    graph = folder.read_graph()
+    scoring = folder.read_scoring("cpu")
+    known = known_answers(graph, torch.device("cpu"))
+    clean = clean_test_mask(graph)
+    found = [rank(scoring, triples, known) for triples in (graph.valid, graph.test[clean])]
+    valid, test = (1 / np.concatenate([it.tail_ranks, it.head_ranks]) for it in found)
+    return ReciprocalRanks(valid, test, np.tile(_has_unseen_entity(graph)[clean], 2))
 
 
 def evaluate_run(run_dir: Path) -> dict[str, Any]:
