@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from model.candidates import CandidateSample
 from model.inputs import KnownTails
 from model.mocme import EncodedBlock
-from model.scorers import Scorer
 
 PRIOR_STRENGTH = 5.0
 """Pseudo-count that ties a relation's weights to those of all relations."""
@@ -28,7 +27,6 @@ SMALLEST_SPREAD = 1e-6
 
 def fit_block_weights(
     blocks: Sequence[EncodedBlock],
-    scorer: Scorer,
     questions: Tensor,
     known: KnownTails,
     seed: int = 0,
@@ -41,7 +39,6 @@ def fit_block_weights(
 
     Args:
         blocks: Embeddings; no gradient reaches them.
-        scorer: How they are scored.
         questions: Valid triples with inverses. Shape: (Q, 3).
         known: Answers that do not count as wrong; must hold the questions' own.
         seed: Which questions and candidates are drawn.
@@ -52,7 +49,7 @@ def fit_block_weights(
     if len(questions) == 0:
         return torch.ones(len(blocks[0].relations), len(blocks), device=questions.device)
     sample = CandidateSample.draw(questions, known, len(blocks[0].entities), seed)
-    scores = _block_scores(blocks, scorer, sample)
+    scores = _block_scores(blocks, sample)
     asked = sample.questions[:, 1]
     spread = scores.std(dim=(1, 2)).clamp_min(SMALLEST_SPREAD)
     scores = scores / spread[:, None, None]
@@ -84,14 +81,12 @@ def _weights(logarithms: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _block_scores(
-    blocks: Sequence[EncodedBlock], scorer: Scorer, sample: CandidateSample
-) -> Tensor:
+def _block_scores(blocks: Sequence[EncodedBlock], sample: CandidateSample) -> Tensor:
     """Score the sample in every block. Shape: (num_blocks, Q, 1 + C)."""
     heads = sample.questions[:, 0]
     return torch.stack(
         [
-            sample.scores(scorer, block.entities[heads], block.relations, block.entities)
+            sample.scores(block.scorer, block.entities[heads], block.relations, block.entities)
             for block in blocks
         ]
     )

@@ -72,7 +72,7 @@ class CandidateSample:
         Args:
             scorer: How.
             asked: Embeddings of the questions' heads. Shape: (Q, D).
-            relations: Shape (R, D).
+            relations: Shape (R, D_r).
             answers: Embeddings of the entities as tails. Shape: (E, D).
 
         Returns:

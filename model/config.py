@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ScorerName = Literal["complex", "rotate", "distmult"]
+ScorerName = Literal["complex", "rotate", "distmult", "transe", "tucker"]
 FusionName = Literal["cmkf", "cmkf_plain", "sum", "concat_mlp", "attention", "gate", "late"]
 DtypeName = Literal["auto", "float32", "bfloat16"]
 EstimatorName = Literal["gaussian", "infonce", "club"]

@@ -30,7 +30,7 @@ from model.content import ContentEncoder, Knowledge
 from model.inputs import ModalityRows
 from model.neighbours import Neighbourhood
 from model.relevance import MIN_QUESTIONS, relevance_of
-from model.scorers import build_scorer
+from model.scorers import Scorer, build_scorer
 from model.tables import ContextTable, StructureTable
 from storage.errors import MocmeError
 
@@ -42,14 +42,16 @@ class EncodedBlock:
     Attributes:
         name: `content`, `content-<modality>`, `structure` or `context`.
         entities: Shape (E, D).
-        relations: Shape (R, D).
+        relations: Shape (R, D_r); see `Scorer`.
         present: Which entities this block knows anything of. Shape: (E,), bool.
+        scorer: How its triples are scored.
     """
 
     name: str
     entities: Tensor
     relations: Tensor
     present: Tensor
+    scorer: Scorer
 
 
 class MoCME(nn.Module):
@@ -88,9 +90,8 @@ class MoCME(nn.Module):
                 "one modality, or model.structure: true"
             )
         self._shape = (len(seen), 2 * num_relations)
-        self.scorer = build_scorer(config.scorer)
         self.inverse_relations = inverse_relations
-        num_rows = 2 * num_relations if inverse_relations else num_relations
+        self.scorers = nn.ModuleDict()
         self.relations = nn.ParameterDict()
         self.contents = nn.ModuleDict()
         self.structure: StructureTable | None = None
@@ -102,13 +103,20 @@ class MoCME(nn.Module):
             self.contents[name] = ContentEncoder(
                 parts, len(seen), 2 * num_relations, config, joined
             )
-            self.relations[name] = nn.Parameter(torch.randn(num_rows, config.dim))
+            self._add_relations(name, config, 1.0)
         if config.structure and not self.joint:
             self.structure = StructureTable(seen, config.dim)
-            self.relations[STRUCTURE] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
+            self._add_relations(STRUCTURE, config, 0.01)
         if config.structure and config.context:
             self.context = ContextTable(len(seen), 2 * num_relations, config.dim)
-            self.relations[CONTEXT] = nn.Parameter(torch.randn(num_rows, config.dim) * 0.01)
+            self._add_relations(CONTEXT, config, 0.01)
+
+    def _add_relations(self, block: str, config: ModelConfig, scale: float) -> None:
+        """Give a block a scorer and relations of its own, drawn at that scale."""
+        scorer = build_scorer(config.scorer, config.dim)
+        num_rows = self._shape[1] if self.inverse_relations else self._shape[1] // 2
+        self.scorers[block] = scorer
+        self.relations[block] = nn.Parameter(torch.randn(num_rows, scorer.relation_dim) * scale)
 
     @property
     def penalised(self) -> frozenset[str]:
@@ -147,21 +155,21 @@ class MoCME(nn.Module):
         for name, content in sorted(self._encoders(), key=lambda found: found[0] == CONTENT):
             content.update_information(neighbourhood, audible)
             if held_back is not None:
-                entities, _ = content(neighbourhood, audible)
-                knowledge = self._knowledge(held_back, self._relations(name), entities)
+                entities, shares = content(neighbourhood, audible)
+                block = self._block(name, entities, shares.sum(1) > 0)
+                knowledge = self._knowledge(held_back, block)
                 alone = known if name == CONTENT else ()
                 content.update_relevance(neighbourhood, audible, knowledge, alone)
                 known.append(content.strengths.inter_relevance[0])
             content.strengths.update()
 
-    def _knowledge(
-        self, held_back: CandidateSample, relations: Tensor, entities: Tensor
-    ) -> Knowledge:
+    @staticmethod
+    def _knowledge(held_back: CandidateSample, block: EncodedBlock) -> Knowledge:
         def knowledge(asked: Tensor, has: Tensor) -> Tensor:
             answerable = held_back.of(has[held_back.questions[:, 0]])
             if len(answerable.questions) < MIN_QUESTIONS:
                 return asked.new_tensor(torch.nan)
-            return relevance_of(asked, answerable, self.scorer, relations, entities)
+            return relevance_of(asked, answerable, block.scorer, block.relations, block.entities)
 
         return knowledge
 
@@ -186,21 +194,20 @@ class MoCME(nn.Module):
         weights = torch.zeros(0, 0, device=audible.device)
         for name, content in self._encoders():
             entities, shares = content(neighbourhood, audible)
-            blocks.append(EncodedBlock(name, entities, self._relations(name), shares.sum(1) > 0))
+            blocks.append(self._block(name, entities, shares.sum(1) > 0))
             if name == CONTENT:
                 weights = shares
         if self.structure is not None:
-            present = self.structure.seen
-            entities = self.structure()
-            blocks.append(EncodedBlock(STRUCTURE, entities, self._relations(STRUCTURE), present))
+            blocks.append(self._block(STRUCTURE, self.structure(), self.structure.seen))
         if self.context is not None:
-            entities, present = self.context(neighbourhood, audible)
-            blocks.append(EncodedBlock(CONTEXT, entities, self._relations(CONTEXT), present))
+            blocks.append(self._block(CONTEXT, *self.context(neighbourhood, audible)))
         return blocks, weights
 
-    def _relations(self, block: str) -> Tensor:
-        rows = self.relations[block]
-        return rows if self.inverse_relations else torch.cat([rows, self.scorer.inverse(rows)])
+    def _block(self, name: str, entities: Tensor, present: Tensor) -> EncodedBlock:
+        scorer, relations = cast(Scorer, self.scorers[name]), self.relations[name]
+        if not self.inverse_relations:
+            relations = torch.cat([relations, scorer.inverse(relations)])
+        return EncodedBlock(name, entities, relations, present, scorer)
 
 
 def _content_blocks(

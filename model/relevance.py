@@ -65,7 +65,7 @@ def relevance_of(
         asked: Shape: (E, D).
         sample: Questions; the entities asked about all have what is measured.
         scorer: How triples are scored.
-        relations: Shape: (R, D).
+        relations: Shape: (R, D_r).
         answers: Embeddings of all entities as answers. Shape: (E, D).
 
     Returns:

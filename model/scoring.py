@@ -5,7 +5,7 @@ Everything that ranks or predicts reads this form, so neither features nor edges
 Shapes: B batch, E entities, R relations (inverses included), D width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,12 @@ class BlockScoring:
     """Blocks that are scored side by side.
 
     Attributes:
-        scorer_name: How each block scores.
-        blocks: The embeddings.
+        blocks: The embeddings, all with the same kind of scorer.
         block_weights: Weight of each block's score. Shape: (R, num_blocks).
         modalities: Names of the content's modalities.
         modality_weights: Fusion weight of every content modality. Shape: (E, M).
     """
 
-    scorer_name: ScorerName
     blocks: Sequence[EncodedBlock]
     block_weights: Tensor
     modalities: tuple[str, ...]
@@ -69,11 +67,12 @@ class BlockScoring:
         parts = [self._block_scores(i, heads, relations) for i in range(len(self.blocks))]
         return torch.cat(parts)
 
+    @torch.no_grad()
     def _block_scores(self, index: int, heads: Tensor, relations: Tensor) -> Tensor:
-        scorer, block = build_scorer(self.scorer_name), self.blocks[index]
-        query = scorer.query(block.entities[heads], block.relations[relations])
+        block = self.blocks[index]
+        query = block.scorer.query(block.entities[heads], block.relations[relations])
         weight = self.block_weights[relations, index].unsqueeze(1)
-        return weight * scorer.score_all(query, block.entities)
+        return weight * block.scorer.score_all(query, block.entities)
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file, whole or not at all."""
@@ -82,8 +81,10 @@ class BlockScoring:
             tensors[f"{block.name}.entities"] = block.entities
             tensors[f"{block.name}.relations"] = block.relations
             tensors[f"{block.name}.present"] = block.present
+            for key, value in block.scorer.state_dict().items():
+                tensors[f"{block.name}.scorer.{key}"] = value
         metadata = {
-            "scorer": self.scorer_name,
+            "scorer": self.blocks[0].scorer.name,
             "blocks": ",".join(block.name for block in self.blocks),
             "modalities": "\n".join(self.modalities),
         }
@@ -97,17 +98,20 @@ class BlockScoring:
         """Read what `save` wrote."""
         with safe_open(path, framework="pt", device=str(device)) as file:
             metadata = file.metadata()
-            blocks = [
-                EncodedBlock(
-                    name,
-                    *(file.get_tensor(f"{name}.{k}") for k in ("entities", "relations", "present")),
-                )
-                for name in metadata["blocks"].split(",")
-            ]
-            return BlockScoring(
-                metadata["scorer"],
-                blocks,
-                file.get_tensor("block_weights"),
-                tuple(metadata["modalities"].split("\n")) if metadata["modalities"] else (),
-                file.get_tensor("modality_weights"),
-            )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return BlockScoring(
+            [_block(name, metadata["scorer"], tensors) for name in metadata["blocks"].split(",")],
+            tensors["block_weights"],
+            tuple(metadata["modalities"].split("\n")) if metadata["modalities"] else (),
+            tensors["modality_weights"],
+        )
+
+
+def _block(name: str, scorer_name: ScorerName, tensors: Mapping[str, Tensor]) -> EncodedBlock:
+    """Put together what `BlockScoring.save` took apart."""
+    entities, relations, present = (
+        tensors[f"{name}.{part}"] for part in ("entities", "relations", "present")
+    )
+    scorer = build_scorer(scorer_name, entities.shape[1]).to(entities.device)
+    scorer.load_state_dict({key: tensors[f"{name}.scorer.{key}"] for key in scorer.state_dict()})
+    return EncodedBlock(name, entities, relations, present, scorer)

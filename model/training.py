@@ -215,27 +215,26 @@ class Trainer:
     ) -> Tensor:
         heads, relations, tails = questions.unbind(1)
         head, relation = block.entities[heads], block.relations[relations]
-        query = self.model.scorer.query(head, relation)
+        query = block.scorer.query(head, relation)
         if self.config.negatives.mode == "all":
             loss = self._one_vs_all_loss(block, query, questions)
         else:
             loss = self._sampled_loss(block, query, questions, generator)
         if block.name in self.model.penalised and self.config.n3_weight:
-            parts = (head, relation, block.entities[tails])
-            penalty = torch.stack([self.model.scorer.penalty(part).mean() for part in parts]).sum()
-            loss = loss + self.config.n3_weight * penalty
+            penalty = block.scorer.penalty(head, relation, block.entities[tails])
+            loss = loss + self.config.n3_weight * penalty.mean()
         return loss
 
     def _one_vs_all_loss(self, block: EncodedBlock, query: Tensor, questions: Tensor) -> Tensor:
         heads, relations, tails = questions.unbind(1)
 
         def chunk_loss(product: Tensor, place: slice) -> Tensor:
-            scores = self.model.scorer.from_product(product)
+            scores = block.scorer.from_product(product)
             known = torch.stack(self.known.lookup(heads[place], relations[place]))
             return one_vs_all_loss(scores, tails[place], known, self.config.negatives).sum()
 
-        left, right = self.model.scorer.factors(query, block.entities)
-        dtype = self.dtype if self.model.scorer.is_bilinear else left.dtype
+        left, right = block.scorer.factors(query, block.entities)
+        dtype = self.dtype if block.scorer.is_bilinear else left.dtype
         return chunked_loss(left, right, chunk_loss, dtype) / len(questions)
 
     def _sampled_loss(
@@ -243,8 +242,8 @@ class Trainer:
     ) -> Tensor:
         size = (len(questions), self.config.negatives.num)
         drawn = self.sampler.draw(size, generator).to(self.device)
-        positive = self.model.scorer.score_pairs(query, block.entities[questions[:, 2:]])
-        negatives = self.model.scorer.score_pairs(query, block.entities[drawn])
+        positive = block.scorer.score_pairs(query, block.entities[questions[:, 2:]])
+        negatives = block.scorer.score_pairs(query, block.entities[drawn])
         is_known = self.known.contains(questions[:, :1], questions[:, 1:2], drawn)
         negatives = negatives.masked_fill(is_known, -torch.inf)
         return sampled_loss(positive, negatives, self.config.negatives).mean()
@@ -252,8 +251,8 @@ class Trainer:
     @torch.no_grad()
     def _shares(self, block: EncodedBlock, questions: Tensor) -> dict[str, float]:
         heads, relations, tails = questions[:256].unbind(1)
-        query = self.model.scorer.query(block.entities[heads], block.relations[relations])
-        scores = self.model.scorer.score_all(query, block.entities)
+        query = block.scorer.query(block.entities[heads], block.relations[relations])
+        scores = block.scorer.score_all(query, block.entities)
         positive = scores.gather(1, tails.unsqueeze(1))
         rows, columns = self.known.lookup(heads, relations)
         scores[rows, columns] = -torch.inf
@@ -274,11 +273,8 @@ class Trainer:
         with torch.no_grad():
             blocks, modality_weights = self.model(self.neighbourhood, self._audible())
         questions = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
-        weights = fit_block_weights(
-            blocks, self.model.scorer, questions.to(self.device), self.all_known
-        )
-        scorer, modalities = self.model.scorer.name, self.model.modalities
-        return BlockScoring(scorer, blocks, weights, modalities, modality_weights)
+        weights = fit_block_weights(blocks, questions.to(self.device), self.all_known)
+        return BlockScoring(blocks, weights, self.model.modalities, modality_weights)
 
 
 def _build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from flows.config import PipelineConfig, load_config
 from flows.yaml_file import ConfigError
+from model.config import ScorerName
 
 
 def write(folder: Path, text: str) -> Path:
@@ -255,7 +257,7 @@ def test_a_loaded_config_stays_as_it_is_when_validated_again(tmp_path: Path) -> 
 def test_the_schema_tells_a_form_choices_bounds_and_meaning() -> None:
     schema = PipelineConfig.model_json_schema()
     model, train = schema["$defs"]["ModelConfig"], schema["$defs"]["TrainConfig"]
-    assert model["properties"]["scorer"]["enum"] == ["complex", "rotate", "distmult"]
+    assert model["properties"]["scorer"]["enum"] == list(get_args(ScorerName))
     assert train["properties"]["epochs"]["minimum"] == 1
     entry = schema["$defs"]["ModalityConfig"]["properties"]
     assert "image_stats" in entry["extractor"]["enum"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scorers import RotatEScorer
+from model.scorers import RotatEScorer, Scorer, TransEScorer
 
 Row = NDArray[np.float64]
 
@@ -26,13 +26,34 @@ def score_distmult(head: Row, relation: Row, tail: Row) -> float:
 
 
 def score_rotate(head: Row, relation: Row, tail: Row) -> float:
-    turn = np.exp(1j * relation[: len(relation) // 2])
-    distance = np.linalg.norm(complex_of(head) * turn - complex_of(tail))
+    distance = np.linalg.norm(complex_of(head) * np.exp(1j * relation) - complex_of(tail))
     return RotatEScorer.margin - float(distance)
 
 
-REFERENCES: dict[str, Callable[[Row, Row, Row], float]] = {
+def score_transe(head: Row, relation: Row, tail: Row) -> float:
+    return TransEScorer.margin - float(np.linalg.norm(head + relation - tail))
+
+
+def score_tucker(head: Row, relation: Row, tail: Row, half_core: Row) -> float:
+    matrices = [*half_core, *(matrix.T for matrix in half_core)]
+    scale = np.sqrt(len(relation) * len(head))
+    return float(
+        sum(r * (head @ matrix @ tail) for r, matrix in zip(relation, matrices, strict=True))
+        / scale
+    )
+
+
+REFERENCES: dict[str, Callable[..., float]] = {
     "complex": score_complex,
     "distmult": score_distmult,
     "rotate": score_rotate,
+    "transe": score_transe,
+    "tucker": score_tucker,
 }
+"""By head, relation and tail, then the scorer's own parameters."""
+
+
+def plain_score(scorer: Scorer, head: Row, relation: Row, tail: Row) -> float:
+    """Score one triple with a scorer's parameters, by definition."""
+    parameters = (part.detach().double().numpy() for part in scorer.parameters())
+    return REFERENCES[scorer.name](head, relation, tail, *parameters)

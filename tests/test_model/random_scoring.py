@@ -4,9 +4,10 @@ import torch
 
 from model.config import CONTENT, STRUCTURE, ScorerName
 from model.mocme import EncodedBlock
+from model.scorers import build_scorer
 from model.scoring import BlockScoring
 
-DIM = 6
+DIM = 8  # with it, TuckER's scale is a whole number, too
 
 
 def random_scoring(
@@ -32,13 +33,17 @@ def random_scoring(
             return torch.randint(-1, 2, shape, generator=generator).float()
         return torch.randn(shape, generator=generator)
 
+    def draw_block(name: str, present: torch.Tensor) -> EncodedBlock:
+        how = build_scorer(scorer, DIM)
+        for parameter in how.parameters():
+            parameter.data = draw(*parameter.shape)
+        relations = draw(2 * num_relations, how.relation_dim)
+        return EncodedBlock(name, draw(num_entities, DIM), relations, present, how)
+
     blocks = [
-        EncodedBlock(name, draw(num_entities, DIM), draw(2 * num_relations, DIM), present)
-        for name, present in (
-            (CONTENT, torch.arange(num_entities) % 3 > 0),
-            (STRUCTURE, torch.arange(num_entities) % 4 > 0),
-        )
+        draw_block(CONTENT, torch.arange(num_entities) % 3 > 0),
+        draw_block(STRUCTURE, torch.arange(num_entities) % 4 > 0),
     ]
     block_weights = draw(2 * num_relations, 2).abs() + 1
     modality_weights = draw(num_entities, 2).abs() * (torch.arange(num_entities) % 3 > 0)[:, None]
-    return BlockScoring(scorer, blocks, block_weights, ("image", "text"), modality_weights)
+    return BlockScoring(blocks, block_weights, ("image", "text"), modality_weights)

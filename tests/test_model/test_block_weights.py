@@ -16,7 +16,7 @@ from model.mocme import EncodedBlock
 from model.scorers import DistMultScorer
 
 NUM_ENTITIES, NUM_RELATIONS, DIM = 300, 3, 8
-SCORER = DistMultScorer()
+SCORER = DistMultScorer(DIM)
 
 
 def block(name: str, seed: int) -> EncodedBlock:
@@ -24,7 +24,8 @@ def block(name: str, seed: int) -> EncodedBlock:
     generator = torch.Generator().manual_seed(seed)
     entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
     relations = torch.randn(NUM_RELATIONS, DIM, generator=generator).sign() * DIM**-0.5
-    return EncodedBlock(name, entities, relations, torch.ones(NUM_ENTITIES, dtype=torch.bool))
+    present = torch.ones(NUM_ENTITIES, dtype=torch.bool)
+    return EncodedBlock(name, entities, relations, present, SCORER)
 
 
 def questions_of(scores: Sequence[Tensor], relations: Sequence[int]) -> Tensor:
@@ -51,7 +52,7 @@ def scores_of(block: EncodedBlock, relation: int) -> Tensor:
 
 def fit(blocks: Sequence[EncodedBlock], questions: Tensor, seed: int = 0) -> Tensor:
     known = KnownTails(questions.numpy(), NUM_RELATIONS, torch.device("cpu"))
-    return fit_block_weights(blocks, SCORER, questions, known, seed)
+    return fit_block_weights(blocks, questions, known, seed)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
@@ -115,7 +116,7 @@ def test_known_answers_are_no_rivals() -> None:
     triples = torch.stack([heads, torch.zeros_like(heads), order], dim=2).reshape(-1, 3)
     known = KnownTails(triples.numpy(), NUM_RELATIONS, torch.device("cpu"))
     last = triples.reshape(50, 20, 3)[:, -1]
-    filtered = fit_block_weights([only], SCORER, last, known)
+    filtered = fit_block_weights([only], last, known)
     lonely = fit([only], last)
     assert filtered[0, 0] > 3 * lonely[0, 0]
 
@@ -141,8 +142,7 @@ def test_deterministic_and_without_gradient_to_the_blocks() -> None:
 def test_scores_of_any_size_give_finite_weights(scale: float) -> None:
     only = block(CONTENT, 0)
     questions = questions_of([scores_of(only, 0)], [0])
-    scaled = EncodedBlock(CONTENT, only.entities, only.relations * scale, only.present)
-    weights = fit([scaled], questions)
+    weights = fit([replace(only, relations=only.relations * scale)], questions)
     assert bool(weights.isfinite().all())
     assert bool((weights > 0).all())
 
@@ -160,7 +160,7 @@ def anything(seed: int) -> tuple[list[EncodedBlock], Tensor]:
         entities = torch.randn(size, DIM, generator=generator) * scale
         relations = torch.randn(NUM_RELATIONS, DIM, generator=generator)
         present = torch.ones(size, dtype=torch.bool)
-        blocks.append(EncodedBlock(str(index), entities, relations, present))
+        blocks.append(EncodedBlock(str(index), entities, relations, present, SCORER))
     columns = [
         torch.randint(limit, (count,), generator=generator) for limit in (size, NUM_RELATIONS, size)
     ]
@@ -176,8 +176,8 @@ def test_where_nothing_helps_weights_stay_finite() -> None:
 
 def test_more_blocks_than_dimensions() -> None:
     blocks = [
-        EncodedBlock(str(seed), whole.entities[:, :4], whole.relations[:, :4], whole.present)
-        for seed, whole in ((seed, block(CONTENT, seed)) for seed in range(6))
+        replace(whole, entities=whole.entities[:, :4], relations=whole.relations[:, :4])
+        for whole in (block(str(seed), seed) for seed in range(6))
     ]
     questions = questions_of([scores_of(blocks[0], 0)], [0])
     assert fit(blocks, questions).shape == (NUM_RELATIONS, 6)

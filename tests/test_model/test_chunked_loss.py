@@ -16,15 +16,19 @@ def loss_and_gradients(
     scorer_name: str, whole: bool, dtype: torch.dtype = torch.float32
 ) -> list[Tensor]:
     """Compute a weighed 1-vs-all loss in one piece or in chunks, with its gradients."""
+    torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
-    head, relation = (torch.randn(NUM_QUESTIONS, DIM, generator=generator) for _ in range(2))
+    scorer, config = build_scorer(scorer_name, DIM), negatives_config(weighting="egns")
+    head, relation = (
+        torch.randn(NUM_QUESTIONS, width, generator=generator)
+        for width in (DIM, scorer.relation_dim)
+    )
     entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
     target = torch.randint(NUM_ENTITIES, (NUM_QUESTIONS,), generator=generator)
     known = torch.zeros(NUM_QUESTIONS, NUM_ENTITIES, dtype=torch.bool)
     known[:, ::4] = True
     known[torch.arange(NUM_QUESTIONS), target] = True
     leaves = [part.requires_grad_() for part in (head, relation, entities)]
-    scorer, config = build_scorer(scorer_name), negatives_config(weighting="egns")
 
     def part_loss(product: Tensor, place: slice) -> Tensor:
         scores = scorer.from_product(product)

@@ -349,11 +349,11 @@ class TestInverseRelations:
         count = world.graph.num_relations
         heads, tails = torch.arange(5), torch.arange(5, 10)
         for block in encode(mocme, edges_of(world))[0].values():
-            assert block.relations.shape == (2 * count, 8)
+            assert block.relations.shape == (2 * count, block.scorer.relation_dim)
             for relation in range(count):
                 there, back = (
-                    mocme.scorer.score_all(
-                        mocme.scorer.query(block.entities[a], block.relations[[index] * 5]),
+                    block.scorer.score_all(
+                        block.scorer.query(block.entities[a], block.relations[[index] * 5]),
                         block.entities[b],
                     ).diagonal()
                     for a, index, b in (
@@ -367,8 +367,8 @@ class TestInverseRelations:
         mocme = build(world, inverse_relations=True, scorer=scorer)
         count = world.graph.num_relations
         for block in encode(mocme, edges_of(world))[0].values():
-            assert block.relations.shape == (2 * count, 8)
-            derived = mocme.scorer.inverse(block.relations[:count])
+            assert block.relations.shape == (2 * count, block.scorer.relation_dim)
+            derived = block.scorer.inverse(block.relations[:count])
             assert not torch.equal(block.relations[count:], derived)
 
 

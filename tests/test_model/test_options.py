@@ -8,7 +8,7 @@ from planted_graph import World, planted_world
 from safetensors.torch import load_file
 from small_training import losses_of, model_config, same_tensors, train_config
 
-from model.config import FusionName, ModelConfig, TrainConfig
+from model.config import FusionName, ModelConfig, ScorerName, TrainConfig
 from model.evaluation import evaluate_run
 from model.training import train
 
@@ -102,3 +102,11 @@ def test_every_fusion_learns_and_is_saved(large: World, tmp_path: Path, fusion: 
     first, *_, last = losses_of(folder)
     assert last < first
     assert 0 < evaluate_run(folder)["test"]["mrr"] <= 1
+
+
+@pytest.mark.parametrize("scorer", get_args(ScorerName))
+def test_every_scorer_learns_and_is_saved(large: World, tmp_path: Path, scorer: str) -> None:
+    folder = run(large, tmp_path, {"scorer": scorer}, {"epochs": 6})
+    first, *_, last = losses_of(folder)
+    assert last < first
+    assert evaluate_run(folder)["test"]["mrr"] > 0.2

@@ -7,7 +7,6 @@ import pytest
 import torch
 from random_scoring import random_scoring
 
-from model.mocme import EncodedBlock
 from model.ranking import known_answers, rank, rank_metrics
 from model.scorers import SCORERS
 from model.scoring import BlockScoring
@@ -58,8 +57,7 @@ def plain_ranks(scoring: BlockScoring, graph: Graph, triples: Triples) -> list[l
 def with_entities(scoring: BlockScoring, change: torch.Tensor) -> BlockScoring:
     """Replace the entities of the first block."""
     first = scoring.blocks[0]
-    changed = EncodedBlock(first.name, change, first.relations, first.present)
-    return replace(scoring, blocks=[changed, *scoring.blocks[1:]])
+    return replace(scoring, blocks=[replace(first, entities=change), *scoring.blocks[1:]])
 
 
 class TestRank:
@@ -120,7 +118,7 @@ class TestRank:
 
     def test_a_model_of_nothing_but_nan_is_the_worst_there_is(self, graph: Graph) -> None:
         scoring = random_scoring(NUM_ENTITIES, NUM_RELATIONS)
-        broken = with_entities(scoring, torch.full((NUM_ENTITIES, 6), torch.nan))
+        broken = with_entities(scoring, torch.full_like(scoring.blocks[0].entities, torch.nan))
         metrics = rank(broken, graph.test, known_answers(graph, CPU)).metrics()
         assert metrics["mrr"] == pytest.approx(1 / NUM_ENTITIES)
 
