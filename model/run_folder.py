@@ -92,7 +92,7 @@ class RunFolder:
         with telling_damage(self.scoring):
             return BlockScoring.load(self.scoring, device)
 
-    def log_epoch(self, report: EpochReport, extra: Mapping[str, float]) -> None:
+    def log_epoch(self, report: EpochReport, extra: Mapping[str, float | None]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""
         lines = []
         if self._metrics.exists():

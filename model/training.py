@@ -17,7 +17,8 @@ from model.block_weights import fit_block_weights
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.chunked_loss import chunked_loss
 from model.config import CONTEXT, STRUCTURE, ModelConfig, TrainConfig
-from model.egns import category_shares, one_vs_all_loss, sampled_loss
+from model.egns import one_vs_all_loss, sampled_loss
+from model.egns_log import EgnsLog
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
@@ -145,7 +146,7 @@ class Trainer:
             progress = self._select(progress, mrr)
         seconds = time.perf_counter() - started
         report = EpochReport(progress.epoch, self.config.epochs, loss, mrr, seconds)
-        self.folder.log_epoch(report, {f"egns_{name}": share for name, share in shares.items()})
+        self.folder.log_epoch(report, shares)
         save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
         on_epoch(report)
         return progress
@@ -170,32 +171,41 @@ class Trainer:
 
     def _train_steps(
         self, generator: torch.Generator, held_back: Tensor
-    ) -> tuple[float, dict[str, float]]:
-        """Run one epoch; return the mean loss per question and the last step's EGNS shares."""
+    ) -> tuple[float, dict[str, float | None]]:
+        """Run one epoch; return the mean loss per question and the log of its negatives."""
         total = torch.zeros((), device=self.device)
         num_questions = 0
-        shares: dict[str, float] = {}
         batches = list(self._batches(generator, held_back))
-        for index, batch in enumerate(batches):
+        log = self._egns_log(len(batches))
+        for step, batch in enumerate(batches):
             audible = self._audible(batch, held_back)
             questions = self._questions(batch, generator)
             blocks, _ = self.model(self.neighbourhood, audible)
-            losses = [self._block_loss(block, questions, generator) for block in blocks]
+            drawn = [self._drawn(len(questions), generator) for _ in blocks]
+            log.observe(step, blocks[0], questions, drawn[0])
+            losses = [
+                self._block_loss(block, questions, negatives)
+                for block, negatives in zip(blocks, drawn, strict=True)
+            ]
             loss = torch.stack(losses).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(questions)
             num_questions += len(questions)
-            if index == len(batches) - 1:
-                shares = self._shares(blocks[0], questions)
         mean = float(total / num_questions)
         if not np.isfinite(mean):
             raise FloatingPointError(
                 f"the loss is {mean}; allowed: a finite number; lower train.learning_rate "
                 f"(now {self.config.learning_rate})"
             )
-        return mean, shares
+        return mean, log.read()
+
+    def _egns_log(self, num_steps: int) -> EgnsLog:
+        config = self.config.negatives.egns
+        return EgnsLog(
+            self.model.scorer, self.known, self.all_known, config, num_steps, self.device
+        )
 
     def _batches(self, generator: torch.Generator, held_back: Tensor) -> Iterator[Tensor]:
         """Training triples in random order, by index; every triple asks for both its sides."""
@@ -208,16 +218,21 @@ class Trainer:
             return self.sampler.questions(self.edges[batch], generator)
         return torch.cat([self.edges[batch], self.edges[batch + len(self.edges) // 2]])
 
-    def _block_loss(
-        self, block: EncodedBlock, questions: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def _drawn(self, num_questions: int, generator: torch.Generator) -> Tensor | None:
+        """Draw negatives, (B, N); None: all entities are."""
+        if self.config.negatives.mode == "all":
+            return None
+        size = (num_questions, self.config.negatives.num)
+        return self.sampler.draw(size, generator).to(self.device)
+
+    def _block_loss(self, block: EncodedBlock, questions: Tensor, drawn: Tensor | None) -> Tensor:
         heads, relations, tails = questions.unbind(1)
         head, relation = block.entities[heads], block.relations[relations]
         query = self.model.scorer.query(head, relation)
-        if self.config.negatives.mode == "all":
+        if drawn is None:
             loss = self._one_vs_all_loss(block, query, questions)
         else:
-            loss = self._sampled_loss(block, query, questions, generator)
+            loss = self._sampled_loss(block, query, questions, drawn)
         if block.name in (STRUCTURE, CONTEXT) and self.config.n3_weight:
             parts = (head, relation, block.entities[tails])
             penalty = torch.stack([self.model.scorer.penalty(part).mean() for part in parts]).sum()
@@ -236,25 +251,13 @@ class Trainer:
         return chunked_loss(left, right, chunk_loss) / len(questions)
 
     def _sampled_loss(
-        self, block: EncodedBlock, query: Tensor, questions: Tensor, generator: torch.Generator
+        self, block: EncodedBlock, query: Tensor, questions: Tensor, drawn: Tensor
     ) -> Tensor:
-        size = (len(questions), self.config.negatives.num)
-        drawn = self.sampler.draw(size, generator).to(self.device)
         positive = self.model.scorer.score_pairs(query, block.entities[questions[:, 2:]])
         negatives = self.model.scorer.score_pairs(query, block.entities[drawn])
         is_known = self.known.contains(questions[:, :1], questions[:, 1:2], drawn)
         negatives = negatives.masked_fill(is_known, -torch.inf)
         return sampled_loss(positive, negatives, self.config.negatives).mean()
-
-    @torch.no_grad()
-    def _shares(self, block: EncodedBlock, questions: Tensor) -> dict[str, float]:
-        heads, relations, tails = questions[:256].unbind(1)
-        query = self.model.scorer.query(block.entities[heads], block.relations[relations])
-        scores = self.model.scorer.score_all(query, block.entities)
-        positive = scores.gather(1, tails.unsqueeze(1))
-        rows, columns = self.known.lookup(heads, relations)
-        scores[rows, columns] = -torch.inf
-        return category_shares(positive, scores, self.config.negatives.egns)
 
     def _valid_mrr(self) -> float:
         return rank(self._scoring(), self.graph.valid, self.all_known).metrics()["mrr"]
