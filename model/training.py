@@ -6,6 +6,7 @@ at its last finished epoch ends as it would have ended without the stop, on the 
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from model.ranking import known_answers, rank
 from model.report import EpochReport
 from model.run_folder import RunFolder, telling_damage
 from model.scoring import BlockScoring
+from model.training_log import Numbers, TrainingLog, block_weights_of, fusion_of
 from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
@@ -123,8 +125,9 @@ class Trainer:
             with telling_damage(self.folder.checkpoint):
                 saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
                 progress = Progress(**saved)
-        while progress.epoch < self.config.epochs and not self._is_out_of_patience(progress):
-            progress = self._epoch(progress, on_epoch)
+        with closing(TrainingLog(self.folder)) as log:
+            while progress.epoch < self.config.epochs and not self._is_out_of_patience(progress):
+                progress = self._epoch(progress, log, on_epoch)
         load_weights(self.folder.weights, self.model)
         self._scoring().save(self.folder.scoring)
         self.folder.finish({"best_epoch": progress.best_epoch, "best_valid_mrr": progress.best_mrr})
@@ -132,21 +135,25 @@ class Trainer:
     def _is_out_of_patience(self, progress: Progress) -> bool:
         return progress.bad_evaluations >= self.config.patience
 
-    def _epoch(self, progress: Progress, on_epoch: Callable[[EpochReport], None]) -> Progress:
+    def _epoch(
+        self, progress: Progress, log: TrainingLog, on_epoch: Callable[[EpochReport], None]
+    ) -> Progress:
         started = time.perf_counter()
         progress = replace(progress, epoch=progress.epoch + 1)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         self._update_fusion(progress.epoch)
         self.model.train()
-        loss, shares = self._train_steps(generator, self.held_back.during(progress.epoch))
+        loss, numbers = self._train_steps(generator, self.held_back.during(progress.epoch))
         mrr = None
         if progress.epoch % self.config.eval_every == 0 or progress.epoch == self.config.epochs:
-            mrr = self._valid_mrr()
+            scoring = self._scoring()
+            mrr = rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
+            numbers |= block_weights_of(scoring)
             progress = self._select(progress, mrr)
         seconds = time.perf_counter() - started
         report = EpochReport(progress.epoch, self.config.epochs, loss, mrr, seconds)
-        self.folder.log_epoch(report, shares)
+        log.write(report, numbers)
         save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
         on_epoch(report)
         return progress
@@ -169,10 +176,8 @@ class Trainer:
             audible[triples] = audible[triples + len(self.edges) // 2] = False
         return audible
 
-    def _train_steps(
-        self, generator: torch.Generator, held_back: Tensor
-    ) -> tuple[float, dict[str, float | None]]:
-        """Run one epoch; return the mean loss per question and the log of its negatives."""
+    def _train_steps(self, generator: torch.Generator, held_back: Tensor) -> tuple[float, Numbers]:
+        """Run one epoch; return the mean loss per question, and what to log of it."""
         total = torch.zeros((), device=self.device)
         num_questions = 0
         batches = list(self._batches(generator, held_back))
@@ -180,7 +185,7 @@ class Trainer:
         for step, batch in enumerate(batches):
             audible = self._audible(batch, held_back)
             questions = self._questions(batch, generator)
-            blocks, _ = self.model(self.neighbourhood, audible)
+            blocks, shares = self.model(self.neighbourhood, audible)
             drawn = [self._drawn(len(questions), generator) for _ in blocks]
             log.observe(step, blocks[0], questions, drawn[0])
             losses = [
@@ -199,7 +204,7 @@ class Trainer:
                 f"the loss is {mean}; allowed: a finite number; lower train.learning_rate "
                 f"(now {self.config.learning_rate})"
             )
-        return mean, log.read()
+        return mean, {**log.read(), **fusion_of(self.model, shares)}
 
     def _egns_log(self, num_steps: int) -> EgnsLog:
         config = self.config.negatives.egns
@@ -258,9 +263,6 @@ class Trainer:
         is_known = self.known.contains(questions[:, :1], questions[:, 1:2], drawn)
         negatives = negatives.masked_fill(is_known, -torch.inf)
         return sampled_loss(positive, negatives, self.config.negatives).mean()
-
-    def _valid_mrr(self) -> float:
-        return rank(self._scoring(), self.graph.valid, self.all_known).metrics()["mrr"]
 
     def _select(self, progress: Progress, mrr: float) -> Progress:
         if mrr <= progress.best_mrr:

@@ -23,6 +23,7 @@ FILES = {
     "training.json",
     "model.safetensors",
     "scoring.safetensors",
+    "tensorboard",
 }
 
 

@@ -372,7 +372,8 @@ class TestSelection:
 
 def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Content and modification time of every file in a folder."""
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def test_a_finished_run_is_left_alone(world: World, tmp_path: Path) -> None:
