@@ -115,6 +115,10 @@ class RunFolder:
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Say that training is done; the checkpoint has served."""
         self._write_json(self._training, dict(summary))
+        self.drop_checkpoint()
+
+    def drop_checkpoint(self) -> None:
+        """Delete the checkpoint, if the end of training has not."""
         self.checkpoint.unlink(missing_ok=True)
 
     def _write_json(self, path: Path, value: Any) -> None:

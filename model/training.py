@@ -7,7 +7,6 @@ at its last finished epoch ends as it would have ended without the stop, on the 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
+from model.progress import Progress
 from model.ranking import known_answers, rank
 from model.report import EpochReport
 from model.run_folder import RunFolder, telling_damage
@@ -32,23 +32,6 @@ from model.training_log import Numbers, TrainingLog, block_weights_of, fusion_of
 from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands; part of every checkpoint.
-
-    Attributes:
-        epoch: Epochs done.
-        best_epoch: Epoch of the best evaluation so far; 0 = none yet.
-        best_mrr: Its filtered MRR on valid.
-        bad_evaluations: Evaluations since the best.
-    """
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_mrr: float = -1.0
-    bad_evaluations: int = 0
 
 
 def train(
@@ -61,7 +44,7 @@ def train(
 ) -> None:
     """Train a model into a run folder, going on where an earlier call was stopped.
 
-    A folder whose training has finished is left as it is.
+    A folder whose training has finished is left as it is, but for a checkpoint left behind.
 
     Selection is on valid only: the weights kept are those of the best filtered MRR there.
 
@@ -79,6 +62,7 @@ def train(
     """
     folder = RunFolder(run_dir)
     if folder.is_finished():
+        folder.drop_checkpoint()
         return
     folder.create(graph)
     Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
@@ -126,20 +110,21 @@ class Trainer:
                 saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
                 progress = Progress(**saved)
         with closing(TrainingLog(self.folder)) as log:
-            while progress.epoch < self.config.epochs and not self._is_out_of_patience(progress):
+            while self._goes_on(progress):
                 progress = self._epoch(progress, log, on_epoch)
         load_weights(self.folder.weights, self.model)
         self._scoring().save(self.folder.scoring)
         self.folder.finish({"best_epoch": progress.best_epoch, "best_valid_mrr": progress.best_mrr})
 
-    def _is_out_of_patience(self, progress: Progress) -> bool:
-        return progress.bad_evaluations >= self.config.patience
+    def _goes_on(self, progress: Progress) -> bool:
+        is_patient = progress.bad_evaluations < self.config.patience
+        return is_patient and progress.epoch < self.config.epochs
 
     def _epoch(
         self, progress: Progress, log: TrainingLog, on_epoch: Callable[[EpochReport], None]
     ) -> Progress:
         started = time.perf_counter()
-        progress = replace(progress, epoch=progress.epoch + 1)
+        progress = progress.next_epoch()
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         self._update_fusion(progress.epoch)
@@ -150,7 +135,9 @@ class Trainer:
             scoring = self._scoring()
             mrr = rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
             numbers |= block_weights_of(scoring)
-            progress = self._select(progress, mrr)
+            progress = progress.evaluated(mrr)
+            if progress.best_epoch == progress.epoch:
+                save_weights(self.folder.weights, self.model)
         seconds = time.perf_counter() - started
         report = EpochReport(progress.epoch, self.config.epochs, loss, mrr, seconds)
         log.write(report, numbers)
@@ -263,12 +250,6 @@ class Trainer:
         is_known = self.known.contains(questions[:, :1], questions[:, 1:2], drawn)
         negatives = negatives.masked_fill(is_known, -torch.inf)
         return sampled_loss(positive, negatives, self.config.negatives).mean()
-
-    def _select(self, progress: Progress, mrr: float) -> Progress:
-        if mrr <= progress.best_mrr:
-            return replace(progress, bad_evaluations=progress.bad_evaluations + 1)
-        save_weights(self.folder.weights, self.model)
-        return replace(progress, best_epoch=progress.epoch, best_mrr=mrr, bad_evaluations=0)
 
     def _scoring(self) -> BlockScoring:
         """The model as it ranks: all edges audible, block weights fitted on valid."""
