@@ -3,6 +3,7 @@
 Shapes: E entities, M modalities.
 """
 
+import math
 import shutil
 from collections.abc import Mapping
 from typing import Any, cast
@@ -99,7 +100,7 @@ def fusion_of(model: MoCME, shares: Tensor) -> Numbers:
         measured["information"] = (information.sum(1) - information.diagonal()) / others
     rows = torch.stack(list(measured.values())).tolist()
     return {
-        f"{what}/{modality}": None if value != value else value
+        f"{what}/{modality}": None if math.isnan(value) else value
         for what, row in zip(measured, rows, strict=True)
         for modality, value in zip(model.modalities, row, strict=True)
     }
