@@ -29,4 +29,5 @@ check: lint test
 
 bench: $(STAMP)
 	set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
-	MOCME_KILLS=25 $(BIN)/python -m pytest tests/test_extractors/test_killed_runs.py
+	MOCME_KILLS=25 $(BIN)/python -m pytest tests/test_extractors/test_killed_runs.py \
+		tests/test_model/test_resume.py

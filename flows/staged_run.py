@@ -3,7 +3,7 @@
 Layout of `RUNS/<first digits of the train key>/`:
 
 - `config.yaml`: the whole config, paths relative to this folder; `mocme run` repeats the run.
-- what the model writes: weights, graph, history.
+- what the model writes: weights, graph, history (`tensorboard/` holds that once more).
 - `evaluation.json`, `predictions.tsv`.
 - `stages/<stage>.json`: a manifest for each finished stage: its key, the parts of the key, and
   the files that must still be there for the stage to be skipped.
@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from flows.config import PipelineConfig, load_config
 from flows.keys import Stage, StageKey
 from flows.yaml_file import ConfigError
+from model.report import TENSORBOARD_FOLDER
 from storage.atomic import replacing
 from storage.errors import MocmeError
 
@@ -40,6 +41,7 @@ NEWEST = "newest"
 
 _NAME_LENGTH = 12  # hex digits: 2^48 keys, short enough to type
 _NOT_FROM_TRAINING = {CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, ".lock"}
+_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER}
 
 
 class NoRunError(MocmeError):
@@ -159,13 +161,13 @@ class StagedRun:
             self._manifest_path(behind).unlink(missing_ok=True)
 
     def training_outputs(self) -> list[Path]:
-        """List the files that the training left."""
+        """List the files that the training left and that are needed; TensorBoard's are not."""
         return [
             path
             for path in self.path.rglob("*")
             if path.is_file()
             and path.name not in _NOT_FROM_TRAINING
-            and path.parent != self.path / "stages"
+            and path.parent.name not in _FOLDERS_NOT_FROM_TRAINING
         ]
 
     def write_config(self, config: PipelineConfig) -> None:

@@ -67,21 +67,6 @@ def _compare(comparison: Callable[..., Tensor], left: Tensor, right: Tensor) -> 
     return comparison(left, right, out=torch.empty_like(left))
 
 
-def category_shares(positive: Tensor, negatives: Tensor, config: EgnsConfig) -> dict[str, float]:
-    """Shares of the categories, and the mean entropy in nats, for the log of an epoch."""
-    margin = ambiguous_margin(config.entropy_threshold) * config.temperature
-    difference = (negatives - positive).detach()
-    difference = difference[difference.isfinite()]
-    probability = torch.sigmoid(difference / config.temperature)
-    entropy = torch.special.entr(probability) + torch.special.entr(1 - probability)
-    return {
-        "easy": float((difference < -margin).float().mean()),
-        "ambiguous": float((difference.abs() <= margin).float().mean()),
-        "hard": float((difference > margin).float().mean()),
-        "entropy": float(entropy.mean()),
-    }
-
-
 def weights(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Tensor:
     """Weigh negatives by the configured scheme, so that they average 1 per positive.
 

@@ -125,6 +125,8 @@ class KnownTails:
         self._keys = torch.from_numpy(unique).to(device)
         self._starts = torch.from_numpy(np.append(starts, len(keys))).to(device)
         self._tails = torch.from_numpy(triples[order, 2].copy()).to(device)
+        self._width = int(triples[:, 2].max(initial=0)) + 1
+        self._triples = torch.from_numpy(keys[order]).to(device) * self._width + self._tails
 
     def lookup(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
         """Find all known tails of a batch of questions.
@@ -149,10 +151,12 @@ class KnownTails:
         return rows, self._tails[start[rows] + within]
 
     def contains(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
-        """Whether triples are known. Shapes (B, 1), (B, 1), (B, N) -> (B, N), bool."""
-        rows, known = self.lookup(heads.squeeze(1), relations.squeeze(1))
-        width = int(max(tails.max(), known.max() if len(known) else 0)) + 1
-        return torch.isin(
-            torch.arange(len(tails), device=tails.device).unsqueeze(1) * width + tails,
-            rows * width + known,
-        )
+        """Whether triples are known. Shapes (B, 1), (B, 1), (B, N) -> (B, N), bool.
+
+        Nothing here depends on the number of answers, so a GPU need not be waited for.
+        """
+        if len(self._triples) == 0:
+            return torch.zeros_like(tails, dtype=torch.bool)
+        wanted = (heads * self._num_relations + relations) * self._width + tails
+        place = torch.searchsorted(self._triples, wanted).clamp_max_(len(self._triples) - 1)
+        return (self._triples[place] == wanted) & (tails < self._width)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+TENSORBOARD_FOLDER = "tensorboard"
+"""Folder in a run's folder that holds the log of its training once more, for TensorBoard."""
+
 
 @dataclass(frozen=True)
 class EpochReport:

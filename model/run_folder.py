@@ -4,6 +4,7 @@ graph.json              ids and names        checkpoint.safetensors  to resume f
 triples.safetensors     the three splits     model.safetensors       best weights
 metrics.jsonl           one line an epoch    scoring.safetensors     best embeddings
 training.json           written when done
+tensorboard/            metrics.jsonl once more
 """
 
 import json
@@ -17,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from model.report import EpochReport
+from model.report import TENSORBOARD_FOLDER, EpochReport
 from model.scoring import BlockScoring
 from storage.atomic import replacing
 from storage.errors import MocmeError
@@ -44,6 +45,7 @@ class RunFolder:
         self.checkpoint = root / "checkpoint.safetensors"
         self.weights = root / "model.safetensors"
         self.scoring = root / "scoring.safetensors"
+        self.tensorboard = root / TENSORBOARD_FOLDER
         self._graph = root / "graph.json"
         self._triples = root / "triples.safetensors"
         self._metrics = root / "metrics.jsonl"
@@ -92,15 +94,19 @@ class RunFolder:
         with telling_damage(self.scoring):
             return BlockScoring.load(self.scoring, device)
 
-    def log_epoch(self, report: EpochReport, extra: Mapping[str, float]) -> None:
+    def log_epoch(self, report: EpochReport, extra: Mapping[str, float | None]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""
-        lines = []
-        if self._metrics.exists():
-            lines = self._metrics.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if json.loads(line)["epoch"] < report.epoch]
-        entry = json.dumps({**asdict(report), **extra})
+        kept = [epoch for epoch in self.read_log() if epoch["epoch"] < report.epoch]
+        lines = [json.dumps(epoch) for epoch in (*kept, {**asdict(report), **extra})]
         with replacing(self._metrics) as temporary:
-            temporary.write_text("\n".join([*kept, entry]) + "\n", encoding="utf-8")
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Read metrics.jsonl: what was logged of every epoch, in order."""
+        if not self._metrics.exists():
+            return []
+        with telling_damage(self._metrics):
+            return [json.loads(line) for line in self._metrics.read_text("utf-8").splitlines()]
 
     def is_finished(self) -> bool:
         """Whether training is done and its model is still there."""
@@ -109,6 +115,10 @@ class RunFolder:
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Say that training is done; the checkpoint has served."""
         self._write_json(self._training, dict(summary))
+        self.drop_checkpoint()
+
+    def drop_checkpoint(self) -> None:
+        """Delete the checkpoint, if the end of training has not."""
         self.checkpoint.unlink(missing_ok=True)
 
     def _write_json(self, path: Path, value: Any) -> None:

@@ -6,7 +6,7 @@ at its last finished epoch ends as it would have ended without the stop, on the 
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,35 +18,21 @@ from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, sav
 from model.chunked_loss import chunked_loss
 from model.config import ModelConfig, TrainConfig
 from model.device import choose_device, choose_dtype
-from model.egns import category_shares, one_vs_all_loss, sampled_loss
+from model.egns import one_vs_all_loss, sampled_loss
+from model.egns_log import EgnsLog
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
+from model.progress import Progress
 from model.ranking import known_answers, rank
 from model.report import EpochReport
 from model.run_folder import RunFolder, telling_damage
 from model.scoring import BlockScoring
+from model.training_log import Numbers, TrainingLog, block_weights_of, fusion_of
 from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands; part of every checkpoint.
-
-    Attributes:
-        epoch: Epochs done.
-        best_epoch: Epoch of the best evaluation so far; 0 = none yet.
-        best_mrr: Its filtered MRR on valid.
-        bad_evaluations: Evaluations since the best.
-    """
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_mrr: float = -1.0
-    bad_evaluations: int = 0
 
 
 def train(
@@ -59,7 +45,7 @@ def train(
 ) -> None:
     """Train a model into a run folder, going on where an earlier call was stopped.
 
-    A folder whose training has finished is left as it is.
+    A folder whose training has finished is left as it is, but for a checkpoint left behind.
 
     Selection is on valid only: the weights kept are those of the best filtered MRR there.
 
@@ -77,6 +63,7 @@ def train(
     """
     folder = RunFolder(run_dir)
     if folder.is_finished():
+        folder.drop_checkpoint()
         return
     folder.create(graph)
     Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
@@ -124,30 +111,38 @@ class Trainer:
             with telling_damage(self.folder.checkpoint):
                 saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
                 progress = Progress(**saved)
-        while progress.epoch < self.config.epochs and not self._is_out_of_patience(progress):
-            progress = self._epoch(progress, on_epoch)
+        with closing(TrainingLog(self.folder)) as log:
+            while self._goes_on(progress):
+                progress = self._epoch(progress, log, on_epoch)
         load_weights(self.folder.weights, self.model)
         self._scoring().save(self.folder.scoring)
         self.folder.finish({"best_epoch": progress.best_epoch, "best_valid_mrr": progress.best_mrr})
 
-    def _is_out_of_patience(self, progress: Progress) -> bool:
-        return progress.bad_evaluations >= self.config.patience
+    def _goes_on(self, progress: Progress) -> bool:
+        is_patient = progress.bad_evaluations < self.config.patience
+        return is_patient and progress.epoch < self.config.epochs
 
-    def _epoch(self, progress: Progress, on_epoch: Callable[[EpochReport], None]) -> Progress:
+    def _epoch(
+        self, progress: Progress, log: TrainingLog, on_epoch: Callable[[EpochReport], None]
+    ) -> Progress:
         started = time.perf_counter()
-        progress = replace(progress, epoch=progress.epoch + 1)
+        progress = progress.next_epoch()
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         self._update_fusion(progress.epoch)
         self.model.train()
-        loss, shares = self._train_steps(generator, self.held_back.during(progress.epoch))
+        loss, numbers = self._train_steps(generator, self.held_back.during(progress.epoch))
         mrr = None
         if progress.epoch % self.config.eval_every == 0 or progress.epoch == self.config.epochs:
-            mrr = self._valid_mrr()
-            progress = self._select(progress, mrr)
+            scoring = self._scoring()
+            mrr = rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
+            numbers |= block_weights_of(scoring)
+            progress = progress.evaluated(mrr)
+            if progress.best_epoch == progress.epoch:
+                save_weights(self.folder.weights, self.model)
         seconds = time.perf_counter() - started
         report = EpochReport(progress.epoch, self.config.epochs, loss, mrr, seconds)
-        self.folder.log_epoch(report, {f"egns_{name}": share for name, share in shares.items()})
+        log.write(report, numbers)
         save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
         on_epoch(report)
         return progress
@@ -170,34 +165,39 @@ class Trainer:
             audible[triples] = audible[triples + len(self.edges) // 2] = False
         return audible
 
-    def _train_steps(
-        self, generator: torch.Generator, held_back: Tensor
-    ) -> tuple[float, dict[str, float]]:
-        """Run one epoch; return the mean loss per question and the last step's EGNS shares."""
+    def _train_steps(self, generator: torch.Generator, held_back: Tensor) -> tuple[float, Numbers]:
+        """Run one epoch; return the mean loss per question, and what to log of it."""
         total = torch.zeros((), device=self.device)
         num_questions = 0
-        shares: dict[str, float] = {}
         batches = list(self._batches(generator, held_back))
-        for index, batch in enumerate(batches):
+        log = self._egns_log(len(batches))
+        for step, batch in enumerate(batches):
             audible = self._audible(batch, held_back)
             questions = self._questions(batch, generator)
-            blocks, _ = self.model(self.neighbourhood, audible)
-            losses = [self._block_loss(block, questions, generator) for block in blocks]
+            blocks, shares = self.model(self.neighbourhood, audible)
+            drawn = [self._drawn(len(questions), generator) for _ in blocks]
+            log.observe(step, blocks[0], questions, drawn[0])
+            losses = [
+                self._block_loss(block, questions, negatives)
+                for block, negatives in zip(blocks, drawn, strict=True)
+            ]
             loss = torch.stack(losses).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(questions)
             num_questions += len(questions)
-            if index == len(batches) - 1:
-                shares = self._shares(blocks[0], questions)
         mean = float(total / num_questions)
         if not np.isfinite(mean):
             raise FloatingPointError(
                 f"the loss is {mean}; allowed: a finite number; lower train.learning_rate "
                 f"(now {self.config.learning_rate})"
             )
-        return mean, shares
+        return mean, {**log.read(), **fusion_of(self.model, shares)}
+
+    def _egns_log(self, num_steps: int) -> EgnsLog:
+        config = self.config.negatives.egns
+        return EgnsLog(self.known, self.all_known, config, num_steps, self.device)
 
     def _batches(self, generator: torch.Generator, held_back: Tensor) -> Iterator[Tensor]:
         """Training triples in random order, by index; every triple asks for both its sides."""
@@ -210,16 +210,21 @@ class Trainer:
             return self.sampler.questions(self.edges[batch], generator)
         return torch.cat([self.edges[batch], self.edges[batch + len(self.edges) // 2]])
 
-    def _block_loss(
-        self, block: EncodedBlock, questions: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def _drawn(self, num_questions: int, generator: torch.Generator) -> Tensor | None:
+        """Draw negatives, (B, N); None: all entities are."""
+        if self.config.negatives.mode == "all":
+            return None
+        size = (num_questions, self.config.negatives.num)
+        return self.sampler.draw(size, generator).to(self.device)
+
+    def _block_loss(self, block: EncodedBlock, questions: Tensor, drawn: Tensor | None) -> Tensor:
         heads, relations, tails = questions.unbind(1)
         head, relation = block.entities[heads], block.relations[relations]
         query = block.scorer.query(head, relation)
-        if self.config.negatives.mode == "all":
+        if drawn is None:
             loss = self._one_vs_all_loss(block, query, questions)
         else:
-            loss = self._sampled_loss(block, query, questions, generator)
+            loss = self._sampled_loss(block, query, questions, drawn)
         if block.name in self.model.penalised and self.config.n3_weight:
             penalty = block.scorer.penalty(head, relation, block.entities[tails])
             loss = loss + self.config.n3_weight * penalty.mean()
@@ -238,34 +243,13 @@ class Trainer:
         return chunked_loss(left, right, chunk_loss, dtype) / len(questions)
 
     def _sampled_loss(
-        self, block: EncodedBlock, query: Tensor, questions: Tensor, generator: torch.Generator
+        self, block: EncodedBlock, query: Tensor, questions: Tensor, drawn: Tensor
     ) -> Tensor:
-        size = (len(questions), self.config.negatives.num)
-        drawn = self.sampler.draw(size, generator).to(self.device)
         positive = block.scorer.score_pairs(query, block.entities[questions[:, 2:]])
         negatives = block.scorer.score_pairs(query, block.entities[drawn])
         is_known = self.known.contains(questions[:, :1], questions[:, 1:2], drawn)
         negatives = negatives.masked_fill(is_known, -torch.inf)
         return sampled_loss(positive, negatives, self.config.negatives).mean()
-
-    @torch.no_grad()
-    def _shares(self, block: EncodedBlock, questions: Tensor) -> dict[str, float]:
-        heads, relations, tails = questions[:256].unbind(1)
-        query = block.scorer.query(block.entities[heads], block.relations[relations])
-        scores = block.scorer.score_all(query, block.entities)
-        positive = scores.gather(1, tails.unsqueeze(1))
-        rows, columns = self.known.lookup(heads, relations)
-        scores[rows, columns] = -torch.inf
-        return category_shares(positive, scores, self.config.negatives.egns)
-
-    def _valid_mrr(self) -> float:
-        return rank(self._scoring(), self.graph.valid, self.all_known).metrics()["mrr"]
-
-    def _select(self, progress: Progress, mrr: float) -> Progress:
-        if mrr <= progress.best_mrr:
-            return replace(progress, bad_evaluations=progress.bad_evaluations + 1)
-        save_weights(self.folder.weights, self.model)
-        return replace(progress, best_epoch=progress.epoch, best_mrr=mrr, bad_evaluations=0)
 
     def _scoring(self) -> BlockScoring:
         """The model as it ranks: all edges audible, block weights fitted on valid."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -152,6 +153,13 @@ def test_a_deleted_output_reruns_its_stage(project: Path, output: str, stages: l
 def test_an_unused_entry_of_the_store_may_be_deleted(project: Path) -> None:
     for index in (project / "data/features/files").iterdir():
         index.unlink()
+    assert ran(run(project)) == []
+
+
+def test_the_log_for_tensorboard_may_be_deleted(project: Path) -> None:
+    folder = (project / "data/runs/newest").resolve()
+    assert "metrics.jsonl" in json.loads((folder / "stages/train.json").read_text())["outputs"]
+    shutil.rmtree(folder / "tensorboard")
     assert ran(run(project)) == []
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from planted_graph import World
 from safetensors.torch import load_file
@@ -48,6 +49,38 @@ def epochs_of(run_dir: Path) -> list[dict[str, Any]]:
 def losses_of(run_dir: Path) -> list[float]:
     """Read the loss of every epoch."""
     return [epoch["loss"] for epoch in epochs_of(run_dir)]
+
+
+def drawn_epochs_of(run_dir: Path) -> list[dict[str, float]]:
+    """Read what TensorBoard would draw of every epoch, less the seconds; float32.
+
+    A step that an event file holds twice raises.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run_dir / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    epochs: dict[int, dict[str, float]] = {}
+    for name in events.Tags()["scalars"]:
+        for event in events.Scalars(name) if name != "seconds" else ():
+            epoch = epochs.setdefault(event.step, {"epoch": event.step})
+            if name in epoch:
+                raise ValueError(f"{name} of epoch {event.step} is there twice")
+            epoch[name] = event.value
+    return [epochs[step] for step in sorted(epochs)]
+
+
+def is_drawn_as_logged(run_dir: Path) -> bool:
+    """Whether TensorBoard's log of a run holds what metrics.jsonl does."""
+    logged = [
+        {
+            name: float(np.float32(value))
+            for name, value in epoch.items()
+            if value is not None and name != "num_epochs"
+        }
+        for epoch in epochs_of(run_dir)
+    ]
+    return drawn_epochs_of(run_dir) == logged
 
 
 def same_tensors(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from model.config import EgnsConfig, NegativesConfig
 from model.egns import (
     ambiguous_margin,
-    category_shares,
     egns_weights,
     one_vs_all_loss,
     sampled_loss,
@@ -96,20 +95,6 @@ class TestCategories:
     @pytest.mark.parametrize("threshold", [0.01, 0.35, 0.69])
     def test_the_margin_has_the_entropy_of_the_threshold(self, threshold: float) -> None:
         assert entropy(ambiguous_margin(threshold), 1.0)[1] == pytest.approx(threshold, abs=1e-9)
-
-    def test_shares_and_entropy(self) -> None:
-        positive = torch.zeros(2, 1)
-        negatives = torch.tensor([[-9.0, -8.0, 0.1, 9.0], [-9.0, 0.0, -torch.inf, -torch.inf]])
-        shares = category_shares(positive, negatives, EgnsConfig())
-        nats = [entropy(d, 1.0)[1] for d in (-9.0, -8.0, 0.1, 9.0, -9.0, 0.0)]
-        assert shares["easy"] == pytest.approx(3 / 6)
-        assert shares["ambiguous"] == pytest.approx(2 / 6)
-        assert shares["hard"] == pytest.approx(1 / 6)
-        assert shares["entropy"] == pytest.approx(sum(nats) / 6)
-
-    def test_shares_of_extreme_scores_are_numbers(self) -> None:
-        shares = category_shares(torch.zeros(1, 1), torch.tensor([[-1e4, 1e4]]), EgnsConfig())
-        assert (shares["easy"], shares["hard"], shares["entropy"]) == (0.5, 0.5, 0.0)
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)

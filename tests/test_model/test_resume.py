@@ -1,20 +1,34 @@
-"""A run that is stopped and started again ends as if it had never been stopped."""
+"""A run that is stopped and started again ends as if it had never been stopped.
 
+`MOCME_KILLS` sets how often trainings are killed before drawn moments, and how often at drawn
+times (`make bench`: 25).
+"""
+
+import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import killed_trainings
 import pytest
 from planted_graph import World
-from small_training import SMALL_MODEL, epochs_of, run_training, same_outcome, train_config
+from small_training import (
+    SMALL_MODEL,
+    epochs_of,
+    is_drawn_as_logged,
+    run_training,
+    same_outcome,
+    train_config,
+)
 
 from model.report import EpochReport
 from model.run_folder import RunFolder
 from model.training import train
+
+NUM_KILLS = max(int(os.environ.get("MOCME_KILLS", "0")), len(killed_trainings.MOMENTS))
 
 FILES = {
     "graph.json",
@@ -23,6 +37,7 @@ FILES = {
     "training.json",
     "model.safetensors",
     "scoring.safetensors",
+    "tensorboard",
 }
 
 
@@ -115,43 +130,39 @@ class TestStopped:
         assert {path.name for path in tmp_path.iterdir()} == FILES
 
 
-CHILD = """
-import os, signal, sys
-import torch
-torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from planted_graph import planted_world
-from small_training import run_training
-
-fsync, syncs = os.fsync, 0
-
-def kill_in_the_middle_of_writing(file):
-    global syncs
-    syncs += 1
-    if syncs == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-    fsync(file)
-
-os.fsync = kill_in_the_middle_of_writing
-run_training(planted_world(), Path(sys.argv[2]))
-"""
-
-
 class TestKilled:
+    """By SIGKILL: before drawn steps, evaluations, writes and the like, and at drawn times."""
+
     @pytest.fixture(scope="class")
-    def killed_run(self, world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """A run whose process was killed in the middle of writing, and that then went on."""
-        run_dir = tmp_path_factory.mktemp("killed") / "run"
-        command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(run_dir)]
-        child = subprocess.run(command, check=False, env={**os.environ}, timeout=120)
-        assert child.returncode == -signal.SIGKILL
-        assert 0 < len(epochs_of(run_dir)) < 4
-        assert RunFolder(run_dir).checkpoint.exists()
-        return run_training(world, run_dir)
+    def runs(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("killed")
 
-    def test_ends_as_if_not_killed(self, killed_run: Path, finished_run: Path) -> None:
-        assert same_outcome(finished_run, killed_run)
+    @pytest.fixture(scope="class")
+    def killed(self, runs: Path) -> dict[str, str]:
+        """Runs that were killed and then went on to the end: what each was killed before."""
+        command = [sys.executable, killed_trainings.__file__, str(runs), "--kills", str(NUM_KILLS)]
+        path = os.pathsep.join(sys.path)
+        found = subprocess.run(
+            command, check=True, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE
+        )
+        return dict(json.loads(found.stdout))
 
-    def test_leaves_nothing_behind(self, killed_run: Path) -> None:
-        assert {path.name for path in killed_run.iterdir()} == FILES
+    def test_every_kind_of_moment_was_met(self, killed: dict[str, str]) -> None:
+        assert set(killed.values()) == {*killed_trainings.MOMENTS, "any"}
+        assert len(killed) > NUM_KILLS, "some at a drawn time"
+
+    def test_fusion_depends_on_what_was_measured(self, runs: Path, killed: dict[str, str]) -> None:
+        """Else the case would not tell whether that survives."""
+        strengths = [epoch["strength/image"] for epoch in epochs_of(runs / "whole")]
+        assert strengths[0] != strengths[2] == strengths[4]
+
+    def test_ends_as_if_not_killed(self, runs: Path, killed: dict[str, str]) -> None:
+        for name, moment in killed.items():
+            assert same_outcome(runs / "whole", runs / name), f"killed before: {moment}"
+            assert is_drawn_as_logged(runs / name), f"killed before: {moment}"
+
+    def test_leaves_nothing_behind(self, runs: Path, killed: dict[str, str]) -> None:
+        for name, moment in killed.items():
+            left = {path.name for path in (runs / name).iterdir()}
+            assert left == FILES, f"killed before: {moment}"
+            assert len(list((runs / name / "tensorboard").iterdir())) == 1

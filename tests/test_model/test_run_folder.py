@@ -15,7 +15,7 @@ from small_training import SMALL_MODEL, model_config, run_training, same_outcome
 import model
 from model.evaluation import evaluate_run
 from model.predictor import Predictor
-from model.report import EpochReport
+from model.report import TENSORBOARD_FOLDER, EpochReport
 from model.run_folder import RunFolder
 from model.training import train
 from storage.errors import MocmeError
@@ -136,7 +136,7 @@ class TestUnfinished:
 
 class TestContents:
     def test_safetensors_and_json_only(self, finished_run: Path) -> None:
-        names = {path.name for path in finished_run.iterdir()}
+        names = {path.name for path in finished_run.iterdir()} - {TENSORBOARD_FOLDER}
         assert {Path(name).suffix for name in names} == {".safetensors", ".json", ".jsonl"}
         for name in names:
             if name.endswith("json"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from planted_graph import COLOUR, MAKER, SHAPE, World, feature_table, planted_world
+from safetensors.torch import load_file
 from small_training import (
     SMALL_MODEL,
     epochs_of,
@@ -16,6 +17,7 @@ from small_training import (
     model_config,
     run_training,
     same_outcome,
+    same_tensors,
     train_config,
 )
 from torch import Tensor
@@ -36,6 +38,21 @@ from storage.graph import Graph
 def with_graph(world: World, **splits: Any) -> World:
     """Replace splits of the world's graph."""
     return replace(world, graph=replace(world.graph, **splits))
+
+
+def weights_at_the_end(world: World, run_dir: Path, **changes: Any) -> dict[str, Tensor]:
+    """Train, and return the last checkpoint, which holds the optimiser's state and fusion, too.
+
+    The kept weights are those of the best epoch, which valid selects.
+    """
+    last: dict[str, Tensor] = {}
+
+    def on_epoch(report: EpochReport) -> None:
+        if report.epoch == report.num_epochs:
+            last.update(load_file(RunFolder(run_dir).checkpoint))
+
+    train(world.graph, world.tables(), SMALL_MODEL, train_config(**changes), run_dir, on_epoch)
+    return last
 
 
 class TestLearning:
@@ -153,27 +170,36 @@ class TestWhatEnters:
         assert same_outcome(plain, tmp_path)
 
     @pytest.mark.parametrize("mode", ["all", "sampled"])
+    @pytest.mark.parametrize("others", ["replaced", "deleted"])
     def test_valid_and_test_triples_never_enter(
-        self, world: World, tmp_path: Path, mode: str
+        self, world: World, tmp_path: Path, mode: str, others: str
     ) -> None:
+        """Weights and losses are the same bit by bit; only selection and diagnosis differ."""
         generator = np.random.default_rng(7)
         sizes = [world.graph.num_entities, world.graph.num_relations, world.graph.num_entities]
-        others = with_graph(
+        num_valid, num_test = (15, 90) if others == "replaced" else (1, 0)
+        changed = with_graph(
             world,
-            valid=generator.integers(sizes, size=(15, 3)),
-            test=generator.integers(sizes, size=(90, 3)),
+            valid=generator.integers(sizes, size=(num_valid, 3)),
+            test=generator.integers(sizes, size=(num_test, 3)),
         )
-        runs = [
-            run_training(changed, tmp_path / name, negatives={"mode": mode, "num": 16}, patience=9)
-            for name, changed in (("as-is", world), ("others", others))
-        ]
-        assert losses_of(runs[0]) == losses_of(runs[1])
-        shares = [
-            [(epoch["egns_easy"], epoch["egns_entropy"]) for epoch in epochs_of(run)]
-            for run in runs
-        ]
-        assert shares[0] == shares[1]
-        assert epochs_of(runs[0]) != epochs_of(runs[1]), "selection is on valid"
+        runs = {}
+        for name, each in (("as-is", world), ("others", changed)):
+            runs[name] = weights_at_the_end(
+                each,
+                tmp_path / name,
+                negatives={"mode": mode, "num": 16, "weighting": "egns"},
+                patience=9,
+                held_back=0.2,
+                held_back_epochs=2,
+            )
+        assert same_tensors(runs["as-is"], runs["others"])
+        assert losses_of(tmp_path / "as-is") == losses_of(tmp_path / "others")
+        logs = [epochs_of(tmp_path / name) for name in runs]
+        for name in ("egns_easy", "egns_hard", "egns_entropy"):
+            assert [epoch[name] for epoch in logs[0]] == [epoch[name] for epoch in logs[1]]
+        for name in ("valid_mrr", "egns_easy_held_out"):
+            assert [epoch[name] for epoch in logs[0]] != [epoch[name] for epoch in logs[1]]
 
     def test_evaluating_more_often_changes_no_loss(
         self, world: World, plain: Path, tmp_path: Path
@@ -346,7 +372,8 @@ class TestSelection:
 
 def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Content and modification time of every file in a folder."""
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def test_a_finished_run_is_left_alone(world: World, tmp_path: Path) -> None:
