@@ -2,18 +2,28 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from planted_graph import MAKER, NUM_COLOURS, NUM_MAKERS, NUM_SHAPES, World, planted_world
+from planted_graph import (
+    IMAGE_DIM,
+    MAKER,
+    NUM_COLOURS,
+    NUM_MAKERS,
+    NUM_SHAPES,
+    TEXT_DIM,
+    World,
+    planted_world,
+)
 from planted_graph import feature_table as make_table
 from small_training import model_config, train_config
 
 from model.evaluation import evaluate_run
+from model.run_folder import RunFolder
 from model.scoring import BlockScoring
-from model.training import train
+from model.training import Trainer, train
 from storage.feature_table import FeatureTable
 
 NUM_THINGS = 400
@@ -103,3 +113,58 @@ def test_what_alone_tells_something_is_found(world: World, tmp_path: Path) -> No
     names = [block.name for block in found.scoring.blocks]
     weights = dict(zip(names, found.scoring.block_weights[MAKER].tolist(), strict=True))
     assert weights["content-sound"] > max(weights["content-text"], weights["content-noise"])
+
+
+class TestWithinAModality:
+    """One modality shows colours, shapes and noise; what each of its experts sees is planted."""
+
+    SEES: ClassVar = {
+        "colour": slice(0, IMAGE_DIM),
+        "shape": slice(IMAGE_DIM, IMAGE_DIM + TEXT_DIM),
+        "noise": slice(IMAGE_DIM + TEXT_DIM, None),
+    }
+
+    def strengths(
+        self, world: World, experts: list[str], folder: Path, **model: Any
+    ) -> list[float]:
+        """Train experts that see parts of the row; return the strength of each one's view."""
+        trainer = self.trainer(world, len(experts), folder, **model)
+        weight = trainer.model.contents["content"].experts["all_experts"].weight
+        sight = torch.zeros_like(weight)
+        for number, part in enumerate(experts):
+            sight[number, self.SEES[part]] = 1
+            first_like_it = experts.index(part)
+            weight.data[number] = weight.data[first_like_it]
+        weight.data *= sight
+        weight.register_hook(lambda gradient: gradient * sight)
+        trainer.run(lambda report: None)
+        return trainer.model.contents["content"].strengths.of_views[0].tolist()
+
+    def trainer(self, world: World, num_experts: int, folder: Path, **model: Any) -> Trainer:
+        rows = np.concatenate([world.image, world.text], axis=1)
+        silence = np.random.default_rng(7).normal(size=(len(rows), IMAGE_DIM)).astype(np.float32)
+        everyone = np.ones(len(rows), dtype=np.bool_)
+        table = make_table(np.concatenate([rows, silence], axis=1), everyone)
+        plain = {"structure": False, "neighbours": False, "dim": 32, "num_experts": num_experts}
+        run = RunFolder(folder)
+        run.create(world.graph)
+        config = train_config(epochs=15, eval_every=5, held_back=0.15)
+        return Trainer(world.graph, {"all": table}, model_config(**{**plain, **model}), config, run)
+
+    def test_copies_share_what_one_would_have(self, world: World, tmp_path: Path) -> None:
+        colour, shape = self.strengths(world, ["colour", "shape"], tmp_path / "two")
+        *copies, beside = self.strengths(world, ["colour", "colour", "shape"], tmp_path / "three")
+        assert beside / (sum(copies) + beside) == pytest.approx(shape / (colour + shape), rel=0.05)
+
+    def test_noise_gains_nothing(self, world: World, tmp_path: Path) -> None:
+        colour, shape, noise = self.strengths(world, ["colour", "shape", "noise"], tmp_path)
+        assert noise < min(colour, shape) / 3
+
+    def test_by_the_plain_form_noise_is_heard_most(self, world: World, tmp_path: Path) -> None:
+        found = self.strengths(
+            world, ["colour", "shape", "noise"], tmp_path, fusion="cmkf_plain", temperature=0.1
+        )
+        assert found[2] == max(found)
+
+    def test_one_is_left_as_it_is(self, world: World, tmp_path: Path) -> None:
+        assert self.strengths(world, ["colour"], tmp_path) == [1.0]
