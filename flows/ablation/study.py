@@ -1,7 +1,7 @@
 """Trains the variants of a study, skips what is done, and ranks the answers of each.
 
-A run is `mocme train` in a process of its own, so it is kept in the config's runs folder, resumed
-where it was stopped, and found again by the next study.
+A run is `mocme train` in a process of its own, so it is resumed where it was stopped, and found
+again by the next study.
 """
 
 import json
@@ -63,7 +63,7 @@ def run_study(
     Args:
         config: What the variants are changed from.
         study: Which variants.
-        folder: Where their configs are written.
+        folder: Where their configs are written, and below it their runs.
         seeds: `train.seed` of the runs.
         only: Names of the variants to run; empty = all.
         num_processes: Trainings at once; the processor's threads are shared out.
@@ -72,6 +72,7 @@ def run_study(
     Raises:
         MocmeError: If a run fails, or there is no such variant.
     """
+    config = config.model_copy(update={"runs": folder / "runs"})
     variants = _chosen(variants_of(config, study), only)
     files = {name: _write_config(folder, name, variant) for name, variant in variants.items()}
     threads = max(1, (os.cpu_count() or 1) // num_processes)
