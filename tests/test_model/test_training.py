@@ -156,6 +156,17 @@ class TestWhatEnters:
         other = run_training(world, tmp_path / "other", seed=1)
         assert losses_of(other)[0] != losses_of(plain)[0]
 
+    def test_threads_do_not(self, tmp_path: Path) -> None:
+        """Rows looked up often, and many of them, so that threads share the sums."""
+        world = planted_world(num_things=400)
+        config, model = train_config(epochs=3, batch_size=1024), model_config(dim=64)
+        torch.set_num_threads(4)
+        for name in ("first", "second"):
+            train(world.graph, world.tables(), model, config, tmp_path / name)
+        torch.set_num_threads(1)
+        assert same_outcome(tmp_path / "first", tmp_path / "second")
+        assert not torch.are_deterministic_algorithms_enabled(), "the caller's business"
+
     def test_chance_drawn_elsewhere_does_not_matter(
         self, world: World, plain: Path, tmp_path: Path
     ) -> None:
