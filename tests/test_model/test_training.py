@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from small_training import (
     SMALL_MODEL,
     epochs_of,
+    everything_in,
     losses_of,
     model_config,
     run_training,
@@ -379,12 +380,6 @@ class TestSelection:
     def test_neither_features_nor_structure(self, world: World, tmp_path: Path) -> None:
         with pytest.raises(MocmeError, match="structure"):
             train(world.graph, {}, model_config(structure=False), train_config(), tmp_path)
-
-
-def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Content and modification time of every file in a folder."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def test_a_finished_run_is_left_alone(world: World, tmp_path: Path) -> None:
