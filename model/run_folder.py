@@ -24,6 +24,8 @@ from storage.atomic import replacing
 from storage.errors import MocmeError
 from storage.graph import SPLITS, Graph
 
+_UNFINISHED = (".*.part", ".tmp*")  # what a kill leaves of our writing, and of safetensors' own
+
 
 @contextmanager
 def telling_damage(path: Path) -> Iterator[None]:
@@ -54,8 +56,9 @@ class RunFolder:
     def create(self, graph: Graph) -> None:
         """Make the folder and write the graph that the run learns from."""
         self.root.mkdir(parents=True, exist_ok=True)
-        for unfinished in self.root.glob(".*.part"):
-            unfinished.unlink(missing_ok=True)
+        for pattern in _UNFINISHED:
+            for unfinished in self.root.glob(pattern):
+                unfinished.unlink(missing_ok=True)
         strings = {"entities": graph.entities, "names": graph.names, "relations": graph.relations}
         with replacing(self._triples) as temporary:
             save_file({split: graph.split(split) for split in SPLITS}, temporary)

@@ -26,6 +26,7 @@ from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.progress import Progress
 from model.ranking import known_answers, rank
+from model.repeatable import repeatable
 from model.report import EpochReport
 from model.run_folder import RunFolder, telling_damage
 from model.scoring import BlockScoring
@@ -66,7 +67,8 @@ def train(
         folder.drop_checkpoint()
         return
     folder.create(graph)
-    Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
+    with repeatable():
+        Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
 
 
 class Trainer:

@@ -83,6 +83,12 @@ def is_drawn_as_logged(run_dir: Path) -> bool:
     return drawn_epochs_of(run_dir) == logged
 
 
+def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Read content and modification time of every file in a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
 def same_tensors(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Whether two sets of tensors are equal bit by bit; NaN equals NaN."""
     return first.keys() == second.keys() and all(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from planted_graph import World
-from small_training import SMALL_MODEL, train_config
+from small_training import SMALL_MODEL, everything_in, train_config
 
 from model.evaluation import evaluate_run
 from model.ranking import known_answers, rank, rank_metrics
@@ -88,6 +88,6 @@ def test_is_json_where_every_entity_was_seen(
 
 
 def test_evaluating_changes_nothing(finished_run: Path, found: dict[str, Any]) -> None:
-    before = {path.name: path.read_bytes() for path in finished_run.iterdir()}
+    before = everything_in(finished_run)
     assert evaluate_run(finished_run) == found
-    assert {path.name: path.read_bytes() for path in finished_run.iterdir()} == before
+    assert everything_in(finished_run) == before

@@ -119,6 +119,15 @@ def stop_after_first_epoch(world: World, run_dir: Path) -> None:
 
 
 class TestUnfinished:
+    @pytest.mark.parametrize("name", [".graph.json.17.part", ".tmpE49Nct"])
+    def test_what_a_killed_write_left_is_deleted(
+        self, world: World, tmp_path: Path, name: str
+    ) -> None:
+        (tmp_path / name).write_bytes(b"half")
+        RunFolder(tmp_path).create(world.graph)
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"graph.json", "triples.safetensors"}
+
     @pytest.mark.parametrize("damage", [empty, truncate, scribble], ids=lambda f: f.__name__)
     def test_a_damaged_checkpoint_is_told(
         self, world: World, tmp_path: Path, damage: Callable[[Path], None]

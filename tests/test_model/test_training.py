@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from small_training import (
     SMALL_MODEL,
     epochs_of,
+    everything_in,
     losses_of,
     model_config,
     run_training,
@@ -155,6 +156,17 @@ class TestWhatEnters:
         assert same_outcome(plain, run_training(world, tmp_path / "same"))
         other = run_training(world, tmp_path / "other", seed=1)
         assert losses_of(other)[0] != losses_of(plain)[0]
+
+    def test_threads_do_not(self, tmp_path: Path) -> None:
+        """Rows looked up often, and many of them, so that threads share the sums."""
+        world = planted_world(num_things=400)
+        config, model = train_config(epochs=3, batch_size=1024), model_config(dim=64)
+        torch.set_num_threads(4)
+        for name in ("first", "second"):
+            train(world.graph, world.tables(), model, config, tmp_path / name)
+        torch.set_num_threads(1)
+        assert same_outcome(tmp_path / "first", tmp_path / "second")
+        assert not torch.are_deterministic_algorithms_enabled(), "the caller's business"
 
     def test_chance_drawn_elsewhere_does_not_matter(
         self, world: World, plain: Path, tmp_path: Path
@@ -368,12 +380,6 @@ class TestSelection:
     def test_neither_features_nor_structure(self, world: World, tmp_path: Path) -> None:
         with pytest.raises(MocmeError, match="structure"):
             train(world.graph, {}, model_config(structure=False), train_config(), tmp_path)
-
-
-def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Content and modification time of every file in a folder."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def test_a_finished_run_is_left_alone(world: World, tmp_path: Path) -> None:
