@@ -33,7 +33,6 @@ from storage.feature_table import FeatureTable
 from storage.graph import Graph
 
 NUM_RELATIONS = 100
-TRIPLES_PER_ENTITY = 4
 SHARE_PRESENT = 0.7
 
 
@@ -68,12 +67,13 @@ def _parser() -> argparse.ArgumentParser:
         "--base", type=int, nargs=3, default=[100_000, 1, 1], help="entities, modalities, experts"
     )
     parser.add_argument("--feature-dim", type=int, default=64)
-    parser.add_argument("--dim", type=int, default=64, help="width of an embedding")
+    parser.add_argument("--dim", type=int, default=32, help="width of an embedding")
+    parser.add_argument("--triples", type=int, default=2, help="triples an entity")
     parser.add_argument("--batch", type=int, default=64, help="questions a step")
     parser.add_argument("--mode", choices=["all", "sampled"], default="all", help="of negatives")
     parser.add_argument("--negatives", type=int, default=128, help="a question, if sampled")
     parser.add_argument("--alone", action="store_true", help="a block of each modality as well")
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--one", type=int, nargs=3, help=argparse.SUPPRESS)
     return parser
@@ -86,7 +86,7 @@ def _heading(options: argparse.Namespace) -> str:
         negatives = f"{options.negatives} sampled negatives a question"
     return (
         f"{options.batch} questions a step, {negatives}; width {options.dim}, "
-        f"features of {options.feature_dim}; {TRIPLES_PER_ENTITY} triples an entity, "
+        f"features of {options.feature_dim}; {options.triples} triples an entity, "
         f"{NUM_RELATIONS} relations; {options.threads} threads\n"
     )
 
@@ -121,7 +121,7 @@ def _measure(
 ) -> dict[str, Any]:
     """Train for some steps, the first of which is not counted."""
     generator = np.random.default_rng(0)
-    graph = random_graph(num_entities, generator)
+    graph = random_graph(num_entities, options.triples * num_entities, generator)
     tables = {
         f"modality-{index}": random_table(num_entities, options.feature_dim, generator)
         for index in range(num_modalities)
@@ -151,13 +151,10 @@ def _measure(
     }
 
 
-def random_graph(num_entities: int, generator: np.random.Generator) -> Graph:
-    """Draw triples; a hundredth of an entity's share stands in valid. No test."""
+def random_graph(num_entities: int, num_triples: int, generator: np.random.Generator) -> Graph:
+    """Draw triples, few of them for valid and none for test."""
     columns = (num_entities, NUM_RELATIONS, num_entities)
-    triples = np.stack(
-        [generator.integers(size, size=TRIPLES_PER_ENTITY * num_entities) for size in columns],
-        axis=1,
-    )
+    triples = np.stack([generator.integers(size, size=num_triples) for size in columns], axis=1)
     valid, train = np.split(triples, [num_entities // 100])
     entities = tuple(map(str, range(num_entities)))
     relations = tuple(map(str, range(NUM_RELATIONS)))
