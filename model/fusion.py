@@ -39,13 +39,32 @@ class LearnedFusion(nn.Module, ABC):
         """
 
 
+class ScaledLinear(nn.Module):
+    """A linear map whose weights are learned at unit variance and scaled by 1 / sqrt(inputs).
+
+    So an optimiser whose first steps are as large for any weight (Adagrad, Adam) moves the output
+    by as much whatever the number of inputs is; a plain map of a thousand inputs diverges at the
+    learning rate that suits embeddings.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_inputs, num_outputs))
+        self.bias = nn.Parameter(torch.zeros(num_outputs))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Map the last dimension."""
+        scaled = self.weight * len(self.weight) ** -0.5
+        return torch.matmul(values, scaled) + self.bias
+
+
 class ConcatMlpFusion(LearnedFusion):
     """A network of one hidden layer over all parts side by side, zeros for what is absent."""
 
     def __init__(self, num_modalities: int, dim: int) -> None:
         super().__init__(num_modalities, dim)
-        self.hidden = nn.Linear(num_modalities * (dim + 1), dim)
-        self.out = nn.Linear(dim, dim)
+        self.hidden = ScaledLinear(num_modalities * (dim + 1), dim)
+        self.out = ScaledLinear(dim, dim)
 
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse; the shares are equal, as a network tells of none."""
@@ -59,12 +78,14 @@ class AttentionFusion(LearnedFusion):
 
     def __init__(self, num_modalities: int, dim: int) -> None:
         super().__init__(num_modalities, dim)
-        self.keys = nn.Parameter(torch.randn(num_modalities, dim, dim) * dim**-0.5)
-        self.query = nn.Parameter(torch.randn(dim) * dim**-0.5)
+        self.keys = nn.Parameter(torch.randn(num_modalities, dim, dim))
+        self.query = nn.Parameter(torch.randn(dim))
 
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse; the shares are those of the softmax."""
-        logits = torch.einsum("emd,mdk->emk", parts, self.keys).tanh() @ self.query
+        scale = self.dim**-0.5  # see ScaledLinear
+        keys = torch.einsum("emd,mdk->emk", parts, self.keys * scale).tanh()
+        logits = keys @ (self.query * scale)
         raised = torch.where(heard, (logits - logits.amax(1, keepdim=True).detach()).exp(), 0.0)
         shares = _normalised(raised)
         return torch.einsum("em,emd->ed", shares, parts), shares.detach()
@@ -78,7 +99,7 @@ class GateFusion(LearnedFusion):
 
     def __init__(self, num_modalities: int, dim: int) -> None:
         super().__init__(num_modalities, dim)
-        self.gate = nn.Linear(num_modalities * (dim + 1), num_modalities * dim)
+        self.gate = ScaledLinear(num_modalities * (dim + 1), num_modalities * dim)
 
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse; the shares are those of the mean gates."""

@@ -119,11 +119,6 @@ class MoCME(nn.Module):
         self.relations[block] = nn.Parameter(torch.randn(num_rows, scorer.relation_dim) * scale)
 
     @property
-    def penalised(self) -> frozenset[str]:
-        """Blocks with learned rows, whose size is penalised."""
-        return frozenset({STRUCTURE, CONTEXT, *([CONTENT] if self.joint else [])})
-
-    @property
     def weighs(self) -> bool:
         """Whether fusion depends on what is measured of modalities or views."""
         return any(content.strengths.are_weighed for _, content in self._encoders())
@@ -202,6 +197,21 @@ class MoCME(nn.Module):
         if self.context is not None:
             blocks.append(self._block(CONTEXT, *self.context(neighbourhood, audible)))
         return blocks, weights
+
+    def penalised(self, block: EncodedBlock) -> tuple[Tensor, Tensor] | None:
+        """Return the learned rows of a block whose size is penalised; None: it has none.
+
+        Of a joint block those are the entities' alone: its relations serve the features as well.
+
+        Returns:
+            Rows of entities, (E, D), and of relations, (R, D_r).
+        """
+        if block.name in (STRUCTURE, CONTEXT):
+            return block.entities, block.relations
+        if self.joint and block.name == CONTENT:
+            table = cast(StructureTable, cast(ContentEncoder, self.contents[CONTENT]).structure)
+            return table.rows, torch.zeros_like(block.relations)
+        return None
 
     def _block(self, name: str, entities: Tensor, present: Tensor) -> EncodedBlock:
         scorer, relations = cast(Scorer, self.scorers[name]), self.relations[name]

@@ -227,8 +227,10 @@ class Trainer:
             loss = self._one_vs_all_loss(block, query, questions)
         else:
             loss = self._sampled_loss(block, query, questions, drawn)
-        if block.name in self.model.penalised and self.config.n3_weight:
-            penalty = block.scorer.penalty(head, relation, block.entities[tails])
+        penalised = self.model.penalised(block)
+        if penalised is not None and self.config.n3_weight:
+            rows, held = penalised
+            penalty = block.scorer.penalty(rows[heads], held[relations], rows[tails])
             loss = loss + self.config.n3_weight * penalty.mean()
         return loss
 

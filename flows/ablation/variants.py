@@ -27,10 +27,13 @@ _APART: Mapping[str, Changes] = {
 """Another fusion, and all else as in the config."""
 
 _PLAIN = {"alone": False, "neighbours": False, "context": False, "joint": True}
+_ROWS_HELD = 30.0
+"""Penalty at which learned rows add to features and do not drown them (docs/results.md)."""
 _JOINT: Mapping[str, Changes] = {
-    f"{name}, one embedding": {"model": {**_PLAIN, **changes["model"]}}
+    f"{name}, one embedding{suffix}": {"model": {**_PLAIN, **changes["model"]}, **training}
     for name, changes in _APART.items()
     if changes["model"]["fusion"] in ("sum", "concat_mlp", "attention", "gate")
+    for suffix, training in (("", {}), (", rows held", {"train": {"n3_weight": _ROWS_HELD}}))
 }
 """As the field has it: modalities and a learned row fused to one embedding, and nothing else."""
 
