@@ -21,6 +21,8 @@ PRIOR_STRENGTH = 5.0
 WEAK_PRIOR = 0.1
 """Pseudo-count that keeps finite the weight of a block of which the triples tell nothing."""
 LARGEST_LOGARITHM = 6.0
+_TOLERANCE = 1e-4
+"""Change of the summed likelihood, in nats, or of a logarithm, that ends the search."""
 SMALLEST_SPREAD = 1e-6
 """Deviation of scores below which a block is taken to say nothing."""
 
@@ -55,7 +57,9 @@ def fit_block_weights(
     scores = scores / spread[:, None, None]
     shape = (1 + len(blocks[0].relations), len(blocks))
     logarithms = torch.zeros(shape, dtype=torch.double, device=scores.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([logarithms], max_iter=60, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        [logarithms], max_iter=60, tolerance_change=_TOLERANCE, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> Tensor:
         optimizer.zero_grad()

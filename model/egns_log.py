@@ -118,13 +118,15 @@ class EgnsLog:
         positive = block.scorer.score_pairs(query, block.entities[tails.unsqueeze(1)])
         if drawn is None:
             negatives = block.scorer.score_all(query, block.entities)
-            candidates = torch.arange(negatives.shape[1], device=tails.device).expand_as(negatives)
+            is_known, is_answer = (
+                triples.among_all(heads, relations, num_negatives)
+                for triples in (self._known, self._answers)
+            )
         else:
-            candidates = drawn[chosen]
-            negatives = block.scorer.score_pairs(query, block.entities[candidates])
-        asked = (heads.unsqueeze(1), relations.unsqueeze(1), candidates)
-        negatives = negatives.masked_fill(self._known.contains(*asked), -torch.inf)
-        self._counts.add(positive, negatives, self._answers.contains(*asked))
+            asked = (heads.unsqueeze(1), relations.unsqueeze(1), drawn[chosen])
+            negatives = block.scorer.score_pairs(query, block.entities[drawn[chosen]])
+            is_known, is_answer = self._known.contains(*asked), self._answers.contains(*asked)
+        self._counts.add(positive, negatives.masked_fill(is_known, -torch.inf), is_answer)
 
     def _chosen(self, questions: Tensor, num_negatives: int) -> Tensor:
         """Which questions of a step: evenly spaced, as those for tails come before the others."""

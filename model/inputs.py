@@ -150,6 +150,12 @@ class KnownTails:
         within = torch.arange(len(rows), device=rows.device) - first[rows]
         return rows, self._tails[start[rows] + within]
 
+    def among_all(self, heads: Tensor, relations: Tensor, num_entities: int) -> Tensor:
+        """Whether each entity is a known tail. Shapes (B,), (B,) -> (B, E), bool."""
+        is_known = torch.zeros(len(heads), num_entities, dtype=torch.bool, device=heads.device)
+        is_known[self.lookup(heads, relations)] = True
+        return is_known
+
     def contains(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
         """Whether triples are known. Shapes (B, 1), (B, 1), (B, N) -> (B, N), bool.
 

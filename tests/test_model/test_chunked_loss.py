@@ -45,10 +45,12 @@ def loss_and_gradients(
 
 @pytest.mark.parametrize("scorer_name", sorted(SCORERS))
 @pytest.mark.parametrize("chunk_numbers", [1, 3 * NUM_ENTITIES, 2**20])
+@pytest.mark.parametrize("kept_numbers", [1, 7 * NUM_ENTITIES, 2**20])
 def test_chunks_change_nothing(
-    scorer_name: str, chunk_numbers: int, monkeypatch: pytest.MonkeyPatch
+    scorer_name: str, chunk_numbers: int, kept_numbers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunked, "_CHUNK_NUMBERS", {"cpu": chunk_numbers})
+    monkeypatch.setattr(chunked, "_GRADIENT_NUMBERS", {"cpu": kept_numbers})
     monkeypatch.setattr(chunked, "_MIN_QUESTIONS", 1)
     found = loss_and_gradients(scorer_name, whole=False)
     expected = loss_and_gradients(scorer_name, whole=True)

@@ -338,6 +338,26 @@ class TestStructure:
         assert weights.numel() == 0
         assert build(world, {}).modalities == ()
 
+    def test_joined_it_is_a_modality_of_who_occurs_in_training(self, world: World) -> None:
+        mocme = build(world, joint=True, neighbours=False)
+        blocks, weights = encode(mocme, edges_of(world))
+        assert list(blocks) == [CONTENT]
+        assert mocme.modalities == ("image", "text", STRUCTURE)
+        seen = torch.from_numpy(world.graph.seen_in_training)
+        assert torch.equal(weights[:, 2] > 0, seen)
+
+    def test_joined_only_the_rows_of_entities_are_penalised(self, world: World) -> None:
+        mocme = build(world, joint=True)
+        block = encode(mocme, edges_of(world))[0][CONTENT]
+        penalised = mocme.penalised(block)
+        assert penalised is not None
+        rows, relations = penalised
+        assert rows.shape == block.entities.shape
+        assert not torch.equal(rows, block.entities)
+        assert not relations.any()
+        apart = build(world)
+        assert apart.penalised(encode(apart, edges_of(world))[0][CONTENT]) is None
+
     def test_absent(self, world: World) -> None:
         assert list(encode(build(world, structure=False), edges_of(world))[0]) == [CONTENT]
 
