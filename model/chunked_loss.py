@@ -1,8 +1,8 @@
 """A loss over all entities whose memory does not grow with batch x entities.
 
 Scores are made, turned into a loss and into gradients, and dropped again, chunk by chunk of the
-batch, within the forward pass. A chunk is small enough to stay in the processor's cache, which
-makes a step about twice as fast on a CPU as one pass over the whole batch (benchmarks/loss.py).
+batch, within the forward pass. A chunk is small enough to stay in the processor's cache. Compared
+with one pass over the whole batch: benchmarks/loss.py.
 
 Shapes: B batch, E entities, D width.
 """
