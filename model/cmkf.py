@@ -1,7 +1,8 @@
 """CMKF: complementarity-guided fusion, within a modality and between modalities.
 
-Views and modalities are added up, each times a strength, which carries no gradient. What repeats
-the others counts less; what knows nothing of the answers counts least.
+Every view and modality has a strength, which carries no gradient: what repeats the others counts
+less, what knows nothing of the answers counts least. Modalities are fused by the mean that their
+strengths weigh, over those that an entity has; views are added up, each times its strength.
 
 - Relevance-aware (this project's form): the strengths solve
 
@@ -14,8 +15,7 @@ the others counts less; what knows nothing of the answers counts least.
 - Plain (the paper's): softmax of minus the mean information shared with the others. Noise, which
   shares nothing with anything, is the most complementary of all.
 
-Either way, one that is alone has strength 1: an entity's text says the same whether or not there
-is a picture, too. Shapes: E entities, M modalities or views.
+Either way, one that is alone is left as it is. Shapes: E entities, M modalities or views.
 """
 
 import torch

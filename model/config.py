@@ -32,8 +32,8 @@ class ModelConfig(_Section):
     scorer: ScorerName = Field("complex", description="how a triple's score is computed")
     fusion: FusionName = Field(
         "cmkf",
-        description="a sum by relevance and complementarity, by complementarity alone, or of all "
-        "as they are; a learned fusion; late = no fused block, only a mixture of scores",
+        description="a mean weighed by relevance and complementarity, or by complementarity alone; "
+        "a plain sum; a learned fusion; late = no fused block, only a mixture of scores",
     )
     complementarity: EstimatorName = Field(
         "gaussian", description="estimator of the mutual information between views"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from model.complementarity import modality_information, view_information
 from model.config import NEIGHBOURS, STRUCTURE, ModelConfig
 from model.experts import ModalityExperts
-from model.fusion import LEARNED_FUSIONS, LearnedFusion
+from model.fusion import LEARNED_FUSIONS, LearnedFusion, normalised
 from model.inputs import ModalityRows
 from model.item_attention import ItemAttention
 from model.neighbours import Neighbourhood, NeighbourMean
@@ -27,7 +27,8 @@ those who have one, (E,), was asked."""
 class ContentEncoder(nn.Module):
     """Encodes entities from the modalities they have and from their neighbours' content.
 
-    Fusion is a sum with strengths (model/strengths.py), or learned (model/fusion.py).
+    Fusion is a mean weighed by strengths (model/strengths.py), a plain sum, or learned
+    (model/fusion.py).
 
     Args:
         rows: Feature rows by modality.
@@ -207,12 +208,14 @@ class ContentEncoder(nn.Module):
             fused, shares = self.learned_fusion(self._side_by_side(encoded, kept), kept)
             return fused, shares[:, : len(encoded)]
         strengths = self.strengths.of_entities(present)
+        heard = strengths * kept
+        if self.config.fusion != "sum":
+            heard = normalised(heard)
         fused = strengths.new_zeros(self.num_entities, self.config.dim)
         for index, rows in enumerate(encoded.values()):
-            strength = (strengths[:, index] * kept[:, index])[rows.entities].unsqueeze(1)
-            fused = fused.index_add(0, rows.entities, strength * rows.values)
-        total = strengths.sum(1, keepdim=True).clamp_min(torch.finfo(strengths.dtype).tiny)
-        return fused, strengths[:, : len(encoded)] / total
+            weight = heard[rows.entities, index].unsqueeze(1)
+            fused = fused.index_add(0, rows.entities, weight * rows.values)
+        return fused, normalised(strengths)[:, : len(encoded)]
 
     def _side_by_side(self, encoded: Mapping[str, ModalityRows], kept: Tensor) -> Tensor:
         """Lay modalities side by side, zeros for what is not kept. Shape: (E, M, D)."""

@@ -70,7 +70,7 @@ class ConcatMlpFusion(LearnedFusion):
         """Fuse; the shares are equal, as a network tells of none."""
         mask = heard.to(parts.dtype)
         seen = torch.cat([parts.flatten(1), mask], dim=1)
-        return self.out(self.hidden(seen).relu()), _normalised(mask)
+        return self.out(self.hidden(seen).relu()), normalised(mask)
 
 
 class AttentionFusion(LearnedFusion):
@@ -87,7 +87,7 @@ class AttentionFusion(LearnedFusion):
         keys = torch.einsum("emd,mdk->emk", parts, self.keys * scale).tanh()
         logits = keys @ (self.query * scale)
         raised = torch.where(heard, (logits - logits.amax(1, keepdim=True).detach()).exp(), 0.0)
-        shares = _normalised(raised)
+        shares = normalised(raised)
         return torch.einsum("em,emd->ed", shares, parts), shares.detach()
 
 
@@ -106,10 +106,10 @@ class GateFusion(LearnedFusion):
         mask = heard.to(parts.dtype)
         seen = torch.cat([parts.flatten(1), mask], dim=1)
         gates = self.gate(seen).sigmoid().view_as(parts)
-        return (gates * parts).sum(1), _normalised(gates.detach().mean(2) * mask)
+        return (gates * parts).sum(1), normalised(gates.detach().mean(2) * mask)
 
 
-def _normalised(weights: Tensor) -> Tensor:
+def normalised(weights: Tensor) -> Tensor:
     """Divide rows by their sums; rows of zeros stay. Shape: (E, M)."""
     return weights / weights.sum(1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
 

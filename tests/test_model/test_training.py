@@ -210,7 +210,8 @@ class TestWhatEnters:
         logs = [epochs_of(tmp_path / name) for name in runs]
         for name in ("egns_easy", "egns_hard", "egns_entropy"):
             assert [epoch[name] for epoch in logs[0]] == [epoch[name] for epoch in logs[1]]
-        for name in ("valid_mrr", "egns_easy_held_out"):
+        differing = ("valid_mrr", *(["egns_easy_held_out"] if mode == "all" else []))
+        for name in differing:  # a few drawn negatives may hold no held-out positive at all
             assert [epoch[name] for epoch in logs[0]] != [epoch[name] for epoch in logs[1]]
 
     def test_evaluating_more_often_changes_no_loss(
