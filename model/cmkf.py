@@ -1,8 +1,9 @@
 """CMKF: complementarity-guided fusion, within a modality and between modalities.
 
 Every view and modality has a strength, which carries no gradient: what repeats the others counts
-less, what knows nothing of the answers counts least. Modalities are fused by the mean that their
-strengths weigh, over those that an entity has; views are added up, each times its strength.
+less, what knows nothing of the answers counts least. Modalities are added up with the strengths of
+those an entity has, divided by the root of the sum of their squares: what is fused of independent
+parts is as large as one alone. Views are added up, each times its strength.
 
 - Relevance-aware (this project's form): the strengths solve
 

@@ -32,7 +32,7 @@ class ModelConfig(_Section):
     scorer: ScorerName = Field("complex", description="how a triple's score is computed")
     fusion: FusionName = Field(
         "cmkf",
-        description="a mean weighed by relevance and complementarity, or by complementarity alone; "
+        description="a sum weighed by relevance and complementarity, or by complementarity alone; "
         "a plain sum; a learned fusion; late = no fused block, only a mixture of scores",
     )
     complementarity: EstimatorName = Field(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from model.complementarity import modality_information, view_information
 from model.config import NEIGHBOURS, STRUCTURE, ModelConfig
@@ -27,7 +28,7 @@ those who have one, (E,), was asked."""
 class ContentEncoder(nn.Module):
     """Encodes entities from the modalities they have and from their neighbours' content.
 
-    Fusion is a mean weighed by strengths (model/strengths.py), a plain sum, or learned
+    Fusion is a sum weighed by strengths (model/strengths.py), a plain sum, or learned
     (model/fusion.py).
 
     Args:
@@ -210,7 +211,7 @@ class ContentEncoder(nn.Module):
         strengths = self.strengths.of_entities(present)
         heard = strengths * kept
         if self.config.fusion != "sum":
-            heard = normalised(heard)
+            heard = F.normalize(heard, dim=1)
         fused = strengths.new_zeros(self.num_entities, self.config.dim)
         for index, rows in enumerate(encoded.values()):
             weight = heard[rows.entities, index].unsqueeze(1)
