@@ -130,9 +130,7 @@ class _OneVsAllLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        gradient = ctx.gradient
-        del ctx.gradient
-        return gradient.mul_(grads[0].unsqueeze(1)), None, None, None
+        return ctx.gradient.mul(grads[0].unsqueeze(1)), None, None, None
 
 
 def sampled_loss(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Tensor:
