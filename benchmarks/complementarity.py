@@ -29,6 +29,7 @@ from model.scoring import BlockScoring
 from model.training import train
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
+from storage.split import split_triples
 
 NUM_VALUES = 5
 SHOWN_BY = ("image", "text", "sound")
@@ -142,7 +143,8 @@ def planted(
     tables = {
         name: FeatureTable(rows[name][:, None], everyone, "dense") for name in (*SHOWN_BY, *added)
     }
-    return split(triples, num_entities, generator), tables
+    ids = tuple(f"entity-{index}" for index in range(num_entities))
+    return Graph(ids, ids, RELATIONS, *split_triples(triples, ids, RELATIONS)), tables
 
 
 def shown(
@@ -152,14 +154,6 @@ def shown(
     rows = generator.normal(size=(num_entities, 2 * NUM_VALUES)) * 0.5
     rows[np.arange(len(values)), values] += 4
     return rows.astype(np.float32)
-
-
-def split(triples: NDArray[np.int64], num_entities: int, generator: np.random.Generator) -> Graph:
-    """Keep a tenth for valid and a tenth for test."""
-    tenth = len(triples) // 10
-    valid, test, rest = np.split(triples[generator.permutation(len(triples))], [tenth, 2 * tenth])
-    ids = tuple(f"entity-{index}" for index in range(num_entities))
-    return Graph(ids, ids, RELATIONS, rest, valid, test)
 
 
 def mean_of(found: Sequence[Outcome]) -> Outcome:

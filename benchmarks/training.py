@@ -37,7 +37,6 @@ import numpy as np
 import torch
 import torch.utils.tensorboard  # here, as imports count for neither
 import yaml
-from numpy.typing import NDArray
 from pykeen.evaluation import RankBasedEvaluator
 from pykeen.losses import CrossEntropyLoss
 from pykeen.models import ComplEx
@@ -50,7 +49,8 @@ from model.report import EpochReport
 from model.run_folder import RunFolder
 from model.training import train
 from storage.dataset import read_dataset
-from storage.graph import Graph, Triples
+from storage.graph import SPLITS, Graph, Triples
+from storage.split import split_triples
 
 PYKEEN_MRR = "both.realistic.inverse_harmonic_mean_rank"
 NUM_GROUPS = 20
@@ -136,15 +136,7 @@ def _pykeen(graph: Graph, options: argparse.Namespace) -> dict[str, Any]:
         num_relations=graph.num_relations,
         create_inverse_triples=True,
     )
-    model = ComplEx(
-        triples_factory=factory,
-        embedding_dim=options.pykeen_dim,
-        loss=CrossEntropyLoss(),
-        entity_initializer="xavier_uniform",
-        relation_initializer="xavier_uniform",
-        regularizer=None,
-        random_seed=options.seed,
-    )
+    model = _pykeen_model(factory, options)
     optimizer = torch.optim.Adam(model.get_grad_params(), lr=5e-3)
     loop = LCWATrainingLoop(
         model=model,
@@ -179,6 +171,18 @@ def _pykeen(graph: Graph, options: argparse.Namespace) -> dict[str, Any]:
         "training_seconds": seconds,
         **_ranked(ranked, graph, options),
     }
+
+
+def _pykeen_model(factory: CoreTriplesFactory, options: argparse.Namespace) -> ComplEx:
+    return ComplEx(
+        triples_factory=factory,
+        embedding_dim=options.pykeen_dim,
+        loss=CrossEntropyLoss(),
+        entity_initializer="xavier_uniform",
+        relation_initializer="xavier_uniform",
+        regularizer=None,
+        random_seed=options.seed,
+    )
 
 
 def _mocme(graph: Graph, options: argparse.Namespace) -> dict[str, Any]:
@@ -268,28 +272,14 @@ def planted_graph(num_entities: int, num_relations: int, num_triples: int) -> Gr
     members = (group_size * generator.random(num_triples) ** 12).astype(np.int64)
     tails = group_of_tail[relations, heads // group_size] * group_size + members
     triples = np.unique(np.stack([heads, relations, tails], axis=1), axis=0)
-    return _split(generator.permutation(triples), num_entities, num_relations)
-
-
-def _split(triples: NDArray[np.int64], num_entities: int, num_relations: int) -> Graph:
-    """Hold out a twentieth for valid and for test each."""
     entities = tuple(str(row) for row in range(num_entities))
     relations = tuple(str(row) for row in range(num_relations))
-    share = len(triples) // 20
-    valid, test, training = np.split(triples, [share, 2 * share])
-    return Graph(entities, entities, relations, training, valid, test)
+    return Graph(entities, entities, relations, *split_triples(triples, entities, relations))
 
 
 def _print_graph(options: argparse.Namespace) -> None:
     graph = _graph(options)
-    sizes = ", ".join(
-        f"{len(triples)} {split}"
-        for split, triples in (
-            ("train", graph.train),
-            ("valid", graph.valid),
-            ("test", graph.test),
-        )
-    )
+    sizes = ", ".join(f"{len(graph.split(name))} {name}" for name in SPLITS)
     print(f"{options.graph or 'generated graph'}: {graph.num_entities} entities, ", end="")
     print(f"{graph.num_relations} relations, triples: {sizes}")
 

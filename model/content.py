@@ -60,17 +60,7 @@ class ContentEncoder(nn.Module):
         self._dtype = next(iter(rows.values())).values.dtype
         own = (*rows, *([STRUCTURE] if structure is not None else []))
         self.modalities = (*own, *([NEIGHBOURS] if config.neighbours else []))
-        dims = {name: parts.dim for name, parts in rows.items()}
-        if config.neighbours:
-            dims[NEIGHBOURS] = config.dim
-        self.experts = nn.ModuleDict(
-            {
-                f"{name}_experts": ModalityExperts(
-                    dim, config.dim, config.num_experts, config.feature_dropout
-                )
-                for name, dim in dims.items()
-            }
-        )
+        self.experts = _experts(rows, config)
         self.attention = nn.ModuleDict(
             {
                 f"{name}_items": ItemAttention(config.dim)
@@ -242,3 +232,18 @@ class ContentEncoder(nn.Module):
         chance = torch.rand(present.shape, device=present.device)
         kept = present & (chance >= self.dropout_rates)
         return torch.where(kept.any(1, keepdim=True), kept, present)
+
+
+def _experts(rows: Mapping[str, ModalityRows], config: ModelConfig) -> nn.ModuleDict:
+    """Make the experts of every modality that has features, and of the neighbours' content."""
+    dims = {name: parts.dim for name, parts in rows.items()}
+    if config.neighbours:
+        dims[NEIGHBOURS] = config.dim
+    return nn.ModuleDict(
+        {
+            f"{name}_experts": ModalityExperts(
+                dim, config.dim, config.num_experts, config.feature_dropout
+            )
+            for name, dim in dims.items()
+        }
+    )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from model.device import choose_device
 from model.ranking import Ranking, known_answers, rank, rank_metrics
 from model.run_folder import RunFolder
 from model.scoring import BlockScoring
@@ -41,8 +41,9 @@ def reciprocal_ranks(run_dir: Path) -> ReciprocalRanks:
     """
     folder = RunFolder(run_dir)
     graph = folder.read_graph()
-    scoring = folder.read_scoring("cpu")
-    known = known_answers(graph, torch.device("cpu"))
+    device = choose_device("auto")
+    scoring = folder.read_scoring(device)
+    known = known_answers(graph, device)
     clean = clean_test_mask(graph)
     found = [rank(scoring, triples, known) for triples in (graph.valid, graph.test[clean])]
     valid, test = (1 / np.concatenate([it.tail_ranks, it.head_ranks]) for it in found)
@@ -67,9 +68,9 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
     """
     folder = RunFolder(run_dir)
     graph = folder.read_graph()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device("auto")
     scoring = folder.read_scoring(device)
-    known = known_answers(graph, torch.device(device))
+    known = known_answers(graph, device)
     test = rank(scoring, graph.test, known)
     return {
         "test": test.metrics(),

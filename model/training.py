@@ -119,7 +119,13 @@ class Trainer:
                 progress = self._epoch(progress, log, on_epoch)
         load_weights(self.folder.weights, self.model)
         self._scoring().save(self.folder.scoring)
-        self.folder.finish({"best_epoch": progress.best_epoch, "best_valid_mrr": progress.best_mrr})
+        self.folder.finish(
+            {
+                "best_epoch": progress.best_epoch,
+                "best_valid_mrr": progress.best_mrr,
+                "dtype": str(self.dtype).removeprefix("torch."),
+            }
+        )
 
     def _goes_on(self, progress: Progress) -> bool:
         is_patient = progress.bad_evaluations < self.config.patience
@@ -222,7 +228,7 @@ class Trainer:
 
     def _block_loss(self, block: EncodedBlock, questions: Tensor, drawn: Tensor | None) -> Tensor:
         heads, relations, tails = questions.unbind(1)
-        head = F.embedding(heads, block.entities)  # its gradient takes half as long as indexing's
+        head = F.embedding(heads, block.entities)  # its gradient is faster than indexing's
         relation = block.relations[relations]
         query = block.scorer.query(head, relation)
         if drawn is None:

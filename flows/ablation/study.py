@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from flows.ablation.variants import StudyName, variants_of
+from flows.ablation.variants import FULL, StudyName, variants_of
 from flows.config import PipelineConfig
 from flows.staged_run import StagedRun, write_whole
 from storage.errors import MocmeError
@@ -63,16 +63,16 @@ def run_study(
     Args:
         config: What the variants are changed from.
         study: Which variants.
-        folder: Where their configs are written, and below it their runs.
+        folder: Where their configs are written, and beside it the runs of all studies.
         seeds: `train.seed` of the runs.
-        only: Names of the variants to run; empty = all.
+        only: Names of the variants to run beside the config as it is; empty = all.
         num_processes: Trainings at once; the processor's threads are shared out.
         on_run: Called with the variant and the seed when a run is finished.
 
     Raises:
         MocmeError: If a run fails, or there is no such variant.
     """
-    config = config.model_copy(update={"runs": folder / "runs"})
+    config = config.model_copy(update={"runs": folder.parent / "runs"})
     variants = _chosen(variants_of(config, study), only)
     files = {name: _write_config(folder, name, variant) for name, variant in variants.items()}
     threads = max(1, (os.cpu_count() or 1) // num_processes)
@@ -87,7 +87,11 @@ def run_study(
     # run extracts what is new, alone, as two would extract it twice.
     jobs = [(name, seed) for seed in seeds for name in variants]
     with ThreadPoolExecutor(num_processes) as pool:
-        run_dirs = dict(zip(jobs, [run(jobs[0]), *pool.map(run, jobs[1:])], strict=True))
+        try:
+            run_dirs = dict(zip(jobs, [run(jobs[0]), *pool.map(run, jobs[1:])], strict=True))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has begun ends, the rest does not
+            raise
     return [
         _ranked(name, files[name], [run_dirs[name, seed] for seed in seeds]) for name in variants
     ]
@@ -99,7 +103,8 @@ def _chosen(
     unknown = [name for name in only if name not in variants]
     if unknown:
         raise StudyError(f"found variants {unknown}; allowed: {', '.join(variants)}")
-    return {name: config for name, config in variants.items() if not only or name in only}
+    chosen = {FULL, *(only or variants)}
+    return {name: config for name, config in variants.items() if name in chosen}
 
 
 def _write_config(folder: Path, name: str, config: PipelineConfig) -> Path:

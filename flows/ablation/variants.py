@@ -28,7 +28,7 @@ _APART: Mapping[str, Changes] = {
 
 _PLAIN = {"alone": False, "neighbours": False, "context": False, "joint": True}
 _ROWS_HELD = 30.0
-"""Penalty at which learned rows add to features and do not drown them (docs/results.md)."""
+"""Penalty at which learned rows add to features and do not drown them (docs/model.md)."""
 _JOINT: Mapping[str, Changes] = {
     f"{name}, one embedding{suffix}": {"model": {**_PLAIN, **changes["model"]}, **training}
     for name, changes in _APART.items()

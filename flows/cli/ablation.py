@@ -20,7 +20,8 @@ def ablate(
     ] = "parts",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ... of every variant.")] = 3,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Names of variants; by default all.")
+        list[str] | None,
+        typer.Option("--only", help="Variants to compare with; by default all."),
     ] = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Trainings at once; by default one a core.")

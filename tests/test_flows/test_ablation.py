@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from small_runs import SMALL, mocme, settings
 
+from flows.ablation import study
 from flows.ablation.report import COLUMNS, rows_of
-from flows.ablation.study import VariantRuns
+from flows.ablation.study import StudyError, VariantRuns
 from flows.ablation.variants import FULL, StudyName, variants_of
 from flows.config import PipelineConfig, load_config
 
@@ -21,18 +22,18 @@ def config(extracted: Path) -> PipelineConfig:
 
 
 class TestVariants:
-    @pytest.mark.parametrize("study", STUDIES)
+    @pytest.mark.parametrize("name", STUDIES)
     def test_all_differ_and_the_first_is_the_config(
-        self, config: PipelineConfig, study: StudyName
+        self, config: PipelineConfig, name: StudyName
     ) -> None:
-        found = variants_of(config, study)
+        found = variants_of(config, name)
         assert next(iter(found.items())) == (FULL, config)
         described = [variant.model_dump_json() for variant in found.values()]
         assert len(set(described)) == len(described)
 
-    @pytest.mark.parametrize("study", STUDIES)
-    def test_the_data_stays(self, config: PipelineConfig, study: StudyName) -> None:
-        for variant in variants_of(config, study).values():
+    @pytest.mark.parametrize("name", STUDIES)
+    def test_the_data_stays(self, config: PipelineConfig, name: StudyName) -> None:
+        for variant in variants_of(config, name).values():
             assert (variant.dataset, variant.store, variant.runs) == (
                 config.dataset,
                 config.store,
@@ -81,7 +82,7 @@ def test_rows_hold_means_over_seeds_and_what_they_differ_by() -> None:
 
 def test_a_study_is_run_compared_and_found_again(extracted: Path) -> None:
     arguments = ["ablate", extracted / "mocme.yaml", "--study", "fusion", "--seeds", 1]
-    chosen = ["--only", "full", "--only", "sum, one embedding"]
+    chosen = ["--only", "sum, one embedding"]
     command = [*arguments, *chosen, "--processes", 2, *settings(*SMALL)]
     first = mocme(*command)
     assert first.exit_code == 0, first.stderr
@@ -100,6 +101,25 @@ def test_a_study_is_run_compared_and_found_again(extracted: Path) -> None:
     written = [path.stat().st_mtime_ns for path in weights]
     assert mocme(*command).exit_code == 0
     assert [path.stat().st_mtime_ns for path in weights] == written
+
+
+def test_a_run_that_fails_ends_the_study(
+    config: PipelineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those behind it are not begun: each may take hours."""
+    begun: list[str] = []
+
+    def train(config_file: Path, seed: int, threads: int) -> Path:
+        begun.append(config_file.stem)
+        if len(begun) > 1:
+            raise StudyError("the second")
+        return tmp_path
+
+    monkeypatch.setattr(study, "_train", train)
+    with pytest.raises(StudyError, match="the second"):
+        study.run_study(config, "fusion", tmp_path / "fusion", [0], (), 1, lambda name, seed: None)
+    assert begun[0] == FULL
+    assert len(begun) <= 3
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,8 @@ class TestSelection:
         logged = {epoch["epoch"]: epoch["valid_mrr"] for epoch in epochs_of(tmp_path)}
         summary = json.loads((tmp_path / "training.json").read_text())
         best = max(logged, key=lambda epoch: (logged[epoch], -epoch))
-        assert summary == {"best_epoch": best, "best_valid_mrr": logged[best]}
+        expected = {"best_epoch": best, "best_valid_mrr": logged[best], "dtype": "float32"}
+        assert summary == expected
         assert evaluate_run(tmp_path)["valid"]["mrr"] == pytest.approx(logged[best], abs=1e-9)
 
     @pytest.mark.parametrize(("patience", "epochs_run"), [(1, 2), (3, 4), (9, 8)])
