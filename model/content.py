@@ -76,7 +76,7 @@ class ContentEncoder(nn.Module):
         learned = LEARNED_FUSIONS.get(config.fusion)
         self.learned_fusion: LearnedFusion | None = None
         if learned is not None:
-            self.learned_fusion = learned(len(self.modalities), config.dim)
+            self.learned_fusion = learned(len(self.modalities), config.dim, self._dtype)
         self.neighbour_mean = NeighbourMean(num_relations, config.dim)
         num_fallback = num_entities if config.fallback_rows else 1
         self.fallback = nn.Parameter(torch.randn(num_fallback, config.dim) * 0.01)
@@ -196,8 +196,7 @@ class ContentEncoder(nn.Module):
         present = self._present(encoded)
         kept = self._kept(present)
         if self.learned_fusion is not None:
-            fused, shares = self.learned_fusion(self._side_by_side(encoded, kept), kept)
-            return fused, shares[:, : len(encoded)]
+            return self._fuse_as_learned(self.learned_fusion, encoded, kept)
         strengths = self.strengths.of_entities(present)
         heard = strengths * kept
         if self.config.fusion != "sum":
@@ -207,6 +206,18 @@ class ContentEncoder(nn.Module):
             weight = heard[rows.entities, index].unsqueeze(1)
             fused = fused.index_add(0, rows.entities, weight * rows.values)
         return fused, normalised(strengths)[:, : len(encoded)]
+
+    def _fuse_as_learned(
+        self, fusion: LearnedFusion, encoded: Mapping[str, ModalityRows], kept: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Let a learned fusion see those entities that have anything; the rest stays zero."""
+        some = kept.any(1).nonzero()[:, 0]
+        fused, shares = fusion(self._side_by_side(encoded, kept)[some], kept[some])
+        everyone = (self.num_entities, self.config.dim)
+        return (
+            fused.new_zeros(everyone).index_copy(0, some, fused),
+            shares.new_zeros(kept.shape).index_copy(0, some, shares)[:, : len(encoded)],
+        )
 
     def _side_by_side(self, encoded: Mapping[str, ModalityRows], kept: Tensor) -> Tensor:
         """Lay modalities side by side, zeros for what is not kept. Shape: (E, M, D)."""

@@ -20,11 +20,12 @@ class LearnedFusion(nn.Module, ABC):
     Args:
         num_modalities: M.
         dim: D.
+        dtype: Precision of the matrix products.
     """
 
-    def __init__(self, num_modalities: int, dim: int) -> None:
+    def __init__(self, num_modalities: int, dim: int, dtype: torch.dtype) -> None:
         super().__init__()
-        self.num_modalities, self.dim = num_modalities, dim
+        self.num_modalities, self.dim, self.dtype = num_modalities, dim, dtype
 
     @abstractmethod
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,24 +48,25 @@ class ScaledLinear(nn.Module):
     learning rate that suits embeddings.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, dtype: torch.dtype) -> None:
         super().__init__()
+        self.dtype = dtype
         self.weight = nn.Parameter(torch.randn(num_inputs, num_outputs))
         self.bias = nn.Parameter(torch.zeros(num_outputs))
 
     def forward(self, values: Tensor) -> Tensor:
         """Map the last dimension."""
-        scaled = self.weight * len(self.weight) ** -0.5
-        return torch.matmul(values, scaled) + self.bias
+        scaled = (self.weight * len(self.weight) ** -0.5).to(self.dtype)
+        return torch.matmul(values.to(self.dtype), scaled).to(self.bias.dtype) + self.bias
 
 
 class ConcatMlpFusion(LearnedFusion):
     """A network of one hidden layer over all parts side by side, zeros for what is absent."""
 
-    def __init__(self, num_modalities: int, dim: int) -> None:
-        super().__init__(num_modalities, dim)
-        self.hidden = ScaledLinear(num_modalities * (dim + 1), dim)
-        self.out = ScaledLinear(dim, dim)
+    def __init__(self, num_modalities: int, dim: int, dtype: torch.dtype) -> None:
+        super().__init__(num_modalities, dim, dtype)
+        self.hidden = ScaledLinear(num_modalities * (dim + 1), dim, dtype)
+        self.out = ScaledLinear(dim, dim, dtype)
 
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse; the shares are equal, as a network tells of none."""
@@ -76,16 +78,17 @@ class ConcatMlpFusion(LearnedFusion):
 class AttentionFusion(LearnedFusion):
     """A mean by softmax attention with one query. Source: Bahdanau et al., ICLR 2015, additive."""
 
-    def __init__(self, num_modalities: int, dim: int) -> None:
-        super().__init__(num_modalities, dim)
+    def __init__(self, num_modalities: int, dim: int, dtype: torch.dtype) -> None:
+        super().__init__(num_modalities, dim, dtype)
         self.keys = nn.Parameter(torch.randn(num_modalities, dim, dim))
         self.query = nn.Parameter(torch.randn(dim))
 
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse; the shares are those of the softmax."""
         scale = self.dim**-0.5  # see ScaledLinear
-        keys = torch.einsum("emd,mdk->emk", parts, self.keys * scale).tanh()
-        logits = keys @ (self.query * scale)
+        maps = (self.keys * scale).to(self.dtype)
+        keys = torch.einsum("emd,mdk->emk", parts.to(self.dtype), maps).tanh()
+        logits = (keys @ (self.query * scale).to(self.dtype)).to(parts.dtype)
         raised = torch.where(heard, (logits - logits.amax(1, keepdim=True).detach()).exp(), 0.0)
         shares = normalised(raised)
         return torch.einsum("em,emd->ed", shares, parts), shares.detach()
@@ -97,9 +100,9 @@ class GateFusion(LearnedFusion):
     Source: Arevalo et al., "Gated Multimodal Units for Information Fusion", 2017.
     """
 
-    def __init__(self, num_modalities: int, dim: int) -> None:
-        super().__init__(num_modalities, dim)
-        self.gate = ScaledLinear(num_modalities * (dim + 1), num_modalities * dim)
+    def __init__(self, num_modalities: int, dim: int, dtype: torch.dtype) -> None:
+        super().__init__(num_modalities, dim, dtype)
+        self.gate = ScaledLinear(num_modalities * (dim + 1), num_modalities * dim, dtype)
 
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse; the shares are those of the mean gates."""
