@@ -106,6 +106,11 @@ class TrainConfig(_Section):
         ge=0,
         description="epochs in which cmkf measures relevance on them; they are trained on then",
     )
+    select_on: Literal["auto", "valid", "carved"] = Field(
+        "auto",
+        description="the valid split, or triples carved out of train, after which all of train is "
+        "trained on anew for as many epochs; auto = carved where valid leaks",
+    )
     eval_every: int = Field(5, ge=1, description="epochs between evaluations on valid")
     patience: int = Field(5, ge=1, description="evaluations without a better MRR before stopping")
     seed: int = Field(0, ge=0)

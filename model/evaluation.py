@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from model.device import choose_device
@@ -45,7 +46,7 @@ def reciprocal_ranks(run_dir: Path) -> ReciprocalRanks:
     scoring = folder.read_scoring(device)
     known = known_answers(graph, device)
     clean = clean_test_mask(graph)
-    found = [rank(scoring, triples, known) for triples in (graph.valid, graph.test[clean])]
+    found = [_rank_valid(folder, device), rank(scoring, graph.test[clean], known)]
     valid, test = (1 / np.concatenate([it.tail_ranks, it.head_ranks]) for it in found)
     return ReciprocalRanks(valid, test, np.tile(_has_unseen_entity(graph)[clean], 2))
 
@@ -58,10 +59,11 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
 
     Returns:
         Metrics (`mrr`, `hits_at_1`, `hits_at_3`, `hits_at_10`, `mr`, `num_ranks`) under `test`,
-        `test_clean` (distinct test triples that stand in no other split), `valid` (on which the
-        model was selected), `unseen_entities` (test triples with an entity unseen in training),
-        `per_side`, `per_relation` and `per_modality` (test, by the modalities of the entity that
-        is asked for), and the split `audit`.
+        `test_clean` (distinct test triples that stand in no other split), `valid` (what the model
+        was selected on: carved out of train where the published one leaks), `unseen_entities`
+        (test triples with an entity unseen in training), `per_side`, `per_relation` and
+        `per_modality` (test, by the modalities of the entity that is asked for), and the split
+        `audit`.
 
     Raises:
         MocmeError: If the run has not finished training.
@@ -75,7 +77,7 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
     return {
         "test": test.metrics(),
         "test_clean": test.metrics(clean_test_mask(graph)),
-        "valid": rank(scoring, graph.valid, known).metrics(),
+        "valid": _rank_valid(folder, device).metrics(),
         "unseen_entities": test.metrics(_has_unseen_entity(graph)),
         "per_side": {
             "head": rank_metrics(test.head_ranks),
@@ -85,6 +87,13 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         "per_modality": _per_modality(test, scoring),
         "audit": audit(graph).to_dict(),
     }
+
+
+def _rank_valid(folder: RunFolder, device: torch.device) -> Ranking:
+    """Rank the triples that the model was selected on, by the model that had not learned them."""
+    selected = folder.selected
+    graph = selected.read_graph()
+    return rank(selected.read_scoring(device), graph.valid, known_answers(graph, device))
 
 
 def _has_unseen_entity(graph: Graph) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 graph.json              ids and names        checkpoint.safetensors  to resume from
 triples.safetensors     the three splits     model.safetensors       best weights
 metrics.jsonl           one line an epoch    scoring.safetensors     best embeddings
-training.json           written when done
+training.json           written when done    selection/              the first training, if two
 tensorboard/            metrics.jsonl once more
 """
 
@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from model.report import TENSORBOARD_FOLDER, EpochReport
 from model.scoring import BlockScoring
+from model.selection import Chosen
 from storage.atomic import replacing
 from storage.errors import MocmeError
 from storage.graph import SPLITS, Graph
@@ -52,6 +53,16 @@ class RunFolder:
         self._triples = root / "triples.safetensors"
         self._metrics = root / "metrics.jsonl"
         self._training = root / "training.json"
+
+    @property
+    def selection(self) -> "RunFolder":
+        """The folder of the training whose model was selected, if there were two."""
+        return RunFolder(self.root / "selection")
+
+    @property
+    def selected(self) -> "RunFolder":
+        """The folder whose valid split the model was selected on: mostly this one."""
+        return self.selection if self.selection.is_finished() else self
 
     def create(self, graph: Graph) -> None:
         """Make the folder and write the graph that the run learns from."""
@@ -96,6 +107,17 @@ class RunFolder:
             )
         with telling_damage(self.scoring):
             return BlockScoring.load(self.scoring, device)
+
+    def read_chosen(self) -> Chosen:
+        """Read what a finished training has decided for one that follows it.
+
+        Raises:
+            MocmeError: If it has not finished, or is damaged.
+        """
+        weights = self.read_scoring().block_weights
+        with telling_damage(self._training):
+            found = json.loads(self._training.read_text(encoding="utf-8"))
+            return Chosen(found["best_epoch"], found["best_valid_mrr"], weights)
 
     def log_epoch(self, report: EpochReport, extra: Mapping[str, float | None]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""

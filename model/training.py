@@ -31,6 +31,7 @@ from model.repeatable import repeatable
 from model.report import EpochReport
 from model.run_folder import RunFolder, telling_damage
 from model.scoring import BlockScoring
+from model.selection import Chosen, graph_to_select_on
 from model.training_log import Numbers, TrainingLog, block_weights_of, fusion_of
 from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
@@ -49,7 +50,8 @@ def train(
 
     A folder whose training has finished is left as it is, but for a checkpoint left behind.
 
-    Selection is on valid only: the weights kept are those of the best filtered MRR there.
+    Selection is on valid only: the weights kept are those of the best filtered MRR there. Where
+    valid cannot be selected on, there are two trainings: see `model.selection`.
 
     Args:
         graph: The graph; only its training triples enter the loss.
@@ -68,12 +70,19 @@ def train(
         folder.drop_checkpoint()
         return
     folder.create(graph)
+    chosen = None
+    carved = graph_to_select_on(graph, config.select_on)
+    if carved is not None:
+        on_carved = config.model_copy(update={"select_on": "valid"})
+        train(carved, tables, model, on_carved, folder.selection.root, on_epoch)
+        chosen = folder.selection.read_chosen()
     with repeatable():
-        Trainer(graph, tables, model, config, folder).run(on_epoch or (lambda report: None))
+        trainer = Trainer(graph, tables, model, config, folder, chosen)
+        trainer.run(on_epoch or (lambda report: None))
 
 
 class Trainer:
-    """One run. The arguments are those of `train`."""
+    """One training. The arguments are those of `train`, and what a first training has chosen."""
 
     def __init__(
         self,
@@ -82,10 +91,12 @@ class Trainer:
         model: ModelConfig,
         config: TrainConfig,
         folder: RunFolder,
+        chosen: Chosen | None = None,
     ) -> None:
         if len(graph.train) == 0:
             raise MocmeError("found no training triples; allowed: at least one")
-        self.graph, self.config, self.folder = graph, config, folder
+        self.graph, self.config, self.folder, self.chosen = graph, config, folder, chosen
+        self.num_epochs = config.epochs if chosen is None else chosen.epochs
         self.complementarity = model.complementarity
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
@@ -129,7 +140,7 @@ class Trainer:
 
     def _goes_on(self, progress: Progress) -> bool:
         is_patient = progress.bad_evaluations < self.config.patience
-        return is_patient and progress.epoch < self.config.epochs
+        return is_patient and progress.epoch < self.num_epochs
 
     def _epoch(
         self, progress: Progress, log: TrainingLog, on_epoch: Callable[[EpochReport], None]
@@ -142,19 +153,25 @@ class Trainer:
         self.model.train()
         loss, numbers = self._train_steps(generator, self.held_back.during(progress.epoch))
         mrr = None
-        if progress.epoch % self.config.eval_every == 0 or progress.epoch == self.config.epochs:
+        if self._is_evaluated(progress.epoch):
             scoring = self._scoring(calibrated=False)
             mrr = rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
             numbers |= block_weights_of(scoring)
             progress = progress.evaluated(mrr)
-            if progress.best_epoch == progress.epoch:
-                save_weights(self.folder.weights, self.model)
+        elif self.chosen is not None and progress.epoch == self.num_epochs:
+            progress = progress.evaluated(self.chosen.valid_mrr)
+        if progress.best_epoch == progress.epoch:
+            save_weights(self.folder.weights, self.model)
         seconds = time.perf_counter() - started
-        report = EpochReport(progress.epoch, self.config.epochs, loss, mrr, seconds)
+        report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, seconds)
         log.write(report, numbers)
         save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
         on_epoch(report)
         return progress
+
+    def _is_evaluated(self, epoch: int) -> bool:
+        is_due = epoch % self.config.eval_every == 0 or epoch == self.num_epochs
+        return is_due and self.chosen is None
 
     def _update_fusion(self, epoch: int) -> None:
         """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
@@ -265,14 +282,16 @@ class Trainer:
         return sampled_loss(positive, negatives, self.config.negatives).mean()
 
     def _scoring(self, *, calibrated: bool = True) -> BlockScoring:
-        """The model as it ranks: all edges audible, block weights fitted on valid.
+        """The model as it ranks: all edges audible, block weights chosen before or fitted on valid.
 
         If the scores need not be calibrated, a single block weighs 1: it ranks alike by any weight.
         """
         self.model.eval()
         with torch.no_grad():
             blocks, modality_weights = self.model(self.neighbourhood, self._audible())
-        if len(blocks) == 1 and not calibrated:
+        if self.chosen is not None:
+            weights = self.chosen.block_weights.to(self.device)
+        elif len(blocks) == 1 and not calibrated:
             weights = torch.ones(len(blocks[0].relations), 1, device=self.device)
         else:
             valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))

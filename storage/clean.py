@@ -40,18 +40,47 @@ def clean_splits(graph: Graph) -> Graph:
     Args:
         graph: The graph as published.
     """
-    train_keys, valid_keys, test_keys = (triple_keys(graph, graph.split(name)) for name in SPLITS)
-    train = graph.train[first_occurrences(train_keys)]
+    train_keys, test_keys = (triple_keys(graph, triples) for triples in (graph.train, graph.test))
     test = graph.test[first_occurrences(test_keys) & ~is_among(test_keys, np.unique(train_keys))]
-    others = np.unique(np.concatenate([train_keys, test_keys]))
-    valid = graph.valid[first_occurrences(valid_keys) & ~is_among(valid_keys, others)]
+    cleaned = dataclasses.replace(_distinct(graph), test=test)
     found = audit(graph)
-    if not found.valid_is_usable:
-        size = min(found.splits["valid"].distinct, int(_MAX_CARVED_FRACTION * len(train)))
-        carved = carve(train, graph.entities, graph.relations, size - len(valid))
-        valid = np.concatenate([valid, train[carved]])
-        train = train[~carved]
-    return dataclasses.replace(graph, train=train, valid=valid, test=test)
+    if found.valid_is_usable:
+        return cleaned
+    return _with_carved_valid(cleaned, found.splits["valid"].distinct)
+
+
+def selection_splits(graph: Graph) -> Graph:
+    """Return the graph to select a model on whose published valid leaks.
+
+    As `clean_splits` would carve it, but test is the published one, and triples of train that
+    stand there, too, are never moved to valid.
+
+    Args:
+        graph: The graph as published.
+    """
+    num_published = len(np.unique(triple_keys(graph, graph.valid)))
+    return _with_carved_valid(_distinct(graph), num_published)
+
+
+def _distinct(graph: Graph) -> Graph:
+    """Return the distinct triples of train, and those of valid that stand in no other split."""
+    train_keys, valid_keys, test_keys = (triple_keys(graph, graph.split(name)) for name in SPLITS)
+    others = np.unique(np.concatenate([train_keys, test_keys]))
+    return dataclasses.replace(
+        graph,
+        train=graph.train[first_occurrences(train_keys)],
+        valid=graph.valid[first_occurrences(valid_keys) & ~is_among(valid_keys, others)],
+    )
+
+
+def _with_carved_valid(graph: Graph, num_published: int) -> Graph:
+    """Move triples of train to valid until it is as large as it was, or a tenth of train."""
+    size = min(num_published, int(_MAX_CARVED_FRACTION * len(graph.train)))
+    in_test = is_among(triple_keys(graph, graph.train), np.unique(triple_keys(graph, graph.test)))
+    missing = size - len(graph.valid)
+    carved = carve(graph.train, graph.entities, graph.relations, missing, kept=in_test)
+    valid = np.concatenate([graph.valid, graph.train[carved]])
+    return dataclasses.replace(graph, train=graph.train[~carved], valid=valid)
 
 
 def write_clean(dataset: Dataset, out_dir: Path) -> Graph:

@@ -47,7 +47,11 @@ def split_triples(
 
 
 def carve(
-    triples: Triples, entities: Sequence[str], relations: Sequence[str], num_triples: int
+    triples: Triples,
+    entities: Sequence[str],
+    relations: Sequence[str],
+    num_triples: int,
+    kept: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Choose triples of train for another split, the lowest hashes first.
 
@@ -56,13 +60,15 @@ def carve(
         entities: Entity ids by index.
         relations: Relation ids by index.
         num_triples: How many to choose at most; fewer where too few can be spared.
+        kept: Which are never chosen. Shape: (num_train,); None = any may be.
 
     Returns:
         Which triples are chosen. Shape: (num_train,).
     """
     order = _sorted_order(_digests(triples, entities, relations))
     chosen = np.zeros(len(triples), dtype=np.bool_)
-    chosen[order] = _spare(triples[order], num_triples)
+    may_go = None if kept is None else ~kept[order]
+    chosen[order] = _spare(triples[order], num_triples, may_go)
     return chosen
 
 
@@ -82,12 +88,15 @@ def _sorted_order(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.lexsort(digests.T[::-1]).astype(np.int64)
 
 
-def _spare(triples: Triples, num_triples: int) -> NDArray[np.bool_]:
+def _spare(
+    triples: Triples, num_triples: int, may_go: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """Choose the first `num_triples` that leave no entity or relation without a triple.
 
     Args:
         triples: Distinct triples, in the order of choice. Shape: (num_triples, 3).
         num_triples: How many to choose at most.
+        may_go: Which may be chosen. Shape: (num_triples,); None = any.
 
     Returns:
         Which triples are chosen. Shape: (num_triples,).
@@ -100,6 +109,8 @@ def _spare(triples: Triples, num_triples: int) -> NDArray[np.bool_]:
     for index, (head, relation, tail) in enumerate(triples.tolist()):
         if num_triples <= 0:
             break
+        if may_go is not None and not may_go[index]:
+            continue
         if min(entity_uses[head], entity_uses[tail], relation_uses[relation]) < 2:
             continue
         entity_uses[head] -= 1
