@@ -1,6 +1,5 @@
 """Extracting the features of one modality: what the store has never seen, and nothing else."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from extractors.engine.pipeline import OnProgress, Pipeline
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan, num_missing
-from extractors.report import Counts, Extraction, FailedItem, Progress
+from extractors.report import Counts, Extraction, FailedItem, Progress, digest_of
 from storage.dataset import Dataset
 from storage.errors import MocmeError
-from storage.feature_space import FeatureSpace
 from storage.feature_store import FeatureStore
 from storage.file_index import FileIndex
 from storage.items import Item
@@ -132,12 +130,5 @@ def _summarise(
         failures=tuple(failures),
         store_directory=pipeline.store.directory,
         references=tuple(references),
-        content_digest=_content_digest(pipeline.store.space, references),
+        content_digest=digest_of(pipeline.store.space, references),
     )
-
-
-def _content_digest(space: FeatureSpace, references: Sequence[tuple[int, bytes]]) -> str:
-    state = hashlib.sha256(space.fingerprint.encode())
-    for entity, digest in references:
-        state.update(entity.to_bytes(8, "little") + digest)
-    return state.hexdigest()

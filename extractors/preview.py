@@ -9,7 +9,7 @@ from extractors.engine.inventory import Inventory, Known, NothingKnown
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan, num_missing
-from extractors.report import Counts
+from extractors.report import Counts, digest_of
 from extractors.weights import WeightsNotHereError
 from storage.dataset import Dataset
 from storage.environment import DATA_FILE
@@ -40,6 +40,13 @@ class Preview:
     references: tuple[tuple[int, bytes], ...]
     digests: frozenset[bytes]
     num_unreadable: int
+
+    @property
+    def content_digest(self) -> str | None:
+        """What the extraction's would be; None if there is something to extract first."""
+        if self.space is None or self.num_contents:
+            return None
+        return digest_of(self.space, self.references)
 
 
 def preview_modality(

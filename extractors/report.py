@@ -1,7 +1,11 @@
 """What an extraction tells: its progress, its counts and its failures."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from storage.feature_space import FeatureSpace
 
 
 @dataclass(frozen=True)
@@ -96,3 +100,11 @@ class Extraction:
     store_directory: Path
     references: tuple[tuple[int, bytes], ...]
     content_digest: str
+
+
+def digest_of(space: FeatureSpace, references: Sequence[tuple[int, bytes]]) -> str:
+    """Return the `content_digest` of an extraction."""
+    state = hashlib.sha256(space.fingerprint.encode())
+    for entity, digest in references:
+        state.update(entity.to_bytes(8, "little") + digest)
+    return state.hexdigest()

@@ -7,9 +7,9 @@ from typing import Any
 
 from extractors.preview import Preview, preview_modality
 from flows.config import PipelineConfig
-from flows.inputs import plan_modality, read_inputs
+from flows.inputs import plan_modality
 from flows.keys import changes
-from flows.run_record import RunRecord
+from storage.dataset import Dataset
 from storage.environment import DATA_FILE
 from storage.feature_space import FeatureSpace
 from storage.feature_store import FeatureStore, feature_spaces, space_folder
@@ -40,12 +40,11 @@ class DryRun:
         }
 
 
-def dry_run(config: PipelineConfig) -> dict[str, DryRun]:
+def dry_run(config: PipelineConfig, dataset: Dataset) -> dict[str, DryRun]:
     """Say for each modality of a config what an extraction would do.
 
     The network is not asked for weights.
     """
-    dataset = read_inputs(config, RunRecord())
     found = {}
     for name in config.modalities:
         plan = plan_modality(config, name, offline=True)

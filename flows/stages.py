@@ -11,6 +11,8 @@ from flows.staged_run import StagedRun, finished_runs
 
 Status = Literal["ran", "skipped", "failed"]
 
+NOTHING_TRAINED = "no training has finished here before"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -53,6 +55,11 @@ def why_stale(folder: StagedRun, key: StageKey) -> str | None:
     return folder.missing_output(manifest)
 
 
+def why_fresh(key: StageKey) -> str:
+    """Say of a stage that need not run what it was compared by."""
+    return f"unchanged: {', '.join(key.parts)}; all it left is there"
+
+
 def run_stage(folder: StagedRun, key: StageKey, work: Callable[[], Sequence[Path]]) -> Outcome:
     """Run a stage unless it is fresh; a process that runs the same stage is waited for.
 
@@ -65,7 +72,7 @@ def run_stage(folder: StagedRun, key: StageKey, work: Callable[[], Sequence[Path
     with folder.locked():
         reason = why_stale(folder, key)
         if reason is None:
-            return Outcome("skipped", "nothing it depends on has changed", since(start))
+            return Outcome("skipped", why_fresh(key), since(start))
         folder.forget(key.stage)
         outputs = work()
         folder.record(key, outputs, since(start))
@@ -81,5 +88,5 @@ def _why_new(folder: StagedRun, key: StageKey) -> str:
     runs = folder.path.parent
     differences = [list(changes(run.parts, key.parts)) for _, run in finished_runs(runs)]
     if not differences:
-        return "no training has finished here before"
+        return NOTHING_TRAINED
     return summarise(min(differences, key=len)) or "the stage's code has changed"

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import ablation, ask, datasets, runs, stores
+from flows.cli import ablation, ask, datasets, runs, status, stores
 from flows.cli.console import print_error
 from flows.cli.flow_runs import INPUT_ERROR
 from storage.errors import MocmeError
@@ -40,6 +40,7 @@ app.command("extract")(runs.extract)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(ask.predict)
+app.command("status")(status.status)
 app.command("ablate")(ablation.ablate)
 app.command("audit")(datasets.audit)
 app.add_typer(stores.app, name="store")

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.table import Table
+
 from flows.cli.console import STDERR, STDOUT, print_json, table
 from flows.config import load_config
 from flows.dry_run import DryRun, dry_run
+from flows.inputs import read_inputs
+from flows.run_record import RunRecord
 
 _COLUMNS = ["modality", "new", "cached", "failed", "missing"]
 
@@ -14,20 +18,21 @@ def show_dry_run(config: Path, overrides: Sequence[str], *, as_json: bool) -> No
     """Print what an extraction would do."""
     settings = load_config(config, overrides)
     with STDERR.status("comparing the dataset with the store"):
-        found = dry_run(settings)
+        found = dry_run(settings, read_inputs(settings, RunRecord()))
     if as_json:
         print_json({"dry_run": {name: modality.as_json() for name, modality in found.items()}})
     else:
-        _print_tables(found)
+        STDOUT.print(items_table(found))
+        total = sum(modality.preview.num_contents for modality in found.values())
+        STDOUT.print(f"{total} contents to extract; nothing was written", highlight=False)
 
 
-def _print_tables(found: Mapping[str, DryRun]) -> None:
+def items_table(found: Mapping[str, DryRun]) -> Table:
+    """Return a table of what an extraction would find, and why a feature space is new."""
     made = table("Items that an extraction would find", _COLUMNS, [])
     made.add_column("why the feature space is new", overflow="fold")
     for name, modality in found.items():
         counts = modality.preview.counts
         numbers = (counts.new, counts.cached, counts.failed, counts.missing)
         made.add_row(name, *map(str, numbers), modality.why or "")
-    STDOUT.print(made)
-    total = sum(modality.preview.num_contents for modality in found.values())
-    STDOUT.print(f"{total} contents to extract; nothing was written", highlight=False)
+    return made

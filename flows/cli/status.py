@@ -1,0 +1,32 @@
+"""The command `status`: what a run of a config would do."""
+
+from flows.cli.console import STDERR, STDOUT, print_json, table
+from flows.cli.dry_run import items_table
+from flows.cli.options import AsJson, ConfigFile, Overrides
+from flows.config import load_config
+
+_WOULD = {"fresh": "would be skipped", "stale": "would run"}
+
+
+def status(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Say what is fresh, what is stale and why, and do nothing.
+
+    Example:  mocme status data/demo/mocme.yaml --set train.epochs=30
+    """
+    from flows.status import status_of
+
+    settings = load_config(config, overrides or ())
+    with STDERR.status("comparing dataset, store and runs"):
+        found = status_of(settings)
+    if as_json:
+        print_json(found.as_json())
+        return
+    if found.modalities:
+        STDOUT.print(items_table(found.modalities))
+    made = table("Stages", ["stage", "state", ""], [])
+    made.add_column("why", overflow="fold")
+    for stage, it in found.stages.items():
+        made.add_row(stage, it.state, _WOULD[it.state], it.reason)
+    STDOUT.print(made)
+    if found.run_dir is not None:
+        STDOUT.print(f"run: {found.run_dir}", markup=False, highlight=False, soft_wrap=True)
