@@ -3,7 +3,7 @@
 Nothing here imports torch, so that a config can be checked at start-up cost.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -113,6 +113,9 @@ class TrainConfig(_Section):
         "auto", description="of matrix products in a step; auto = bfloat16 where that is faster"
     )
     device: str = Field("auto", description="torch device; auto = the first GPU, else the CPU")
+    processes: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        1, description="among which every batch is divided; auto = one a GPU, one without"
+    )
 
 
 class PredictConfig(_Section):
