@@ -14,9 +14,9 @@ of them come last, from the encoder.
 The first process alone evaluates and writes; the others do as it says.
 """
 
+import atexit
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -103,16 +103,24 @@ class Processes:
 
 
 def wanted_processes(config: TrainConfig) -> int:
-    """Return how many processes a config asks for; `auto`: one a GPU, one without."""
-    if config.processes != "auto":
-        return config.processes
-    uses_all = config.device in _WITHOUT_A_NUMBER and torch.cuda.is_available()
-    return torch.cuda.device_count() if uses_all else 1
+    """Return how many processes a config asks for; `auto`: one a GPU, one without.
+
+    Raises:
+        MocmeError: If they cannot have a device each.
+    """
+    count = config.processes
+    if count == "auto":
+        uses_all = config.device in _WITHOUT_A_NUMBER and torch.cuda.is_available()
+        count = torch.cuda.device_count() if uses_all else 1
+    if count > 1:
+        _device_of(0, count, config.device)
+    return count
 
 
-@contextmanager
-def joined_processes(device: str) -> Iterator[Processes]:
+def join_processes(device: str) -> Processes:
     """Join the others that torchrun has started; outside of torchrun there are none.
+
+    Those that have joined stay together until they end: several trainings can follow each other.
 
     Args:
         device: The config's `train.device`.
@@ -122,34 +130,31 @@ def joined_processes(device: str) -> Iterator[Processes]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or not distributed.is_torchelastic_launched():
-        yield Processes(choose_device(device))
-        return
-    own = _own_device(device, int(os.environ["LOCAL_RANK"]))
+        return Processes(choose_device(device))
+    here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    own = _device_of(*here, device)
     if own.type == "cuda":
         torch.cuda.set_device(own)
-    backend = "nccl" if own.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
-    try:
-        yield Processes(own, distributed.get_rank(), size)
-    finally:
-        distributed.destroy_process_group()
+    if not distributed.is_initialized():
+        backend = "nccl" if own.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
+        atexit.register(distributed.destroy_process_group)
+    return Processes(own, distributed.get_rank(), size)
 
 
-def _own_device(name: str, local_rank: int) -> torch.device:
-    """Return a process's device: the CPU, or a GPU that no other process has."""
+def _device_of(local_rank: int, num_local: int, name: str) -> torch.device:
+    """Return the device of one of a machine's processes: the CPU, or a GPU of its own."""
     device = choose_device(name)
-    if device.type not in ("cpu", "cuda") or (
-        device.type == "cuda" and name not in _WITHOUT_A_NUMBER
-    ):
-        raise MocmeError(
-            f"found train.device: {name} and several processes; allowed: auto, cuda or cpu, or "
-            "train.processes: 1"
-        )
     if device.type == "cpu":
         return device
-    if local_rank >= torch.cuda.device_count():
+    if name not in _WITHOUT_A_NUMBER:
         raise MocmeError(
-            f"found {torch.cuda.device_count()} GPUs and more processes; allowed: "
-            "train.processes: auto, or train.device: cpu"
+            f"found train.device: {name} and {num_local} processes; allowed: auto, cuda or cpu, or "
+            "train.processes: 1"
+        )
+    if num_local > torch.cuda.device_count():
+        raise MocmeError(
+            f"found {torch.cuda.device_count()} GPUs and {num_local} processes; allowed: a GPU for "
+            "each (train.processes: auto), or train.device: cpu"
         )
     return torch.device("cuda", local_rank)

@@ -19,7 +19,7 @@ from model.block_weights import fit_block_weights
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.config import ModelConfig, TrainConfig
 from model.device import choose_dtype
-from model.distributed import Processes, joined_processes, wanted_processes
+from model.distributed import Processes, join_processes, wanted_processes
 from model.egns_log import EgnsLog
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
@@ -69,13 +69,11 @@ def train(
         ProcessesFailedError: If one of several processes died.
     """
     told = on_epoch or (lambda report: None)
-    with joined_processes(config.device) as processes:
-        num_processes = wanted_processes(config)
-        if processes.size == 1 < num_processes and not RunFolder(run_dir).is_finished():
-            job = TrainingJob(graph, tables, model, config, run_dir)
-            train_by_torchrun(job, num_processes, told)
-        else:
-            _train(graph, tables, model, config, run_dir, told, processes)
+    processes, wanted = join_processes(config.device), wanted_processes(config)
+    if processes.size == 1 < wanted and not RunFolder(run_dir).is_finished():
+        train_by_torchrun(TrainingJob(graph, tables, model, config, run_dir), wanted, told)
+    else:
+        _train(graph, tables, model, config, run_dir, told, processes)
 
 
 def _train(
