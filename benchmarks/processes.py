@@ -5,9 +5,9 @@
 
 One process of one thread, two processes of one each, one process of two: one after the other, in
 rounds, so that whatever else the machine does meets all of them (with `PASSIVE`, threads that wait
-leave the cores to it). A round's seconds are those of a
-later epoch by its steps; the first epoch, in which memory is laid out, is not counted. Structure
-alone divides nearly all of its work; a modality is encoded in every process.
+leave the cores to it). A round's seconds are those of a later epoch by its steps; the first epoch,
+in which memory is laid out, is not counted. Structure alone divides nearly all of its work; a
+modality is encoded in every process.
 """
 
 import argparse

@@ -114,7 +114,7 @@ class TrainConfig(_Section):
     )
     device: str = Field("auto", description="torch device; auto = the first GPU, else the CPU")
     processes: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
-        1, description="among which every batch is divided; auto = one a GPU, one without"
+        1, description="processes that share every batch; auto = one a GPU, one without any"
     )
 
 

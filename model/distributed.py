@@ -117,6 +117,11 @@ def wanted_processes(config: TrainConfig) -> int:
     return count
 
 
+def num_started() -> int:
+    """Return of how many processes that torchrun has started this is one; 1 outside of torchrun."""
+    return int(os.environ["WORLD_SIZE"]) if distributed.is_torchelastic_launched() else 1
+
+
 def join_processes(device: str) -> Processes:
     """Join the others that torchrun has started; outside of torchrun there are none.
 
@@ -128,8 +133,8 @@ def join_processes(device: str) -> Processes:
     Raises:
         MocmeError: If the processes cannot have a device each.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or not distributed.is_torchelastic_launched():
+    size = num_started()
+    if size == 1:
         return Processes(choose_device(device))
     here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     own = _device_of(*here, device)

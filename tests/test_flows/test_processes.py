@@ -39,3 +39,15 @@ def test_what_is_no_number_of_processes_is_told(extracted: Path, value: str) -> 
     assert "train.processes" in message
     assert f"found {value}" in message.replace('"', "").replace("'", "")
     assert "auto" in message
+
+
+def test_the_command_itself_is_not_for_torchrun(
+    extracted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    command = small("train", extracted / "mocme.yaml")
+    assert command.exit_code == 2
+    assert "allowed: one, which starts torchrun itself (train.processes)" in " ".join(
+        command.stderr.split()
+    )
