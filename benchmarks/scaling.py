@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from model.config import ModelConfig, TrainConfig
+from model.distributed import Processes
 from model.run_folder import RunFolder
 from model.training import Trainer
 from storage.feature_table import FeatureTable
@@ -139,7 +140,8 @@ def _measure(
             raise _EnoughSteps
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(graph, tables, model, config, RunFolder(Path(folder)))
+        alone = Processes(torch.device("cpu"))
+        trainer = Trainer(graph, tables, model, config, RunFolder(Path(folder)), alone)
         trainer.optimizer.register_step_post_hook(after_step)
         with suppress(_EnoughSteps):
             trainer.run(lambda report: None)

@@ -1,7 +1,8 @@
 """Stage keys: the digest of everything that determines what a stage yields.
 
 A stage whose key has not changed is skipped. Where things lie and what they run on (the paths of
-dataset, store and runs, the device) is no part of a key, so a moved folder keeps its results.
+dataset, store and runs, the device, the number of processes) is no part of a key, so a moved folder
+keeps its results.
 """
 
 import hashlib
@@ -16,6 +17,9 @@ Stage = Literal["extract", "train", "evaluate", "predict"]
 
 _VERSIONS: Mapping[Stage, int] = {"train": 4, "evaluate": 1, "predict": 1}
 """Raise a stage's version whenever the same parts would yield another result."""
+
+PLACES = ("device", "processes")
+"""Keys of the config's `train` section that say where to train: results differ by rounding only."""
 
 _MOST_CHANGES_SHOWN = 3
 _LONGEST_VALUE_SHOWN = 24  # characters; a digest says nothing to a reader
@@ -59,7 +63,7 @@ def train_key(
         "graph": graph_digest,
         "modalities": modalities,
         "model": config.model.model_dump(mode="json"),
-        "train": config.train.model_dump(mode="json", exclude={"device"}),
+        "train": config.train.model_dump(mode="json", exclude=set(PLACES)),
     }
     return StageKey("train", parts)
 

@@ -26,7 +26,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from flows.config import PipelineConfig, load_config
-from flows.keys import Stage, StageKey
+from flows.keys import PLACES, Stage, StageKey
 from flows.yaml_file import ConfigError
 from model.report import TENSORBOARD_FOLDER
 from storage.atomic import replacing
@@ -261,6 +261,5 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _what_a_run_is_made_from(config: PipelineConfig) -> dict[str, Any]:
-    return config.model_dump(
-        exclude={"store": True, "runs": True, "predict": True, "extract": True, "train": {"device"}}
-    )
+    aside = dict.fromkeys(("store", "runs", "predict", "extract"), True)
+    return config.model_dump(exclude={**aside, "train": set(PLACES)})

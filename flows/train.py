@@ -20,6 +20,7 @@ from flows.staged_run import StagedRun, mark_newest
 from flows.stages import run_stage
 from flows.states import as_state, failure_recorded
 from storage.dataset import Dataset
+from storage.errors import MocmeError
 from storage.feature_store import FeatureStore
 from storage.feature_table import FeatureTable
 
@@ -45,9 +46,20 @@ class Training:
         return train_key(self.config, self.graph.digest, digests)
 
     def run(self, folder: StagedRun) -> Sequence[Path]:
-        """Train, and return the files that this left."""
-        from model.training import train  # imports torch
+        """Train, and return the files that this left.
 
+        Raises:
+            MocmeError: If torchrun has started this flow several times; each would wait for the
+                others in the same folder.
+        """
+        from model.distributed import num_started  # imports torch
+        from model.training import train
+
+        if num_started() > 1:
+            raise MocmeError(
+                f"found {num_started()} of this command under torchrun; allowed: one, which starts "
+                "torchrun itself (train.processes)"
+            )
         tables = {name: self._table(found) for name, found in self.extractions.items()}
         with StageProgress() as progress:
             train(

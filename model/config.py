@@ -3,7 +3,7 @@
 Nothing here imports torch, so that a config can be checked at start-up cost.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -118,6 +118,9 @@ class TrainConfig(_Section):
         "auto", description="of matrix products in a step; auto = bfloat16 where that is faster"
     )
     device: str = Field("auto", description="torch device; auto = the first GPU, else the CPU")
+    processes: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        1, description="processes that share every batch; auto = one a GPU, one without any"
+    )
 
 
 class PredictConfig(_Section):

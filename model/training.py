@@ -7,23 +7,23 @@ at its last finished epoch ends as it would have ended without the stop, on the 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from model.batch_loss import BatchLoss
 from model.block_weights import fit_block_weights
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from model.chunked_loss import chunked_loss
 from model.config import ModelConfig, TrainConfig
-from model.device import choose_device, choose_dtype
-from model.egns import one_vs_all_loss, sampled_loss
+from model.device import choose_dtype
+from model.distributed import Processes, join_processes, wanted_processes
 from model.egns_log import EgnsLog
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
-from model.mocme import EncodedBlock, MoCME
+from model.mocme import MoCME
 from model.negatives import SAMPLERS
 from model.progress import Progress
 from model.ranking import known_answers, rank
@@ -32,6 +32,8 @@ from model.report import EpochReport
 from model.run_folder import RunFolder, telling_damage
 from model.scoring import BlockScoring
 from model.selection import Chosen, graph_to_select_on
+from model.torchrun import train_by_torchrun
+from model.training_job import TrainingJob
 from model.training_log import Numbers, TrainingLog, block_weights_of, fusion_of
 from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
@@ -49,6 +51,8 @@ def train(
     """Train a model into a run folder, going on where an earlier call was stopped.
 
     A folder whose training has finished is left as it is, but for a checkpoint left behind.
+    Several processes (`config.processes`) are started here, and train as one does (see
+    `model/distributed.py`); under torchrun, this process joins those that are there.
 
     Selection is on valid only: the weights kept are those of the best filtered MRR there. Where
     valid cannot be selected on, there are two trainings: see `model.selection`.
@@ -59,30 +63,54 @@ def train(
         model: What to train.
         config: How.
         run_dir: The folder; made if absent.
-        on_epoch: Called after every epoch.
+        on_epoch: Called after every epoch; under torchrun, in the first process only.
 
     Raises:
         MocmeError: If there is nothing to learn from, or a checkpoint is damaged.
         FloatingPointError: If the loss is no longer a number.
+        ProcessesFailedError: If one of several processes died.
     """
+    told = on_epoch or (lambda report: None)
+    processes, wanted = join_processes(config.device), wanted_processes(config)
+    if processes.size == 1 < wanted and not RunFolder(run_dir).is_finished():
+        train_by_torchrun(TrainingJob(graph, tables, model, config, run_dir), wanted, told)
+    else:
+        _train(graph, tables, model, config, run_dir, told, processes)
+
+
+def _train(
+    graph: Graph,
+    tables: Mapping[str, FeatureTable],
+    model: ModelConfig,
+    config: TrainConfig,
+    run_dir: Path,
+    on_epoch: Callable[[EpochReport], None],
+    processes: Processes,
+) -> None:
+    """Train as one of some processes. The other arguments are those of `train`."""
     folder = RunFolder(run_dir)
-    if folder.is_finished():
-        folder.drop_checkpoint()
+    if processes.from_first(folder.is_finished):
+        if processes.is_first:
+            folder.drop_checkpoint()
         return
-    folder.create(graph)
+    if processes.is_first:
+        folder.create(graph)
     chosen = None
     carved = graph_to_select_on(graph, config.select_on)
     if carved is not None:
         on_carved = config.model_copy(update={"select_on": "valid"})
-        train(carved, tables, model, on_carved, folder.selection.root, on_epoch)
+        _train(carved, tables, model, on_carved, folder.selection.root, on_epoch, processes)
         chosen = folder.selection.read_chosen()
     with repeatable():
-        trainer = Trainer(graph, tables, model, config, folder, chosen)
-        trainer.run(on_epoch or (lambda report: None))
+        Trainer(graph, tables, model, config, folder, processes, chosen).run(on_epoch)
 
 
 class Trainer:
-    """One training. The arguments are those of `train`, and what a first training has chosen."""
+    """One training.
+
+    The arguments are those of `train`, the processes that share the work, and what a first training
+    has chosen.
+    """
 
     def __init__(
         self,
@@ -91,14 +119,16 @@ class Trainer:
         model: ModelConfig,
         config: TrainConfig,
         folder: RunFolder,
+        processes: Processes,
         chosen: Chosen | None = None,
     ) -> None:
         if len(graph.train) == 0:
             raise MocmeError("found no training triples; allowed: at least one")
-        self.graph, self.config, self.folder, self.chosen = graph, config, folder, chosen
+        self.graph, self.config, self.folder = graph, config, folder
+        self.processes, self.chosen = processes, chosen
         self.num_epochs = config.epochs if chosen is None else chosen.epochs
         self.complementarity = model.complementarity
-        self.device = choose_device(config.device)
+        self.device = processes.device
         torch.manual_seed(config.seed)
         self.dtype = choose_dtype(config.dtype, self.device)
         rows = modality_rows(tables, graph, self.device, model.attend, self.dtype)
@@ -111,6 +141,7 @@ class Trainer:
         self.edges = torch.from_numpy(both_ways).to(self.device)
         self.neighbourhood = self.model.neighbourhood(self.edges)
         self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
+        self.loss = BatchLoss(self.model, self.known, config, self.dtype)
         self.all_known = known_answers(graph, self.device)
         share = config.held_back if model.fusion == "cmkf" and self.model.weighs else 0.0
         self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
@@ -125,9 +156,15 @@ class Trainer:
             with telling_damage(self.folder.checkpoint):
                 saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
                 progress = Progress(**saved)
+        self.processes.wait()  # until all have read what the first may delete soon
         with closing(TrainingLog(self.folder)) as log:
             while self._goes_on(progress):
                 progress = self._epoch(progress, log, on_epoch)
+        if self.processes.is_first:
+            self._finish(progress)
+        self.processes.wait()  # so that the run is whole, whichever process goes on
+
+    def _finish(self, progress: Progress) -> None:
         load_weights(self.folder.weights, self.model)
         self._scoring().save(self.folder.scoring)
         self.folder.finish(
@@ -154,24 +191,29 @@ class Trainer:
         loss, numbers = self._train_steps(generator, self.held_back.during(progress.epoch))
         mrr = None
         if self._is_evaluated(progress.epoch):
-            scoring = self._scoring(calibrated=False)
-            mrr = rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
-            numbers |= block_weights_of(scoring)
+            mrr = self.processes.from_first(partial(self._evaluate, numbers))
             progress = progress.evaluated(mrr)
         elif self.chosen is not None and progress.epoch == self.num_epochs:
             progress = progress.evaluated(self.chosen.valid_mrr)
-        if progress.best_epoch == progress.epoch:
-            save_weights(self.folder.weights, self.model)
         seconds = time.perf_counter() - started
-        report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, seconds)
-        log.write(report, numbers)
-        save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
-        on_epoch(report)
+        if self.processes.is_first:
+            if progress.best_epoch == progress.epoch:
+                save_weights(self.folder.weights, self.model)
+            report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, seconds)
+            log.write(report, numbers)
+            save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
+            on_epoch(report)
         return progress
 
     def _is_evaluated(self, epoch: int) -> bool:
         is_due = epoch % self.config.eval_every == 0 or epoch == self.num_epochs
         return is_due and self.chosen is None
+
+    def _evaluate(self, numbers: Numbers) -> float:
+        """Return the MRR on valid, and add to what is logged of the epoch."""
+        scoring = self._scoring(calibrated=False)
+        numbers |= block_weights_of(scoring)
+        return rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
 
     def _update_fusion(self, epoch: int) -> None:
         """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
@@ -183,6 +225,7 @@ class Trainer:
         untrained = self.held_back.during(epoch - 1)
         sample = self.held_back.sample(epoch - 1, self.known, self.graph.num_entities)
         self.model.update_fusion(self.neighbourhood, self._audible(untrained), sample)
+        self.processes.share_buffers(self.model)
 
     def _audible(self, *hidden: Tensor) -> Tensor:
         """Which edges may carry a message: all but those of some triples, both ways. (N,)."""
@@ -203,17 +246,19 @@ class Trainer:
             blocks, shares = self.model(self.neighbourhood, audible)
             drawn = [self._drawn(len(questions), generator) for _ in blocks]
             log.observe(step, blocks[0], questions, drawn[0])
+            part, share = self.processes.part(len(questions))
             losses = [
-                self._block_loss(block, questions, negatives)
-                for block, negatives in zip(blocks, drawn, strict=True)
+                self.loss.mean(block, questions[part], None if found is None else found[part])
+                for block, found in zip(blocks, drawn, strict=True)
             ]
-            loss = torch.stack(losses).sum()
+            loss = torch.stack(losses).sum() * share
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            self.processes.add_gradients(self.model.parameters())
             self.optimizer.step()
             total += loss.detach() * len(questions)
             num_questions += len(questions)
-        mean = float(total / num_questions)
+        mean = float(self.processes.sum(total) / num_questions)
         if not np.isfinite(mean):
             raise FloatingPointError(
                 f"the loss is {mean}; allowed: a finite number; lower train.learning_rate "
@@ -242,44 +287,6 @@ class Trainer:
             return None
         size = (num_questions, self.config.negatives.num)
         return self.sampler.draw(size, generator).to(self.device)
-
-    def _block_loss(self, block: EncodedBlock, questions: Tensor, drawn: Tensor | None) -> Tensor:
-        heads, relations, tails = questions.unbind(1)
-        head = F.embedding(heads, block.entities)  # its gradient is faster than indexing's
-        relation = block.relations[relations]
-        query = block.scorer.query(head, relation)
-        if drawn is None:
-            loss = self._one_vs_all_loss(block, query, questions)
-        else:
-            loss = self._sampled_loss(block, query, questions, drawn)
-        penalised = self.model.penalised(block)
-        if penalised is not None and self.config.n3_weight:
-            rows, held = penalised
-            parts = (F.embedding(heads, rows), held[relations], F.embedding(tails, rows))
-            penalty = block.scorer.penalty(*parts)
-            loss = loss + self.config.n3_weight * penalty.mean()
-        return loss
-
-    def _one_vs_all_loss(self, block: EncodedBlock, query: Tensor, questions: Tensor) -> Tensor:
-        heads, relations, tails = questions.unbind(1)
-
-        def chunk_loss(product: Tensor, place: slice) -> Tensor:
-            scores = block.scorer.from_product(product)
-            known = torch.stack(self.known.lookup(heads[place], relations[place]))
-            return one_vs_all_loss(scores, tails[place], known, self.config.negatives).sum()
-
-        left, right = block.scorer.factors(query, block.entities)
-        dtype = self.dtype if block.scorer.is_bilinear else left.dtype
-        return chunked_loss(left, right, chunk_loss, dtype) / len(questions)
-
-    def _sampled_loss(
-        self, block: EncodedBlock, query: Tensor, questions: Tensor, drawn: Tensor
-    ) -> Tensor:
-        positive = block.scorer.score_pairs(query, block.entities[questions[:, 2:]])
-        negatives = block.scorer.score_pairs(query, block.entities[drawn])
-        is_known = self.known.contains(questions[:, :1], questions[:, 1:2], drawn)
-        negatives = negatives.masked_fill(is_known, -torch.inf)
-        return sampled_loss(positive, negatives, self.config.negatives).mean()
 
     def _scoring(self, *, calibrated: bool = True) -> BlockScoring:
         """The model as it ranks: all edges audible, block weights chosen before or fitted on valid.

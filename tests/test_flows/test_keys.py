@@ -27,6 +27,7 @@ def digest(graph: str = "g", content: dict[str, str] = CONTENT, **sections: Any)
         {"store": "/elsewhere/store"},
         {"runs": "/elsewhere/runs"},
         {"train": {"device": "cuda:1"}},
+        {"train": {"processes": 4}},
         {"extract": {"device": "cpu", "batch_size": 3, "num_workers": 1, "timeout_seconds": 1}},
         {"predict": {"k": 3}},
         {"train": {"epochs": 50}},  # the default, written out

@@ -173,7 +173,9 @@ def test_the_newest_run_of_a_config_is_found_among_others(tmp_path: Path) -> Non
     for epochs in (1, 2, 3):
         folder, _ = train(tmp_path / "runs", epochs)
         folder.write_config(config(tmp_path, train={"epochs": epochs}))
-    wanted = config(tmp_path, train={"epochs": 2, "device": "cuda"}, predict={"k": 3})
+    wanted = config(
+        tmp_path, train={"epochs": 2, "device": "cuda", "processes": 2}, predict={"k": 3}
+    )
     assert newest_run_of(wanted).config().train.epochs == 2
     with pytest.raises(NoRunError):
         newest_run_of(config(tmp_path, train={"epochs": 4}))

@@ -20,6 +20,7 @@ from planted_graph import (
 from planted_graph import feature_table as make_table
 from small_training import model_config, train_config
 
+from model.distributed import Processes
 from model.evaluation import evaluate_run
 from model.run_folder import RunFolder
 from model.scoring import BlockScoring
@@ -149,7 +150,9 @@ class TestWithinAModality:
         run = RunFolder(folder)
         run.create(world.graph)
         config = train_config(epochs=15, eval_every=5, held_back=0.15)
-        return Trainer(world.graph, {"all": table}, model_config(**{**plain, **model}), config, run)
+        alone = Processes(torch.device("cpu"))
+        chosen = model_config(**{**plain, **model})
+        return Trainer(world.graph, {"all": table}, chosen, config, run, alone)
 
     def test_copies_share_what_one_would_have(self, world: World, tmp_path: Path) -> None:
         colour, shape = self.strengths(world, ["colour", "shape"], tmp_path / "two")

@@ -1,0 +1,75 @@
+"""The loss of a batch of questions in one block: of its scores, and of the size of its rows."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.chunked_loss import chunked_loss
+from model.config import TrainConfig
+from model.egns import one_vs_all_loss, sampled_loss
+from model.inputs import KnownTails
+from model.mocme import EncodedBlock, MoCME
+
+
+class BatchLoss:
+    """Computes losses.
+
+    Args:
+        model: The model whose blocks they are.
+        known: Training triples, which are no negatives.
+        config: The config's `train` section.
+        dtype: What products of all entities are computed in.
+    """
+
+    def __init__(
+        self, model: MoCME, known: KnownTails, config: TrainConfig, dtype: torch.dtype
+    ) -> None:
+        self._model, self._known, self._config, self._dtype = model, known, config, dtype
+
+    def mean(self, block: EncodedBlock, questions: Tensor, drawn: Tensor | None) -> Tensor:
+        """Return the mean loss of questions.
+
+        Args:
+            block: Where they are asked.
+            questions: Triples, h and r asking for t. Shape: (B, 3).
+            drawn: Their negatives, (B, N); None: all entities.
+
+        Returns:
+            Shape ().
+        """
+        heads, relations, tails = questions.unbind(1)
+        head = F.embedding(heads, block.entities)  # its gradient is faster than indexing's
+        relation = block.relations[relations]
+        query = block.scorer.query(head, relation)
+        if drawn is None:
+            loss = self._one_vs_all_loss(block, query, questions)
+        else:
+            loss = self._sampled_loss(block, query, questions, drawn)
+        penalised = self._model.penalised(block)
+        if penalised is not None and self._config.n3_weight:
+            rows, held = penalised
+            parts = (F.embedding(heads, rows), held[relations], F.embedding(tails, rows))
+            penalty = block.scorer.penalty(*parts)
+            loss = loss + self._config.n3_weight * penalty.mean()
+        return loss
+
+    def _one_vs_all_loss(self, block: EncodedBlock, query: Tensor, questions: Tensor) -> Tensor:
+        heads, relations, tails = questions.unbind(1)
+
+        def chunk_loss(product: Tensor, place: slice) -> Tensor:
+            scores = block.scorer.from_product(product)
+            known = torch.stack(self._known.lookup(heads[place], relations[place]))
+            return one_vs_all_loss(scores, tails[place], known, self._config.negatives).sum()
+
+        left, right = block.scorer.factors(query, block.entities)
+        dtype = self._dtype if block.scorer.is_bilinear else left.dtype
+        return chunked_loss(left, right, chunk_loss, dtype) / len(questions)
+
+    def _sampled_loss(
+        self, block: EncodedBlock, query: Tensor, questions: Tensor, drawn: Tensor
+    ) -> Tensor:
+        positive = block.scorer.score_pairs(query, block.entities[questions[:, 2:]])
+        negatives = block.scorer.score_pairs(query, block.entities[drawn])
+        is_known = self._known.contains(questions[:, :1], questions[:, 1:2], drawn)
+        negatives = negatives.masked_fill(is_known, -torch.inf)
+        return sampled_loss(positive, negatives, self._config.negatives).mean()
