@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from flows.ablation.changes import Changes, changed, single
+from flows.ablation.single_modality import single
 from flows.config import PipelineConfig
+from flows.config_changes import Changes, changed
 
 _APART: Mapping[str, Changes] = {
     "by complementarity alone": {"model": {"fusion": "cmkf_plain"}},

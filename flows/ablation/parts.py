@@ -17,8 +17,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flows.ablation.changes import Changes, changed, single
+from flows.ablation.single_modality import single
 from flows.config import PipelineConfig
+from flows.config_changes import Changes, changed
 
 
 def _no_modality(config: PipelineConfig) -> str | None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from small_runs import SMALL, mocme, settings
 
-from flows.ablation.changes import changed
 from flows.ablation.plot import Interval, draw_differences
 from flows.ablation.report import COLUMNS, compare, rows_of
 from flows.ablation.study import StudyError, VariantRuns, run_study
 from flows.ablation.variants import FULL, StudyName, variants_of
 from flows.config import PipelineConfig, load_config
+from flows.config_changes import changed
 from flows.training_pool import TrainingPool
 from model.significance import PairedDifference
 

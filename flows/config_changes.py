@@ -1,6 +1,7 @@
 """A config with some of its values changed, or some of its modalities left out."""
 
 from collections.abc import Collection, Mapping
+from functools import reduce
 from typing import Any
 
 from flows.config import PipelineConfig
@@ -26,10 +27,13 @@ def changed(
     return PipelineConfig.model_validate(data)
 
 
-def single(config: PipelineConfig, modality: str, *, neighbours: bool = False) -> PipelineConfig:
-    """Return a config of one modality, and a learned row only for entities that lack it."""
-    model = {"structure": False, "neighbours": neighbours, "fallback_rows": True}
-    return changed(config, {"model": model}, modalities=[modality])
+def with_values(config: PipelineConfig, values: Mapping[str, Any]) -> PipelineConfig:
+    """Return a config with new values by key, as `train.learning_rate`."""
+    data = config.model_dump()
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        reduce(dict.__getitem__, sections, data)[name] = value
+    return PipelineConfig.model_validate(data)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
