@@ -39,24 +39,30 @@ def _not_cmkf(config: PipelineConfig) -> str | None:
     return None if fusion == "cmkf" else f"the config's fusion is {fusion}, not cmkf"
 
 
-def _no_views_weighed(config: PipelineConfig) -> str | None:
-    one_expert = "a modality of one expert has one view"
-    is_one = config.model.num_experts == 1
-    return _not_cmkf(config) or _no_modality(config) or (one_expert if is_one else None)
-
-
-def _nothing_weighed(config: PipelineConfig) -> str | None:
+def _num_own(config: PipelineConfig) -> int:
+    """Count what of an entity's own is fused: its modalities, and its row if that is joined."""
     joined = config.model.structure and config.model.joint
-    alone = "nothing is fused with the only modality"
-    return _not_cmkf(config) or (
-        alone if len(config.modalities) + (joined and bool(config.modalities)) < 2 else None
-    )
+    return len(config.modalities) + joined if config.modalities else 0
+
+
+def _one_view(config: PipelineConfig) -> str | None:
+    reason = "a modality of one expert has one view" if config.model.num_experts == 1 else None
+    return _not_cmkf(config) or _no_modality(config) or reason
+
+
+def _none_beside_it(config: PipelineConfig) -> str | None:
+    reason = "there is nothing to weigh against" if _num_own(config) < 2 else None
+    return _not_cmkf(config) or _no_modality(config) or reason
 
 
 def _nothing_fused(config: PipelineConfig) -> str | None:
     model = config.model
-    is_one = not model.neighbours and _nothing_weighed(config) and _no_views_weighed(config)
-    return _no_modality(config) or ("nothing is fused" if is_one else None)
+    is_one = _num_own(config) + model.neighbours == 1 and model.num_experts == 1
+    return _no_modality(config) or ("there is nothing to fuse" if is_one else None)
+
+
+def _no_relevance(config: PipelineConfig) -> str | None:
+    return _not_cmkf(config) or _nothing_fused(config)
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,10 @@ class _Part:
 
 
 _PARTS: Mapping[str, _Part] = {
-    "without intra": _Part({"model": {"fusion": "cmkf_inter"}}, _no_views_weighed),
-    "without inter": _Part({"model": {"fusion": "cmkf_intra"}}, _nothing_weighed),
+    "without intra": _Part({"model": {"fusion": "cmkf_inter"}}, _one_view),
+    "without inter": _Part({"model": {"fusion": "cmkf_intra"}}, _none_beside_it),
     "plain sum": _Part({"model": {"fusion": "sum"}}, _nothing_fused),
-    "without relevance": _Part({"model": {"fusion": "cmkf_plain"}}, _nothing_fused),
+    "without relevance": _Part({"model": {"fusion": "cmkf_plain"}}, _no_relevance),
     "without the fused block": _Part({"model": {"fusion": "late"}}, _one_modality),
     "without blocks of single modalities": _Part({"model": {"alone": False}}, _one_modality),
     "without neighbours' content": _Part({"model": {"neighbours": False}}, _no_modality),

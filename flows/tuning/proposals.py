@@ -10,7 +10,10 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from flows.config import PipelineConfig
+from flows.tuning.fields import value_of
 from flows.tuning.space import Choices, Numbers, Space
+from model.config import TrainConfig
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -34,8 +37,7 @@ class Proposals:
         storage: Where they are kept.
         trained: Digest of all that determines the training of the config as it stands.
         space: Where to search.
-        num_epochs: The config's.
-        seed: Of the proposals.
+        train: The config's section, which has the seed.
         at_once: Whether several trials are made at once.
     """
 
@@ -44,8 +46,7 @@ class Proposals:
         storage: "JournalStorage",
         trained: str,
         space: Space,
-        num_epochs: int,
-        seed: int,
+        train: TrainConfig,
         *,
         at_once: bool,
     ) -> None:
@@ -53,7 +54,7 @@ class Proposals:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = space
-        self._seed, self._at_once, self._lock = seed, at_once, Lock()
+        self._seed, self._at_once, self._lock = train.seed, at_once, Lock()
         self._distributions = {key: _distribution(where) for key, where in space.items()}
         described = {
             key: optuna.distributions.distribution_to_json(found)
@@ -67,7 +68,7 @@ class Proposals:
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(
                 n_startup_trials=_TRIALS_BEFORE_PRUNING,
-                n_warmup_steps=round(num_epochs * _NEVER_PRUNED),
+                n_warmup_steps=round(train.epochs * _NEVER_PRUNED),
             ),
         )
 
@@ -76,11 +77,11 @@ class Proposals:
         """Trials that have a result, be it that they were stopped or failed."""
         return sum(trial.state.name in _DONE for trial in self.study.trials)
 
-    def begin(self, values: dict[str, Any], mrr_by_epoch: dict[int, float], run: str) -> bool:
+    def begin(self, config: PipelineConfig, mrr_by_epoch: dict[int, float], run: str) -> bool:
         """Note the config as it stands as trial 0; return whether that was still to be done.
 
         Args:
-            values: What it holds; what is outside of the space is left out.
+            config: The config; values that are outside of the space are left out.
             mrr_by_epoch: Its evaluations on valid.
             run: Name of its run's folder.
         """
@@ -88,6 +89,7 @@ class Proposals:
 
         if self.num_done:
             return False
+        values = {key: value_of(config, key) for key in self.space}
         inside = {
             key: found
             for key, found in self._distributions.items()

@@ -116,6 +116,24 @@ class TestParts:
         assert {"full", "without EGNS", "uniform negatives"} <= set(found.configs)
         assert ("structure only" in found.configs) == (kept == ["text"])
 
+    def test_another_fusion_is_not_taken_apart_but_compared(self, config: PipelineConfig) -> None:
+        gated = with_model(config, fusion="gate", neighbours=False, num_experts=3)
+        found = variants_of(gated, "parts")
+        reason = "the config's fusion is gate, not cmkf"
+        for name in ("without intra", "without inter", "without relevance"):
+            assert found.left_out[name] == reason
+        assert found.configs["plain sum"].model.fusion == "sum"
+
+    def test_one_modality_is_fused_with_its_neighbours_or_with_nothing(
+        self, config: PipelineConfig
+    ) -> None:
+        text = changed(config, {}, modalities=["text"])
+        assert "plain sum" in variants_of(text, "parts").configs
+        lonely = variants_of(with_model(text, neighbours=False), "parts")
+        assert lonely.left_out["plain sum"] == "there is nothing to fuse"
+        joined = with_model(text, neighbours=False, joint=True)
+        assert "without inter" in variants_of(joined, "parts").configs
+
     def test_a_modality_may_be_called_as_a_part_is(self, config: PipelineConfig) -> None:
         data = config.model_dump()
         data["modalities"]["EGNS"] = data["modalities"]["text"]

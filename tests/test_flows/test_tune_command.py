@@ -1,8 +1,6 @@
 """The command `mocme tune` with real trainings."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -54,11 +52,3 @@ def test_what_is_not_allowed(extracted: Path, arguments: list[str], message: str
     assert found.exit_code == 2
     assert message in " ".join(found.stderr.split())
     assert not (extracted / "data" / "runs" / "tuning").exists()
-
-
-def test_the_command_line_starts_without_what_takes_a_while() -> None:
-    heavy = {"optuna", "matplotlib", "torch", "prefect"}
-    code = f"import sys, flows.cli.app; print(sorted({heavy!r} & sys.modules.keys()))"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

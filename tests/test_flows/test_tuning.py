@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 from filelock import FileLock
 from killed_tuning import main as killed_tuning
@@ -16,7 +17,7 @@ from flows.config import PipelineConfig, load_config
 from flows.staged_run import finished_runs
 from flows.training_pool import TrainingError
 from flows.tuning.report import columns_of, rows_of, write_best
-from flows.tuning.results import TrialResult, Tuned
+from flows.tuning.results import TrialResult, Tuned, results_of
 from flows.tuning.space import Space, TuningError, search_space
 from flows.tuning.study import tune
 
@@ -218,7 +219,35 @@ def unnumbered(trial: TrialResult) -> dict[str, object]:
     return {**vars(trial), "number": None}
 
 
+def test_a_dataset_without_valid_triples(
+    config: PipelineConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PlainTrainings().take_over(monkeypatch)
+    monkeypatch.setattr("plain_trainings.mrr_of", lambda config, epoch: float("nan"))
+    with pytest.raises(TuningError, match="found no MRR on valid"):
+        run(config, 3)
+
+
 class TestReport:
+    def test_only_what_was_trained_to_its_end_can_be_the_best(self, config: PipelineConfig) -> None:
+        """A trial that was stopped has no run to look at."""
+        study = optuna.create_study(direction="maximize")
+        space = search_space(config, ["model.dim"])
+        where = {"model.dim": optuna.distributions.IntDistribution(2, 512)}
+        for mrr, state in ((0.2, "COMPLETE"), (0.9, "PRUNED"), (0.3, "COMPLETE")):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState[state],
+                    value=mrr,
+                    params={"model.dim": 8},
+                    distributions=where,
+                    intermediate_values={5: mrr},
+                    user_attrs={"run": "a"},
+                )
+            )
+        found = results_of(study, config, space)
+        assert [trial.valid_mrr for trial in found.trials] == [0.3, 0.2, 0.9]
+
     def test_the_best_is_a_config_of_its_own(
         self, config: PipelineConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
