@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+from warnings import catch_warnings, simplefilter
 
 from flows.config import PipelineConfig
 from flows.tuning.fields import value_of
@@ -95,4 +96,6 @@ def _importances(study: "Study", space: Space) -> dict[str, float]:
     whole = [trial for trial in trained if trial.params.keys() == space.keys()]
     if len(whole) < _LEAST_TRAINED:
         return {}
-    return get_param_importances(study, params=list(space))
+    with catch_warnings():
+        simplefilter("ignore")  # of rare values among choices, whose shares are small
+        return get_param_importances(study, params=list(space))

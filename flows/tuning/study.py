@@ -8,7 +8,6 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -58,7 +57,7 @@ def tune(
         if manifest is None:
             raise TuningError(f"{base.path}: found no finished training; allowed: one")
         proposals = Proposals(storage, manifest.key, space, config.train, at_once=num_processes > 1)
-        if proposals.begin(config, _validated(base.path), base.path.name):
+        if proposals.begin(config, dict(evaluations(base.path)), base.path.name):
             on_trial(result_of(proposals.study.trials[0], config, space))
         proposals.take_up_interrupted()
         trials = _Trials(config, config_file, manifest, proposals, pool, on_trial)
@@ -72,16 +71,6 @@ def evaluations(run_dir: Path) -> list[tuple[int, float]]:
 
     log = RunFolder(run_dir).read_log()
     return [(it["epoch"], it["valid_mrr"]) for it in log if it["valid_mrr"] is not None]
-
-
-def _validated(run_dir: Path) -> dict[int, float]:
-    """Return a run's evaluations by epoch, or say that there is nothing to select by."""
-    found = dict(evaluations(run_dir))
-    if not all(isfinite(mrr) for mrr in found.values()):
-        raise TuningError(
-            f"{run_dir}: found no MRR on valid; allowed: a dataset with valid triples"
-        )
-    return found
 
 
 class _Trials:

@@ -219,15 +219,6 @@ def unnumbered(trial: TrialResult) -> dict[str, object]:
     return {**vars(trial), "number": None}
 
 
-def test_a_dataset_without_valid_triples(
-    config: PipelineConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    PlainTrainings().take_over(monkeypatch)
-    monkeypatch.setattr("plain_trainings.mrr_of", lambda config, epoch: float("nan"))
-    with pytest.raises(TuningError, match="found no MRR on valid"):
-        run(config, 3)
-
-
 class TestReport:
     def test_only_what_was_trained_to_its_end_can_be_the_best(self, config: PipelineConfig) -> None:
         """A trial that was stopped has no run to look at."""
