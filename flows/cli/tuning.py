@@ -34,7 +34,7 @@ def tune(
 ) -> None:
     """Search the config's own fields for the best MRR on valid.
 
-    Trial 0 is the config as it stands; what is clearly behind is stopped early. A second call goes
+    Trial 0 is the config as it stands; what falls behind the median is stopped. A second call goes
     on, also after a kill. The best trial is written to RUNS/tuning/best.yaml, for `mocme run`; test
     is not looked at before that.
 

@@ -26,7 +26,7 @@ RUN, ERROR = "run", "error"
 
 _DONE = ("COMPLETE", "PRUNED")
 _TRIALS_BEFORE_PRUNING = 5
-_NEVER_PRUNED = 0.2
+_NEVER_PRUNED = 1 / 3
 """Share of the epochs in which no trial is stopped: what learns slowly may end high."""
 
 

@@ -25,10 +25,11 @@ def rows_of(tuned: Tuned) -> list[list[str]]:
 
 
 def describe(trial: TrialResult) -> str:
-    """Say in one line what became of a trial."""
+    """Say what became of a trial, and of one that failed, why."""
     mrr = "no evaluation" if trial.valid_mrr is None else f"valid MRR {trial.valid_mrr:.4f}"
     values = " ".join(f"{key}={_shown(value)}" for key, value in trial.values.items())
-    return f"trial {trial.number}: {trial.outcome}, {mrr}, {values}"
+    reason = "" if trial.error is None else f"\n  {trial.error.splitlines()[-1]}"
+    return f"trial {trial.number}: {trial.outcome}, {mrr}, {values}{reason}"
 
 
 def write_best(tuned: Tuned, config: PipelineConfig, path: Path) -> None:

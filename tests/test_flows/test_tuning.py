@@ -16,7 +16,7 @@ from plain_trainings import BEST_LEARNING_RATE, PlainTrainings, mrr_of
 from flows.config import PipelineConfig, load_config
 from flows.staged_run import finished_runs
 from flows.training_pool import TrainingError
-from flows.tuning.report import columns_of, rows_of, write_best
+from flows.tuning.report import columns_of, describe, rows_of, write_best
 from flows.tuning.results import TrialResult, Tuned, results_of
 from flows.tuning.space import Space, TuningError, search_space
 from flows.tuning.study import tune
@@ -141,6 +141,7 @@ class TestStoppedTrials:
         failed = run(config, 4).trials[-1]
         assert (failed.outcome, failed.number, failed.valid_mrr) == ("failed", 2, None)
         assert failed.error == "the loss is nan"
+        assert describe(failed).endswith("\n  the loss is nan")
         assert not (config.runs / "tuning" / "runs" / failed.run).exists()
         assert len(run(config, 4).trials) == 4, "it is not tried again"
 
