@@ -13,9 +13,10 @@ from flows.artifacts import publish_metrics, publish_stages
 from flows.config import PipelineConfig, load_config
 from flows.keys import evaluate_key
 from flows.run_record import RunRecord, take_record
-from flows.staged_run import EVALUATION_FILE, StagedRun, newest_run_of, write_whole
+from flows.staged_run import EVALUATION_FILE, StagedRun, newest_run_of
 from flows.stages import Outcome, run_stage
 from flows.states import as_state, failure_recorded
+from storage.atomic import write_whole
 
 
 def evaluate_folder(folder: StagedRun) -> Outcome:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from extractors.report import Extraction
-from flows.staged_run import write_whole
+from storage.atomic import write_whole
 from storage.errors import MocmeError
 
 FAILURES_FILE = "failures.jsonl"

@@ -12,10 +12,11 @@ from flows.artifacts import publish_stages
 from flows.config import PipelineConfig, load_config
 from flows.keys import predict_key
 from flows.run_record import RunRecord, take_record
-from flows.staged_run import PREDICTIONS_FILE, StagedRun, newest_run_of, write_whole
+from flows.staged_run import PREDICTIONS_FILE, StagedRun, newest_run_of
 from flows.stages import run_stage
 from flows.states import as_state, failure_recorded
 from model.config import PredictConfig
+from storage.atomic import write_whole
 
 if TYPE_CHECKING:
     from model.predictor import PredictedTriple

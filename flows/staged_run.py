@@ -22,14 +22,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from flows.config import PipelineConfig, load_config
+from flows.config_file import write_config
 from flows.keys import PLACES, Stage, StageKey
 from flows.yaml_file import ConfigError
 from model.report import TENSORBOARD_FOLDER
-from storage.atomic import replacing
+from storage.atomic import write_whole
 from storage.errors import MocmeError
 
 _logger = logging.getLogger(__name__)
@@ -172,14 +172,7 @@ class StagedRun:
 
     def write_config(self, config: PipelineConfig) -> None:
         """Write the whole config, paths relative to this folder, as runs move with their data."""
-        described = config.model_dump(mode="json")
-        for name in ("dataset", "store", "runs"):
-            described[name] = os.path.relpath(described[name], self.path)
-        for name, entry in config.modalities.items():
-            paths = {key: os.path.relpath(it, self.path) for key, it in entry.path_options.items()}
-            described["modalities"][name].update(paths)
-        text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
-        write_whole(self.path / CONFIG_FILE, text)
+        write_config(config, self.path / CONFIG_FILE)
 
     def config(self) -> PipelineConfig:
         """Read the config that the run was made with."""
@@ -252,12 +245,6 @@ def open_run(path: Path) -> StagedRun:
     folder = StagedRun(path.resolve())
     _ = folder.trained
     return folder
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old or the new content, never a part."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _what_a_run_is_made_from(config: PipelineConfig) -> dict[str, Any]:

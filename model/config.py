@@ -1,5 +1,6 @@
 """Typed configuration of the model, its training and its predictions.
 
+A `SearchRange` says where `mocme tune` looks for a number unless it is told.
 Nothing here imports torch, so that a config can be checked at start-up cost.
 """
 
@@ -7,8 +8,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from model.search_range import SearchRange
+
 ScorerName = Literal["complex", "rotate", "distmult", "transe", "tucker"]
-FusionName = Literal["cmkf", "cmkf_plain", "sum", "concat_mlp", "attention", "gate", "late"]
+FusionName = Literal[
+    "cmkf",
+    "cmkf_inter",
+    "cmkf_intra",
+    "cmkf_plain",
+    "sum",
+    "concat_mlp",
+    "attention",
+    "gate",
+    "late",
+]
+RELEVANCE_AWARE: tuple[FusionName, ...] = ("cmkf", "cmkf_inter", "cmkf_intra")
+"""Fusions that depend on what is known of triples that were not trained on."""
+
 DtypeName = Literal["auto", "float32", "bfloat16"]
 EstimatorName = Literal["gaussian", "infonce", "club"]
 
@@ -27,18 +43,25 @@ class _Section(BaseModel):
 class ModelConfig(_Section):
     """The config's `model` section."""
 
-    dim: int = Field(200, ge=2, le=4096, multiple_of=2, description="width of an embedding")
-    num_experts: int = Field(1, ge=1, le=64, description="experts (views) per modality")
+    dim: Annotated[int, SearchRange(64, 512, by_default=True)] = Field(
+        200, ge=2, le=4096, multiple_of=2, description="width of an embedding"
+    )
+    num_experts: Annotated[int, SearchRange(1, 4)] = Field(
+        1, ge=1, le=64, description="experts (views) per modality"
+    )
     scorer: ScorerName = Field("complex", description="how a triple's score is computed")
     fusion: FusionName = Field(
         "cmkf",
-        description="a sum weighed by relevance and complementarity, or by complementarity alone; "
+        description="a sum weighed by relevance and complementarity, only between modalities "
+        "(_inter), only between the views of each (_intra), or by complementarity alone (_plain); "
         "a plain sum; a learned fusion; late = no fused block, only a mixture of scores",
     )
     complementarity: EstimatorName = Field(
         "gaussian", description="estimator of the mutual information between views"
     )
-    temperature: float = Field(1.0, gt=0, description="of cmkf_plain's softmax over information")
+    temperature: Annotated[float, SearchRange(0.05, 5.0, log=True)] = Field(
+        1.0, gt=0, description="of cmkf_plain's softmax over information"
+    )
     structure: bool = Field(True, description="whether entities have learned rows")
     joint: bool = Field(
         False, description="with modalities: learned rows are fused with them, not apart"
@@ -52,9 +75,15 @@ class ModelConfig(_Section):
     fallback_rows: bool = Field(
         False, description="a learned row for every entity without any modality, not one for all"
     )
-    feature_dropout: float = Field(0.4, ge=0, lt=1, description="share of feature numbers hidden")
-    modality_dropout: float = Field(0.0, ge=0, lt=1, description="chance to hide a modality")
-    neighbour_dropout: float = Field(0.3, ge=0, lt=1, description="chance to hide neighbours")
+    feature_dropout: Annotated[float, SearchRange(0.0, 0.7, by_default=True)] = Field(
+        0.4, ge=0, lt=1, description="share of feature numbers hidden"
+    )
+    modality_dropout: Annotated[float, SearchRange(0.0, 0.5)] = Field(
+        0.0, ge=0, lt=1, description="chance to hide a modality"
+    )
+    neighbour_dropout: Annotated[float, SearchRange(0.0, 0.7, by_default=True)] = Field(
+        0.3, ge=0, lt=1, description="chance to hide neighbours"
+    )
 
 
 class EgnsConfig(_Section):
@@ -63,13 +92,19 @@ class EgnsConfig(_Section):
     The entropy of a negative is at most ln 2 = 0.693 nats.
     """
 
-    entropy_threshold: float = Field(
+    entropy_threshold: Annotated[float, SearchRange(0.1, 0.69)] = Field(
         0.35, gt=0, lt=0.693, description="nats from which a negative is ambiguous"
     )
-    temperature: float = Field(1.0, gt=0, description="T in p = sigmoid((s_j - s+) / T)")
-    easy_weight: float = Field(1.0, ge=0, description="relative weight of easy negatives")
-    ambiguous_weight: float = Field(2.0, ge=0, description="relative weight of ambiguous ones")
-    hard_weight: float = Field(
+    temperature: Annotated[float, SearchRange(0.1, 10.0, log=True)] = Field(
+        1.0, gt=0, description="T in p = sigmoid((s_j - s+) / T)"
+    )
+    easy_weight: Annotated[float, SearchRange(0.0, 4.0)] = Field(
+        1.0, ge=0, description="relative weight of easy negatives"
+    )
+    ambiguous_weight: Annotated[float, SearchRange(0.0, 4.0)] = Field(
+        2.0, ge=0, description="relative weight of ambiguous ones"
+    )
+    hard_weight: Annotated[float, SearchRange(0.0, 4.0)] = Field(
         1.5, ge=0, description="relative weight of hard ones: low, as they may be true"
     )
 
@@ -84,7 +119,9 @@ class NegativesConfig(_Section):
     weighting: Literal["none", "self_adversarial", "egns"] = Field(
         "egns", description="how negatives are weighed"
     )
-    num: int = Field(128, ge=1, le=100_000, description="negatives per triple if mode = sampled")
+    num: Annotated[int, SearchRange(32, 1024, log=True)] = Field(
+        128, ge=1, le=100_000, description="negatives per triple if mode = sampled"
+    )
     egns: EgnsConfig = EgnsConfig()
 
 
@@ -92,13 +129,19 @@ class TrainConfig(_Section):
     """The config's `train` section."""
 
     epochs: int = Field(50, ge=1, le=100_000)
-    batch_size: int = Field(512, ge=1, description="questions per step; a triple asks two")
+    batch_size: Annotated[int, SearchRange(128, 2048, log=True, by_default=True)] = Field(
+        512, ge=1, description="questions per step; a triple asks two"
+    )
     optimizer: Literal["adagrad", "adam"] = "adagrad"
-    learning_rate: float = Field(0.1, gt=0, le=10)
-    n3_weight: float = Field(0.01, ge=0, description="weight of the nuclear 3-norm penalty")
+    learning_rate: Annotated[float, SearchRange(0.001, 1.0, log=True, by_default=True)] = Field(
+        0.1, gt=0, le=10
+    )
+    n3_weight: Annotated[float, SearchRange(0.0001, 1.0, log=True, by_default=True)] = Field(
+        0.01, ge=0, description="weight of the nuclear 3-norm penalty"
+    )
     inverse_relations: bool = Field(True, description="learn heads as tails of inverse relations")
     negatives: NegativesConfig = NegativesConfig()
-    held_back: float = Field(
+    held_back: Annotated[float, SearchRange(0.01, 0.2)] = Field(
         0.05, ge=0, lt=0.5, description="share of triples not trained on while cmkf needs them"
     )
     held_back_epochs: int = Field(

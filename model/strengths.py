@@ -11,6 +11,8 @@ from model.config import ModelConfig
 from model.relevance import fill_unmeasured
 from storage.errors import MocmeError
 
+_VIEWS_WEIGHED = ("cmkf", "cmkf_intra", "cmkf_plain")
+
 
 class Strengths(nn.Module):
     """Strengths of modalities and of their views; all 1 before anything is measured.
@@ -48,10 +50,10 @@ class Strengths(nn.Module):
                 f"allowed: {MAX_FUSED}"
             )
         self._fusion, self._temperature = config.fusion, config.temperature
-        self._num_weighed = {"cmkf": num_own, "cmkf_plain": num_modalities}.get(config.fusion, 0)
-        self.are_weighed = self._num_weighed > 1 or (
-            self._num_weighed > 0 and config.num_experts > 1
-        )
+        weighed = {"cmkf": num_own, "cmkf_inter": num_own, "cmkf_plain": num_modalities}
+        self._num_weighed = weighed.get(config.fusion, 0)
+        self._weighs_views = config.num_experts > 1 and config.fusion in _VIEWS_WEIGHED
+        self.are_weighed = self._num_weighed > 1 or self._weighs_views
         shape = (num_modalities, config.num_experts)
         self.register_buffer("inter_information", torch.zeros(num_modalities, num_modalities))
         self.register_buffer("intra_information", torch.zeros(*shape, config.num_experts))
@@ -68,10 +70,18 @@ class Strengths(nn.Module):
         """Let the strengths follow from what was measured."""
         if not self.are_weighed:
             return
+        if self._weighs_views:
+            self._weigh_views()
+        if self._num_weighed:
+            self._weigh_modalities()
+
+    def _weigh_views(self) -> None:
         everyone = torch.ones(1, self.of_views.shape[1], dtype=torch.bool)
         measured = zip(self.intra_information, self.intra_relevance, strict=True)
         for index, (information, relevance) in enumerate(measured):
             self.of_views[index] = self._solve(information, relevance, everyone)[0]
+
+    def _weigh_modalities(self) -> None:
         weighed = slice(self._num_weighed)
         self.of_patterns[:, weighed] = self._solve(
             self.inter_information[weighed, weighed],

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from model.batch_loss import BatchLoss
 from model.block_weights import fit_block_weights
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from model.config import ModelConfig, TrainConfig
+from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
 from model.device import choose_dtype
 from model.distributed import Processes, join_processes, wanted_processes
 from model.egns_log import EgnsLog
@@ -143,7 +143,8 @@ class Trainer:
         self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
         self.loss = BatchLoss(self.model, self.known, config, self.dtype)
         self.all_known = known_answers(graph, self.device)
-        share = config.held_back if model.fusion == "cmkf" and self.model.weighs else 0.0
+        needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
+        share = config.held_back if needs_held_back else 0.0
         self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
         self.sampler = SAMPLERS[config.negatives.sampler](
             train_triples, graph.num_entities, graph.num_relations

@@ -20,3 +20,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old or the new content, never a part."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,16 +1,18 @@
-"""The table of a study, as Markdown and as CSV."""
+"""The table of a study, as Markdown and as CSV, and its differences, as a plot."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.ablation.plot import Interval, draw_differences
 from flows.ablation.study import VariantRuns
-from flows.staged_run import write_whole
-from model.significance import paired_difference
+from model.significance import PairedDifference, paired_difference
+from storage.atomic import write_whole
 
 COLUMNS = (
     "variant",
@@ -26,25 +28,57 @@ COLUMNS = (
 )
 
 
-def rows_of(variants: Sequence[VariantRuns]) -> list[list[str]]:
-    """Return a row for each variant; means over seeds, ± their standard deviation.
+@dataclass(frozen=True)
+class Comparison:
+    """A variant's runs and what the config as it is has more than they; None: they are its own."""
+
+    runs: VariantRuns
+    difference: PairedDifference | None
+
+
+def compare(variants: Sequence[VariantRuns]) -> list[Comparison]:
+    """Compare variants with the first of them, on test."""
+    full, *others = variants
+    compared = [Comparison(it, paired_difference(full.test, it.test)) for it in others]
+    return [Comparison(full, None), *compared]
+
+
+def rows_of(comparisons: Sequence[Comparison]) -> list[list[str]]:
+    """Return a row for each variant; means over seeds, ± their standard deviation."""
+    return [[*_measured(found.runs), *_compared(found)] for found in comparisons]
+
+
+def write_report(
+    comparisons: Sequence[Comparison], left_out: Mapping[str, str], folder: Path, title: str
+) -> Path:
+    """Write `table.md`, `table.csv`, `plot.svg` and `plot.png`; return the first.
 
     Args:
-        variants: The first is what the others are compared with, on test.
+        comparisons: What was compared.
+        left_out: Why other variants were not, by name.
+        folder: Where to; it exists.
+        title: What stands above.
     """
-    return [[*_measured(variant), *_compared(variants[0], variant)] for variant in variants]
-
-
-def write_report(variants: Sequence[VariantRuns], folder: Path, title: str) -> Path:
-    """Write `table.md` and `table.csv`; return the former."""
-    rows = rows_of(variants)
+    rows = rows_of(comparisons)
     lines = [f"| {' | '.join(row)} |" for row in (COLUMNS, ["---"] * len(COLUMNS), *rows)]
-    path = folder / "table.md"
-    write_whole(path, "\n".join([f"# {title}", "", *lines]) + "\n")
+    notes = [f"Left out: {name} ({reason})." for name, reason in left_out.items()]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    path = folder / "table.md"
+    write_whole(path, "\n".join([f"# {title}", "", *lines, *_spaced(notes)]) + "\n")
     write_whole(folder / "table.csv", text.getvalue())
+    intervals = [
+        Interval(found.runs.name, found.difference)
+        for found in comparisons
+        if found.difference is not None
+    ]
+    draw_differences(intervals, folder / "plot", title)
     return path
+
+
+def _spaced(notes: Sequence[str]) -> list[str]:
+    """Make each note a paragraph."""
+    return [line for note in notes for line in ("", note)]
 
 
 def _measured(variant: VariantRuns) -> list[str]:
@@ -60,13 +94,13 @@ def _measured(variant: VariantRuns) -> list[str]:
     ]
 
 
-def _compared(full: VariantRuns, variant: VariantRuns) -> list[str]:
-    seconds = f"{variant.seconds.mean():.0f}"
-    if variant is full:
+def _compared(found: Comparison) -> list[str]:
+    seconds = f"{found.runs.seconds.mean():.0f}"
+    difference = found.difference
+    if difference is None:
         return ["", "", "", seconds]
-    found = paired_difference(full.test, variant.test)
-    interval = f"{found.low:+.4f} to {found.high:+.4f}"
-    return [f"{found.mean:+.4f}", interval, found.verdict, seconds]
+    interval = f"{difference.low:+.4f} to {difference.high:+.4f}"
+    return [f"{difference.mean:+.4f}", interval, difference.verdict, seconds]
 
 
 def _spread(values: NDArray[np.float64]) -> str:

@@ -29,26 +29,36 @@ def ablate(
 ) -> None:
     """Train variants of a config and compare them with it.
 
-    Runs that are done are not repeated. The table is printed and left in RUNS/ablation.
+    Runs that are done are not repeated. The table is printed; as Markdown, CSV and a plot it is
+    left in RUNS/ablation.
 
     Example:  mocme ablate data/demo/mocme.yaml --study fusion --seeds 5
     """
     if study not in get_args(StudyName):
         raise typer.BadParameter(f"found {study!r}; allowed: {', '.join(get_args(StudyName))}")
-    from flows.ablation.report import COLUMNS, rows_of, write_report
-    from flows.ablation.study import run_study
+    from flows.ablation.report import COLUMNS, compare, rows_of, write_report
+    from flows.ablation.study import chosen, run_study
+    from flows.ablation.variants import variants_of
 
     settings = load_config(config, overrides or ())
+    variants = variants_of(settings, cast(StudyName, study))
     folder: Path = settings.runs / "ablation" / study
     runs = run_study(
-        settings,
-        cast(StudyName, study),
+        chosen(variants, only or ()),
         folder,
         range(seeds),
-        only or (),
         processes,
         lambda name, seed: STDERR.print(f"{name}, seed {seed}: trained", highlight=False),
     )
-    written = write_report(runs, folder, f"{config.stem}: {study}")
-    STDOUT.print(table(f"{config.stem}: {study}", COLUMNS, rows_of(runs)))
-    STDOUT.print(f"written to {written} and table.csv", highlight=False, soft_wrap=True)
+    comparisons = compare(runs)
+    left_out = {} if only else variants.left_out
+    title = f"{config.stem}: {study}"
+    written = write_report(comparisons, left_out, folder, title)
+    STDOUT.print(table(title, COLUMNS, rows_of(comparisons)))
+    for name, reason in left_out.items():
+        STDOUT.print(f"left out: {name} ({reason})", highlight=False, soft_wrap=True)
+    STDOUT.print(
+        f"written to {written}, table.csv, plot.svg and plot.png beside it",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -5,9 +5,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import ablation, ask, datasets, runs, status, stores
+from flows.cli import ablation, ask, datasets, runs, status, stores, tuning
 from flows.cli.console import print_error
-from flows.cli.flow_runs import INPUT_ERROR
+from flows.exit_codes import INPUT_ERROR
 from storage.errors import MocmeError
 
 
@@ -42,5 +42,6 @@ app.command("evaluate")(runs.evaluate)
 app.command("predict")(ask.predict)
 app.command("status")(status.status)
 app.command("ablate")(ablation.ablate)
+app.command("tune")(tuning.tune)
 app.command("audit")(datasets.audit)
 app.add_typer(stores.app, name="store")

@@ -16,15 +16,10 @@ import typer
 from flows.cli.console import STDERR, STDOUT, print_error, print_json
 from flows.cli.summary import print_summary
 from flows.config import PipelineConfig, load_config
+from flows.exit_codes import INPUT_ERROR, RUN_FAILED
 from flows.run_record import RunRecord, start_record
 from flows.temporary_server import TemporaryServer
 from storage.errors import MocmeError
-
-INPUT_ERROR = 2
-"""Exit code for what the user can mend: usage, config, dataset."""
-
-RUN_FAILED = 1
-"""Exit code for a run that failed on good input."""
 
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",

@@ -1,17 +1,22 @@
 """`mocme ablate`: variants differ in what they say, runs are found again, the table is true."""
 
 import csv
+import re
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_runs import SMALL, mocme, settings
 
-from flows.ablation import study
-from flows.ablation.report import COLUMNS, rows_of
-from flows.ablation.study import StudyError, VariantRuns
+from flows.ablation.plot import Interval, draw_differences
+from flows.ablation.report import COLUMNS, compare, rows_of
+from flows.ablation.study import StudyError, VariantRuns, run_study
 from flows.ablation.variants import FULL, StudyName, variants_of
 from flows.config import PipelineConfig, load_config
+from flows.config_changes import changed
+from flows.training_pool import TrainingPool
+from model.significance import PairedDifference
 
 STUDIES: tuple[StudyName, ...] = ("fusion", "parts")
 
@@ -26,14 +31,14 @@ class TestVariants:
     def test_all_differ_and_the_first_is_the_config(
         self, config: PipelineConfig, name: StudyName
     ) -> None:
-        found = variants_of(config, name)
+        found = variants_of(config, name).configs
         assert next(iter(found.items())) == (FULL, config)
         described = [variant.model_dump_json() for variant in found.values()]
         assert len(set(described)) == len(described)
 
     @pytest.mark.parametrize("name", STUDIES)
     def test_the_data_stays(self, config: PipelineConfig, name: StudyName) -> None:
-        for variant in variants_of(config, name).values():
+        for variant in variants_of(config, name).configs.values():
             assert (variant.dataset, variant.store, variant.runs) == (
                 config.dataset,
                 config.store,
@@ -44,22 +49,115 @@ class TestVariants:
 
     def test_a_single_modality_has_rows_for_those_who_lack_it(self, config: PipelineConfig) -> None:
         for name in config.modalities:
-            variant = variants_of(config, "fusion")[f"{name} alone"]
+            variant = variants_of(config, "fusion").configs[f"{name} alone"]
             assert list(variant.modalities) == [name]
             assert (variant.model.structure, variant.model.fallback_rows) == (False, True)
 
     def test_an_attended_modality_that_is_left_out_is_not_attended(
         self, config: PipelineConfig
     ) -> None:
-        attended = load_config_attending(config, "image")
-        assert variants_of(attended, "fusion")["text alone"].model.attend == ()
-        assert variants_of(attended, "fusion")["image alone"].model.attend == ("image",)
+        attended = with_model(config, attend=["image"])
+        variants = variants_of(attended, "fusion").configs
+        assert variants["text alone"].model.attend == ()
+        assert variants["image alone"].model.attend == ("image",)
 
 
-def load_config_attending(config: PipelineConfig, modality: str) -> PipelineConfig:
-    data = config.model_dump()
-    data["model"]["attend"] = [modality]
-    return PipelineConfig.model_validate(data)
+class TestParts:
+    def test_each_is_the_config_but_for_its_part(self, config: PipelineConfig) -> None:
+        config = with_model(config, num_experts=2)
+        found = variants_of(config, "parts")
+        expected = {
+            "without intra": {"model.fusion": "cmkf_inter"},
+            "without inter": {"model.fusion": "cmkf_intra"},
+            "plain sum": {"model.fusion": "sum"},
+            "without EGNS": {"train.negatives.weighting": "none"},
+            "uniform negatives": {
+                "train.negatives.mode": "sampled",
+                "train.negatives.weighting": "none",
+            },
+        }
+        for name, changes in expected.items():
+            assert differences(config, found.configs[name]) == changes
+        assert found.left_out == {}
+
+    def test_modalities_are_left_out_and_alone(self, config: PipelineConfig) -> None:
+        found = variants_of(config, "parts").configs
+        for name in config.modalities:
+            assert set(found[f"without {name}"].modalities) == {*config.modalities} - {name}
+            assert set(found[f"{name} alone"].modalities) == {name}
+        only = found["structure only"]
+        assert (only.modalities, only.model) == ({}, config.model)
+
+    def test_one_expert_has_nothing_to_weigh_within_a_modality(
+        self, config: PipelineConfig
+    ) -> None:
+        found = variants_of(config, "parts")
+        assert "without intra" not in found.configs
+        assert found.left_out == {"without intra": "a modality of one expert has one view"}
+
+    def test_what_would_be_the_same_stands_there_once(self, config: PipelineConfig) -> None:
+        data = config.model_dump()
+        data["train"]["negatives"] = {"mode": "sampled"}
+        data["model"]["num_experts"] = 3
+        data["model"]["context"] = False
+        found = variants_of(PipelineConfig.model_validate(data), "parts")
+        assert found.left_out == {
+            "without context": "the same config as full",
+            "uniform negatives": "the same config as without EGNS",
+            "3 experts": "the same config as full",
+        }
+
+    @pytest.mark.parametrize("kept", [["text"], []])
+    def test_a_graph_with_little_to_leave_out(
+        self, config: PipelineConfig, kept: list[str]
+    ) -> None:
+        found = variants_of(changed(config, {}, modalities=kept), "parts")
+        assert {"without inter", "without the fused block", "without intra"} <= set(found.left_out)
+        assert {"full", "without EGNS", "uniform negatives"} <= set(found.configs)
+        assert ("structure only" in found.configs) == (kept == ["text"])
+
+    def test_another_fusion_is_not_taken_apart_but_compared(self, config: PipelineConfig) -> None:
+        gated = with_model(config, fusion="gate", neighbours=False, num_experts=3)
+        found = variants_of(gated, "parts")
+        reason = "the config's fusion is gate, not cmkf"
+        for name in ("without intra", "without inter", "without relevance"):
+            assert found.left_out[name] == reason
+        assert found.configs["plain sum"].model.fusion == "sum"
+
+    def test_one_modality_is_fused_with_its_neighbours_or_with_nothing(
+        self, config: PipelineConfig
+    ) -> None:
+        text = changed(config, {}, modalities=["text"])
+        assert "plain sum" in variants_of(text, "parts").configs
+        lonely = variants_of(with_model(text, neighbours=False), "parts")
+        assert lonely.left_out["plain sum"] == "there is nothing to fuse"
+        joined = with_model(text, neighbours=False, joint=True)
+        assert "without inter" in variants_of(joined, "parts").configs
+
+    def test_a_modality_may_be_called_as_a_part_is(self, config: PipelineConfig) -> None:
+        data = config.model_dump()
+        data["modalities"]["EGNS"] = data["modalities"]["text"]
+        found = variants_of(PipelineConfig.model_validate(data), "parts").configs
+        assert "EGNS" in found["without EGNS"].modalities
+        assert "EGNS" not in found["without modality EGNS"].modalities
+
+
+def with_model(config: PipelineConfig, **values: object) -> PipelineConfig:
+    return changed(config, {"model": values})
+
+
+def differences(first: PipelineConfig, second: PipelineConfig) -> dict[str, object]:
+    """Return the second's values where they differ, by their key."""
+    old, new = (flattened(config.model_dump()) for config in (first, second))
+    return {key: value for key, value in new.items() if old.get(key) != value}
+
+
+def flattened(data: dict[str, object], prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in data.items():
+        is_section = isinstance(value, dict)
+        found |= flattened(value, f"{prefix}{key}.") if is_section else {f"{prefix}{key}": value}
+    return found
 
 
 def runs(name: str, test: list[list[float]], seconds: float = 1.0) -> VariantRuns:
@@ -71,7 +169,8 @@ def runs(name: str, test: list[list[float]], seconds: float = 1.0) -> VariantRun
 
 def test_rows_hold_means_over_seeds_and_what_they_differ_by() -> None:
     full, half = runs("full", [[1.0, 0.5], [1.0, 1.0]]), runs("half", [[0.5, 0.25], [0.5, 0.5]], 3)
-    first, second = (dict(zip(COLUMNS, row, strict=True)) for row in rows_of([full, half]))
+    rows = rows_of(compare([full, half]))
+    first, second = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
     assert first["test MRR"] == "0.8750 ± 0.1768"
     assert first["Hits@1"] == "0.7500 ± 0.3536"
     assert first["unseen MRR"] == "1.0000 ± 0.0000"
@@ -95,6 +194,8 @@ def test_a_study_is_run_compared_and_found_again(extracted: Path) -> None:
     assert 0 < float(full[2].split()[0]) < 1
     assert plain[8] in ("better", "level", "worse")
     assert "| full |" in (folder / "table.md").read_text()
+    assert "<!-- sum, one embedding -->" in (folder / "plot.svg").read_text()
+    assert (folder / "plot.png").stat().st_size > 1000
     weights = [path for path in runs.rglob("model.safetensors") if path.parent.name != "newest"]
     assert len(weights) == 2
     assert not (runs / "newest").exists(), "the runs of an ablation are not the config's own"
@@ -109,24 +210,55 @@ def test_a_run_that_fails_ends_the_study(
     """Those behind it are not begun: each may take hours."""
     begun: list[str] = []
 
-    def train(config_file: Path, seed: int, threads: int) -> Path:
+    def train(pool: TrainingPool, config_file: Path, overrides: list[str]) -> Path:
         begun.append(config_file.stem)
         if len(begun) > 1:
             raise StudyError("the second")
         return tmp_path
 
-    monkeypatch.setattr(study, "_train", train)
+    monkeypatch.setattr(TrainingPool, "train", train)
+    variants = variants_of(config, "fusion").configs
     with pytest.raises(StudyError, match="the second"):
-        study.run_study(config, "fusion", tmp_path / "fusion", [0], (), 1, lambda name, seed: None)
+        run_study(variants, tmp_path / "fusion", [0], 1, lambda name, seed: None)
     assert begun[0] == FULL
     assert len(begun) <= 3
+
+
+class TestPlot:
+    INTERVALS = (
+        Interval("without little", PairedDifference(0.01, -0.01, 0.03)),
+        Interval("without much", PairedDifference(0.2, 0.1, 0.3)),
+        Interval("with more", PairedDifference(-0.1, -0.2, -0.05)),
+    )
+
+    def test_the_largest_gain_stands_at_the_top(self, tmp_path: Path) -> None:
+        draw_differences(self.INTERVALS, tmp_path / "plot", "sample: parts")
+        names = re.findall(r"<!-- (with.*?) -->", (tmp_path / "plot.svg").read_text())
+        assert names[:3] == ["with more", "without little", "without much"]  # from the bottom
+
+    def test_the_same_study_gives_the_same_file(self, tmp_path: Path) -> None:
+        for name in ("first", "second"):
+            draw_differences(self.INTERVALS, tmp_path / name, "sample: parts")
+        first, second = ((tmp_path / f"{name}.svg").read_bytes() for name in ("first", "second"))
+        assert first == second
+        assert str(date.today().year).encode() not in first  # no date
+        assert (tmp_path / "first.png").read_bytes()[1:4] == b"PNG"
+
+    def test_an_interval_without_a_width_and_none_at_all(self, tmp_path: Path) -> None:
+        """Rounding may put the mean beside an interval of equal numbers."""
+        points = [Interval("point", PairedDifference(0.1, 0.1 + 1e-17, 0.1 - 1e-16))]
+        draw_differences(points, tmp_path / "point", "point")
+        draw_differences([], tmp_path / "nothing", "nothing")
+        assert (tmp_path / "nothing.svg").stat().st_size > 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--study", "colour"], "allowed: fusion, parts"),
-        (["--only", "nothing"], "found variants ['nothing']; allowed: full, "),
+        (["--only", "nothing"], "found the variant 'nothing'; allowed: full, "),
+        (["--only", "without inta"], "(did you mean 'without inter'?)"),
+        (["--only", "without intra"], "left out (a modality of one expert has one view)"),
         (["--seeds", "0"], "greater than or equal to 1"),
     ],
 )

@@ -128,6 +128,11 @@ def test_a_store_is_counted_and_damage_found(project: Path) -> None:
 NEVER_PREFECT = {
     "help": (["--help"], {"torch", "numpy.random"}),
     "help of a command": (["run", "--help"], {"torch", "numpy.random"}),
+    "help of a study": (["tune", "--help"], {"torch", "optuna", "matplotlib"}),
+    "a range that is wrong": (
+        ["tune", "{project}/mocme.yaml", "--trials", "2", "--over", "model.dim=0..1"],
+        {"torch", "optuna", "matplotlib"},
+    ),
     "sample": (["sample", "{tmp}/s", "--things", "60"], {"torch"}),
     "audit": (["audit", "{project}"], {"torch"}),
     "store stats": (["store", "stats", "{project}/data/features"], {"torch"}),

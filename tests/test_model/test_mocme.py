@@ -153,7 +153,7 @@ class TestFusion:
         tables = {"image": feature_table(world.image, everyone)}
         kinds = [
             build(world, tables, num_experts=1, neighbours=False, fusion=fusion)
-            for fusion in ("cmkf", "cmkf_plain", "sum")
+            for fusion in ("cmkf", "cmkf_inter", "cmkf_intra", "cmkf_plain", "sum")
         ]
         content = kinds[0].contents["content"]
         assert content is not None
@@ -222,6 +222,27 @@ class TestInformation:
         weights = self.weights_of(mocme, world)
         assert weights["text"] > 1.5 * weights["image"]
         assert weights["image"] == pytest.approx(weights["copy"], rel=0.05)
+
+    @pytest.mark.parametrize(
+        ("fusion", "weighs"),
+        [
+            ("cmkf", {"modalities", "views"}),
+            ("cmkf_inter", {"modalities"}),
+            ("cmkf_intra", {"views"}),
+            ("sum", set()),
+        ],
+    )
+    def test_what_a_fusion_weighs(
+        self, tables: tuple[World, dict[str, FeatureTable]], fusion: str, weighs: set[str]
+    ) -> None:
+        world, found = tables
+        mocme = build(world, found, neighbours=False, num_experts=3, fusion=fusion)
+        weights = self.weights_of(mocme, world)
+        content = mocme.contents["content"]
+        assert isinstance(content, ContentEncoder)
+        assert (len(set(weights.values())) > 1) == ("modalities" in weighs)
+        assert bool((content.strengths.of_views != 1).any()) == ("views" in weighs)
+        assert mocme.weighs == bool(weighs)
 
     def test_the_plain_sum_does_not_mind(
         self, tables: tuple[World, dict[str, FeatureTable]]
