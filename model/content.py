@@ -5,6 +5,7 @@ modality, D width.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from model.complementarity import modality_information, view_information
 from model.config import NEIGHBOURS, STRUCTURE, ModelConfig
 from model.experts import ModalityExperts
 from model.fusion import LEARNED_FUSIONS, LearnedFusion, normalised
+from model.gates import JoiningGate
 from model.inputs import ModalityRows
 from model.item_attention import ItemAttention
 from model.neighbours import Neighbourhood, NeighbourMean
@@ -28,8 +30,8 @@ those who have one, (E,), was asked."""
 class ContentEncoder(nn.Module):
     """Encodes entities from the modalities they have and from their neighbours' content.
 
-    Fusion is a sum weighed by strengths (model/strengths.py), a plain sum, or learned
-    (model/fusion.py).
+    Fusion of an entity's own modalities is a sum weighed by strengths (model/strengths.py), a plain
+    sum, or learned (model/fusion.py). What the neighbours say is joined to that (model/gates.py).
 
     Args:
         rows: Feature rows by modality.
@@ -42,7 +44,7 @@ class ContentEncoder(nn.Module):
         MocmeError: If there are too many modalities.
     """
 
-    dropout_rates: Tensor
+    joining_rates: Tensor
 
     def __init__(
         self,
@@ -68,15 +70,13 @@ class ContentEncoder(nn.Module):
                 if parts.owners is not None
             }
         )
-        rates = [
-            config.neighbour_dropout if name == NEIGHBOURS else config.modality_dropout
-            for name in self.modalities
-        ]
-        self.register_buffer("dropout_rates", torch.tensor(rates), persistent=False)
-        learned = LEARNED_FUSIONS.get(config.fusion)
+        learned = LEARNED_FUSIONS.get(config.fusion) if len(own) > 1 else None
         self.learned_fusion: LearnedFusion | None = None
         if learned is not None:
-            self.learned_fusion = learned(len(self.modalities), config.dim, self._dtype)
+            self.learned_fusion = learned(len(own), config.dim, self._dtype)
+        self.joining = JoiningGate(config.dim, self._dtype)
+        rates = torch.tensor([0.0, config.neighbour_dropout])
+        self.register_buffer("joining_rates", rates, persistent=False)
         self.neighbour_mean = NeighbourMean(num_relations, config.dim)
         num_fallback = num_entities if config.fallback_rows else 1
         self.fallback = nn.Parameter(torch.randn(num_fallback, config.dim) * 0.01)
@@ -96,24 +96,31 @@ class ContentEncoder(nn.Module):
         encoded = {name: self._encode(name, rows) for name, rows in self.rows.items()}
         if self.structure is not None:
             encoded[STRUCTURE] = self.structure.of_seen()
-        if self.config.neighbours:
-            heard = self._hear(self._fuse_modalities(encoded), neighbourhood, audible)
-            encoded[NEIGHBOURS] = self._encode(NEIGHBOURS, heard)
         fused, weights = self._fuse_modalities(encoded)
+        if self.config.neighbours:
+            heard = self._hear((fused, weights), neighbourhood, audible)
+            fused, weights = self._join(fused, weights, self._encode(NEIGHBOURS, heard))
         nothing = weights.sum(1, keepdim=True) == 0
         return torch.where(nothing, self.fallback, fused), weights
 
     @torch.no_grad()
     def update_information(self, neighbourhood: Neighbourhood, audible: Tensor) -> None:
-        """Measure anew what views and modalities share; see `forward` for the arguments."""
+        """Measure anew what views and modalities share; see `forward` for the arguments.
+
+        That is measured before the gates: by them a copy would seem to tell something of its own.
+        """
         if not self.strengths.are_weighed:
             return
-        encoded: list[tuple[Tensor, Tensor]] = []
+        own: list[tuple[Tensor, Tensor]] = []
         estimator, measured = self.config.complementarity, self.strengths
-        for index, (_, views, rows) in enumerate(self._parts(neighbourhood, audible)):
-            measured.intra_information[index] = view_information(views, estimator)
-            encoded.append((rows.entities, rows.values))
-        measured.inter_information.copy_(modality_information(encoded, estimator))
+        for index, (raw, views, _) in enumerate(self._parts(neighbourhood, audible)):
+            name = self.modalities[index]
+            linear = views if name == STRUCTURE else self._experts_of(name).linear(raw.values)
+            measured.intra_information[index] = view_information(linear, estimator)
+            if name != NEIGHBOURS:
+                rows = self._fuse_views(name, raw, linear)
+                own.append((rows.entities, rows.values))
+        measured.inter_information.copy_(modality_information(own, estimator))
 
     @torch.no_grad()
     def update_relevance(
@@ -158,7 +165,7 @@ class ContentEncoder(nn.Module):
                 rows = self._hear(fused, neighbourhood, audible).compact()
             else:
                 rows = self.rows[name]
-            views = self.experts[f"{name}_experts"](rows.values)
+            views = self._experts_of(name)(rows.values)
             encoded[name] = self._fuse_views(name, rows, views)
             yield rows, views, encoded[name]
 
@@ -179,7 +186,10 @@ class ContentEncoder(nn.Module):
 
     def _encode(self, name: str, rows: ModalityRows) -> ModalityRows:
         """Fuse a modality's views, and the items of an entity, into one row each. (P, D)."""
-        return self._fuse_views(name, rows, self.experts[f"{name}_experts"](rows.values))
+        return self._fuse_views(name, rows, self._experts_of(name)(rows.values))
+
+    def _experts_of(self, name: str) -> ModalityExperts:
+        return cast(ModalityExperts, self.experts[f"{name}_experts"])
 
     def _fuse_views(self, name: str, rows: ModalityRows, views: Tensor) -> ModalityRows:
         strengths = self.strengths.of_views[self.modalities.index(name)]
@@ -192,9 +202,9 @@ class ContentEncoder(nn.Module):
         return ModalityRows(rows.entities, values, rows.mask)
 
     def _fuse_modalities(self, encoded: Mapping[str, ModalityRows]) -> tuple[Tensor, Tensor]:
-        """Fuse the modalities each entity has. Returns (E, D) and their shares, (E, M)."""
+        """Fuse the modalities each entity has itself. Returns (E, D) and their shares, (E, M)."""
         present = self._present(encoded)
-        kept = self._kept(present)
+        kept = self._kept(present, self.config.modality_dropout)
         if self.learned_fusion is not None:
             return self._fuse_as_learned(self.learned_fusion, encoded, kept)
         strengths = self.strengths.of_entities(present)
@@ -205,7 +215,18 @@ class ContentEncoder(nn.Module):
         for index, rows in enumerate(encoded.values()):
             weight = heard[rows.entities, index].unsqueeze(1)
             fused = fused.index_add(0, rows.entities, weight * rows.values)
-        return fused, normalised(strengths)[:, : len(encoded)]
+        return fused, normalised(strengths)
+
+    def _join(
+        self, own: Tensor, weights: Tensor, neighbours: ModalityRows
+    ) -> tuple[Tensor, Tensor]:
+        """Join own content with the neighbours'. Returns (E, D) and all shares, (E, M)."""
+        has_own = weights.sum(1, keepdim=True) > 0
+        present = torch.cat([has_own, self._present({NEIGHBOURS: neighbours})], dim=1)
+        kept = self._kept(present, self.joining_rates)
+        parts = torch.stack([own, neighbours.values], dim=1) * kept.unsqueeze(2)
+        joined, shares = self.joining(parts, kept)
+        return joined, torch.cat([weights * shares[:, :1], shares[:, 1:]], dim=1)
 
     def _fuse_as_learned(
         self, fusion: LearnedFusion, encoded: Mapping[str, ModalityRows], kept: Tensor
@@ -216,7 +237,7 @@ class ContentEncoder(nn.Module):
         everyone = (self.num_entities, self.config.dim)
         return (
             fused.new_zeros(everyone).index_copy(0, some, fused),
-            shares.new_zeros(kept.shape).index_copy(0, some, shares)[:, : len(encoded)],
+            shares.new_zeros(kept.shape).index_copy(0, some, shares),
         )
 
     def _side_by_side(self, encoded: Mapping[str, ModalityRows], kept: Tensor) -> Tensor:
@@ -226,22 +247,22 @@ class ContentEncoder(nn.Module):
             empty.index_add(0, rows.entities, rows.values * kept[rows.entities, index, None])
             for index, rows in enumerate(encoded.values())
         ]
-        return torch.stack([*parts, *[empty] * (len(self.modalities) - len(parts))], dim=1)
+        return torch.stack(parts, dim=1)
 
     def _present(self, encoded: Mapping[str, ModalityRows]) -> Tensor:
-        """Who has what of that which is encoded yet. Shape: (E, M), bool."""
-        shape = (self.num_entities, len(self.modalities))
+        """Who has which of their own modalities. Shape: (E, M), bool."""
+        shape = (self.num_entities, len(encoded))
         present = torch.zeros(shape, dtype=torch.bool, device=self.fallback.device)
         for index, rows in enumerate(encoded.values()):
             present[rows.entities, index] = True if rows.mask is None else rows.mask
         return present
 
-    def _kept(self, present: Tensor) -> Tensor:
-        """Modality dropout: what is heard of `present` in this step, never nothing. (E, M)."""
+    def _kept(self, present: Tensor, rates: float | Tensor) -> Tensor:
+        """Dropout: what is heard of `present` in this step, never nothing. Shape: (E, M), bool."""
         if not self.training:
             return present
         chance = torch.rand(present.shape, device=present.device)
-        kept = present & (chance >= self.dropout_rates)
+        kept = present & (chance >= rates)
         return torch.where(kept.any(1, keepdim=True), kept, present)
 
 

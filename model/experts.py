@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from model.dropout import hide
+from model.gates import SelfGate
 
 
 class ModalityExperts(nn.Module):
     """K experts over the frozen rows of one modality.
 
     Each expert sees the row through dropout of its own, so that no two are driven to the same
-    map, and answers with a linear view. A linear view is what scored best where rows come from a
-    pretrained backbone (docs/model.md).
+    map, and answers with a linear view, gated by itself (docs/model.md tells what the gate gains).
 
     Args:
         input_dim: Length of a row.
@@ -28,9 +28,15 @@ class ModalityExperts(nn.Module):
         self.dropout = dropout
         self.weight = nn.Parameter(torch.randn(num_experts, input_dim, dim) * 0.05)
         self.bias = nn.Parameter(torch.zeros(num_experts, 1, dim))
+        self.gate = SelfGate(num_experts, dim)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return the views. Shapes: (P, input_dim), of any precision -> (K, P, D)."""
+        gated: Tensor = self.gate(self.linear(rows), rows.dtype)
+        return gated
+
+    def linear(self, rows: Tensor) -> Tensor:
+        """Return the views before they are gated; shapes as in `forward`."""
         seen = rows.expand(self.weight.shape[0], *rows.shape)
         weight = self.weight.to(rows.dtype)
         if self.training and self.dropout:

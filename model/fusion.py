@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import FusionName
+from model.scaled import ScaledLinear, scaled_normal
 
 
 class LearnedFusion(nn.Module, ABC):
@@ -40,26 +41,6 @@ class LearnedFusion(nn.Module, ABC):
         """
 
 
-class ScaledLinear(nn.Module):
-    """A linear map whose weights are learned at unit variance and scaled by 1 / sqrt(inputs).
-
-    So an optimiser whose first steps are as large for any weight (Adagrad, Adam) moves the output
-    by as much whatever the number of inputs is; a plain map of a thousand inputs diverges at the
-    learning rate that suits embeddings.
-    """
-
-    def __init__(self, num_inputs: int, num_outputs: int, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.dtype = dtype
-        self.weight = nn.Parameter(torch.randn(num_inputs, num_outputs))
-        self.bias = nn.Parameter(torch.zeros(num_outputs))
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Map the last dimension."""
-        scaled = (self.weight * len(self.weight) ** -0.5).to(self.dtype)
-        return torch.matmul(values.to(self.dtype), scaled).to(self.bias.dtype) + self.bias
-
-
 class ConcatMlpFusion(LearnedFusion):
     """A network of one hidden layer over all parts side by side, zeros for what is absent."""
 
@@ -85,10 +66,9 @@ class AttentionFusion(LearnedFusion):
 
     def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse; the shares are those of the softmax."""
-        scale = self.dim**-0.5  # see ScaledLinear
-        maps = (self.keys * scale).to(self.dtype)
+        maps = scaled_normal(self.keys).to(self.dtype)
         keys = torch.einsum("emd,mdk->emk", parts.to(self.dtype), maps).tanh()
-        logits = (keys @ (self.query * scale).to(self.dtype)).to(parts.dtype)
+        logits = (keys @ (self.query * self.dim**-0.5).to(self.dtype)).to(parts.dtype)
         raised = torch.where(heard, (logits - logits.amax(1, keepdim=True).detach()).exp(), 0.0)
         shares = normalised(raised)
         return torch.einsum("em,emd->ed", shares, parts), shares.detach()

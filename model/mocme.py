@@ -30,6 +30,7 @@ from model.content import ContentEncoder, Knowledge
 from model.inputs import ModalityRows
 from model.neighbours import Neighbourhood
 from model.relevance import MIN_QUESTIONS, relevance_of
+from model.repeatable import seed_for
 from model.scorers import Scorer, build_scorer
 from model.tables import ContextTable, StructureTable
 from storage.errors import MocmeError
@@ -98,15 +99,19 @@ class MoCME(nn.Module):
         self.context: ContextTable | None = None
         blocks = _content_blocks(rows, config)
         self.joint = config.structure and config.joint and CONTENT in blocks
+        chance = torch.initial_seed()
         for name, parts in blocks.items():
+            seed_for(name, chance)
             joined = StructureTable(seen, config.dim) if self.joint and name == CONTENT else None
             self.contents[name] = ContentEncoder(
                 parts, len(seen), 2 * num_relations, config, joined
             )
             self._add_relations(name, config, 1.0)
+        seed_for(STRUCTURE, chance)
         if config.structure and not self.joint:
             self.structure = StructureTable(seen, config.dim)
             self._add_relations(STRUCTURE, config, 0.01)
+        seed_for(CONTEXT, chance)
         if config.structure and config.context:
             self.context = ContextTable(len(seen), 2 * num_relations, config.dim)
             self._add_relations(CONTEXT, config, 0.01)
@@ -187,11 +192,14 @@ class MoCME(nn.Module):
         """
         blocks = []
         weights = torch.zeros(0, 0, device=audible.device)
+        chance = int(torch.randint(2**62, ())) if self.training else None
         for name, content in self._encoders():
+            seed_for(name, chance)
             entities, shares = content(neighbourhood, audible)
             blocks.append(self._block(name, entities, shares.sum(1) > 0))
             if name == CONTENT:
                 weights = shares
+        seed_for("the next step", chance)
         if self.structure is not None:
             blocks.append(self._block(STRUCTURE, self.structure(), self.structure.seen))
         if self.context is not None:

@@ -5,6 +5,7 @@ threads come by, so that two runs differ by rounding, and more with every epoch.
 """
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,3 +30,14 @@ def repeatable() -> Iterator[None]:
     finally:
         torch.set_deterministic_debug_mode(mode)
         _memory.fill_uninitialized_memory = fills
+
+
+def seed_for(name: str, chance: int | None) -> None:
+    """Seed torch for a part of a model, so that it draws the same whatever other parts there are.
+
+    Args:
+        name: Of the part.
+        chance: What was drawn for all parts together; None: nothing is to be drawn.
+    """
+    if chance is not None:
+        torch.manual_seed((chance + zlib.crc32(name.encode())) % 2**63)

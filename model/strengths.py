@@ -1,6 +1,6 @@
 """What was last measured of a content block's modalities and views, and the strengths it leads to.
 
-Shapes: M modalities (the neighbours last, if they are one), K views of each, E entities.
+Shapes: M modalities of the entities' own, K views of each, E entities.
 """
 
 import torch
@@ -11,24 +11,24 @@ from model.config import ModelConfig
 from model.relevance import fill_unmeasured
 from storage.errors import MocmeError
 
+_MODALITIES_WEIGHED = ("cmkf", "cmkf_inter", "cmkf_plain")
 _VIEWS_WEIGHED = ("cmkf", "cmkf_intra", "cmkf_plain")
 
 
 class Strengths(nn.Module):
-    """Strengths of modalities and of their views; all 1 before anything is measured.
-
-    Neighbours are other entities: relevance-aware fusion leaves what they say as it is.
+    """Strengths of entities' own modalities, and of all views; all 1 before anything is measured.
 
     Args:
-        num_own: Modalities of the entities' own.
-        num_modalities: M.
+        num_own: M, modalities of the entities' own.
+        num_modalities: Those, and the neighbours if they are heard.
         config: The config's `model` section.
 
     Attributes:
         inter_information: Nats per dimension that modalities share. Shape: (M, M).
-        intra_information: Those that the views of each share. Shape: (M, K, K).
+        intra_information: Those that the views of each share, the neighbours' last.
+            Shape: (num_modalities, K, K).
         inter_relevance: Nats that a modality knows alone; NaN: not measured. Shape: (M,).
-        intra_relevance: Those that a view knows alone. Shape: (M, K).
+        intra_relevance: Those that a view knows alone. Shape: (num_modalities, K).
         are_weighed: Whether the strengths depend on any of this.
 
     Raises:
@@ -44,22 +44,18 @@ class Strengths(nn.Module):
 
     def __init__(self, num_own: int, num_modalities: int, config: ModelConfig) -> None:
         super().__init__()
-        if num_modalities > MAX_FUSED:
-            raise MocmeError(
-                f"found {num_modalities} modalities to fuse, neighbours included; "
-                f"allowed: {MAX_FUSED}"
-            )
+        if num_own > MAX_FUSED:
+            raise MocmeError(f"found {num_own} modalities to fuse; allowed: {MAX_FUSED}")
         self._fusion, self._temperature = config.fusion, config.temperature
-        weighed = {"cmkf": num_own, "cmkf_inter": num_own, "cmkf_plain": num_modalities}
-        self._num_weighed = weighed.get(config.fusion, 0)
+        self._weighs_modalities = num_own > 1 and config.fusion in _MODALITIES_WEIGHED
         self._weighs_views = config.num_experts > 1 and config.fusion in _VIEWS_WEIGHED
-        self.are_weighed = self._num_weighed > 1 or self._weighs_views
+        self.are_weighed = self._weighs_modalities or self._weighs_views
         shape = (num_modalities, config.num_experts)
-        self.register_buffer("inter_information", torch.zeros(num_modalities, num_modalities))
+        self.register_buffer("inter_information", torch.zeros(num_own, num_own))
         self.register_buffer("intra_information", torch.zeros(*shape, config.num_experts))
-        self.register_buffer("inter_relevance", torch.full(shape[:1], torch.nan))
+        self.register_buffer("inter_relevance", torch.full((num_own,), torch.nan))
         self.register_buffer("intra_relevance", torch.full(shape, torch.nan))
-        self.register_buffer("of_patterns", patterns(num_modalities).float())
+        self.register_buffer("of_patterns", patterns(num_own).float())
         self.register_buffer("of_views", torch.ones(shape))
 
     def of_entities(self, present: Tensor) -> Tensor:
@@ -72,7 +68,7 @@ class Strengths(nn.Module):
             return
         if self._weighs_views:
             self._weigh_views()
-        if self._num_weighed:
+        if self._weighs_modalities:
             self._weigh_modalities()
 
     def _weigh_views(self) -> None:
@@ -82,12 +78,9 @@ class Strengths(nn.Module):
             self.of_views[index] = self._solve(information, relevance, everyone)[0]
 
     def _weigh_modalities(self) -> None:
-        weighed = slice(self._num_weighed)
-        self.of_patterns[:, weighed] = self._solve(
-            self.inter_information[weighed, weighed],
-            self.inter_relevance[weighed],
-            patterns(len(self.inter_relevance))[:, weighed],
-        )
+        everything = patterns(len(self.inter_relevance))
+        strengths = self._solve(self.inter_information, self.inter_relevance, everything)
+        self.of_patterns.copy_(strengths)
 
     def _solve(self, information: Tensor, relevance: Tensor, present: Tensor) -> Tensor:
         """Solve by the config's kind of fusion; see model/cmkf.py. Shape: that of `present`."""

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Mapping
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from model.config import CONTENT
@@ -83,7 +82,7 @@ def fusion_of(model: MoCME, shares: Tensor) -> Numbers:
 
     Returns:
         By `<what>/<modality>`: `share`, the mean over the entities that have content; where fusion
-        depends on measurements, `strength`, that in an entity that has every modality, `relevance`
+        depends on measurements, `strength`, that in an entity that has every modality of its own, `relevance`
         in nats, and `information`, the mean shared with the others in nats per dimension. Nothing
         if there is no fused content.
     """
@@ -98,11 +97,10 @@ def fusion_of(model: MoCME, shares: Tensor) -> Numbers:
         measured["strength"] = strengths.of_patterns[-1]
         measured["relevance"] = strengths.inter_relevance
         measured["information"] = (information.sum(1) - information.diagonal()) / others
-    rows = torch.stack(list(measured.values())).tolist()
     return {
         f"{what}/{modality}": None if math.isnan(value) else value
-        for what, row in zip(measured, rows, strict=True)
-        for modality, value in zip(model.modalities, row, strict=True)
+        for what, row in ((what, values.tolist()) for what, values in measured.items())
+        for modality, value in zip(model.modalities, row, strict=False)
     }
 
 

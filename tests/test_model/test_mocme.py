@@ -110,7 +110,10 @@ class TestAbsence:
         only_text = torch.from_numpy(world.has_text & ~world.has_image)
         gradients = gradients_of(mocme, embeddings[only_text])
         for name, gradient in gradients.items():
-            assert bool(gradient.any()) == ("experts.text" in name), name
+            is_heard = "experts.text" in name and not name.endswith(
+                "gate.down"
+            )  # gates are open yet
+            assert bool(gradient.any()) == is_heard, name
 
     def test_who_has_nothing_gets_the_fallback(self, world: World) -> None:
         mocme = build(world, neighbours=False)
@@ -250,10 +253,10 @@ class TestInformation:
         world, found = tables
         weights = self.weights_of(build(world, found, fusion="sum"), world)
         assert list(weights) == ["image", "text", "copy", NEIGHBOURS]
-        assert set(weights.values()) == {0.25}
+        assert weights["image"] == weights["text"] == weights["copy"]
 
     def test_too_few_entities_to_measure_give_equal_weights(self, world: World) -> None:
-        mocme, plain = build(world), build(world, fusion="sum")
+        mocme, plain = (build(world, neighbours=False, fusion=it) for it in ("cmkf", "sum"))
         self.weights_of(mocme, world)
         level, weights = (encode(model, edges_of(world))[1] for model in (plain, mocme))
         torch.testing.assert_close(weights, level, rtol=1e-3, atol=1e-4)
@@ -286,8 +289,8 @@ class TestInformation:
         assert mocme.modalities == ()
 
     def test_more_modalities_than_can_be_fused_are_refused(self, world: World) -> None:
-        tables = {f"m{number}": world.tables()["image"] for number in range(16)}
-        with pytest.raises(MocmeError, match=r"found 17 modalities to fuse.*allowed: 16"):
+        tables = {f"m{number}": world.tables()["image"] for number in range(17)}
+        with pytest.raises(MocmeError, match=r"found 17 modalities to fuse; allowed: 16"):
             build(world, tables)
 
 

@@ -126,10 +126,15 @@ class TestWithinAModality:
     }
 
     def strengths(
-        self, world: World, experts: list[str], folder: Path, **model: Any
+        self,
+        world: World,
+        experts: list[str],
+        folder: Path,
+        training: Mapping[str, Any] | None = None,
+        **model: Any,
     ) -> list[float]:
         """Train experts that see parts of the row; return the strength of each one's view."""
-        trainer = self.trainer(world, len(experts), folder, **model)
+        trainer = self.trainer(world, len(experts), folder, training or {}, **model)
         weight = trainer.model.contents["content"].experts["all_experts"].weight
         sight = torch.zeros_like(weight)
         for number, part in enumerate(experts):
@@ -141,7 +146,14 @@ class TestWithinAModality:
         trainer.run(lambda report: None)
         return trainer.model.contents["content"].strengths.of_views[0].tolist()
 
-    def trainer(self, world: World, num_experts: int, folder: Path, **model: Any) -> Trainer:
+    def trainer(
+        self,
+        world: World,
+        num_experts: int,
+        folder: Path,
+        training: Mapping[str, Any],
+        **model: Any,
+    ) -> Trainer:
         rows = np.concatenate([world.image, world.text], axis=1)
         silence = np.random.default_rng(7).normal(size=(len(rows), IMAGE_DIM)).astype(np.float32)
         everyone = np.ones(len(rows), dtype=np.bool_)
@@ -149,15 +161,28 @@ class TestWithinAModality:
         plain = {"structure": False, "neighbours": False, "dim": 32, "num_experts": num_experts}
         run = RunFolder(folder)
         run.create(world.graph)
-        config = train_config(epochs=15, eval_every=5, held_back=0.15)
+        config = train_config(**{"epochs": 15, "eval_every": 5, "held_back": 0.15, **training})
         alone = Processes(torch.device("cpu"))
         chosen = model_config(**{**plain, **model})
         return Trainer(world.graph, {"all": table}, chosen, config, run, alone)
 
     def test_copies_share_what_one_would_have(self, world: World, tmp_path: Path) -> None:
-        colour, shape = self.strengths(world, ["colour", "shape"], tmp_path / "two")
-        *copies, beside = self.strengths(world, ["colour", "colour", "shape"], tmp_path / "three")
-        assert beside / (sum(copies) + beside) == pytest.approx(shape / (colour + shape), rel=0.05)
+        """On average: which triples are held back changes a share by up to a tenth either way."""
+
+        def mean_share_of_shape(experts: list[str]) -> float:
+            shares = []
+            for seed in range(3):
+                training = {"epochs": 20, "held_back_epochs": 15, "seed": seed}
+                folder = tmp_path / f"{len(experts)}-{seed}"
+                found = self.strengths(world, experts, folder, training)
+                shares.append(found[-1] / sum(found))
+            return float(np.mean(shares))
+
+        alone, beside = (
+            mean_share_of_shape(experts)
+            for experts in (["colour", "shape"], ["colour", "colour", "shape"])
+        )
+        assert beside == pytest.approx(alone, rel=0.05)
 
     def test_noise_gains_nothing(self, world: World, tmp_path: Path) -> None:
         colour, shape, noise = self.strengths(world, ["colour", "shape", "noise"], tmp_path)
