@@ -82,9 +82,9 @@ def fusion_of(model: MoCME, shares: Tensor) -> Numbers:
 
     Returns:
         By `<what>/<modality>`: `share`, the mean over the entities that have content; where fusion
-        depends on measurements, `strength`, that in an entity that has every modality of its own, `relevance`
-        in nats, and `information`, the mean shared with the others in nats per dimension. Nothing
-        if there is no fused content.
+        depends on measurements, for all but the neighbours, `strength`, that in an entity that has
+        every modality, `relevance` in nats, and `information`, the mean shared with the others in
+        nats per dimension. Nothing if there is no fused content.
     """
     if not model.modalities:
         return {}

@@ -43,7 +43,7 @@ OTHER_TRAIN: dict[str, Any] = {
     "seed": 7,
     "dtype": "bfloat16",
 }
-DECIDE_WHEN_TO_STOP = {"eval_every", "patience", "device"}
+DECIDE_WHEN_TO_STOP_AND_WHERE = {"select_on", "eval_every", "patience", "device", "processes"}
 
 
 def run(world: World, run_dir: Path, model: dict[str, Any], training: dict[str, Any]) -> Path:
@@ -72,7 +72,7 @@ def differs(first: Path, second: Path) -> bool:
 
 def test_every_option_is_tried() -> None:
     assert {*OTHER_MODEL, *NEEDS_SEVERAL_ITEMS, "temperature"} == set(ModelConfig.model_fields)
-    assert set(OTHER_TRAIN) | DECIDE_WHEN_TO_STOP == set(TrainConfig.model_fields)
+    assert set(OTHER_TRAIN) | DECIDE_WHEN_TO_STOP_AND_WHERE == set(TrainConfig.model_fields)
 
 
 NEEDS_SEVERAL_ITEMS = {"attend"}  # test_item_attention.py
@@ -89,8 +89,10 @@ def test_options_of_the_training(large: World, plain: Path, tmp_path: Path, opti
 
 
 def test_temperature_of_the_plain_form(large: World, tmp_path: Path) -> None:
+    """Two that are weighed share the same with each other, at any temperature."""
+    of_three_views = {"fusion": "cmkf_plain", "num_experts": 3}
     runs = [
-        run(large, tmp_path / str(value), {"fusion": "cmkf_plain", "temperature": value}, {})
+        run(large, tmp_path / str(value), {**of_three_views, "temperature": value}, {})
         for value in (0.1, 1.0)
     ]
     assert differs(*runs)

@@ -153,7 +153,8 @@ class TestKilled:
 
     def test_fusion_depends_on_what_was_measured(self, runs: Path, killed: dict[str, str]) -> None:
         """Else the case would not tell whether that survives."""
-        strengths = [epoch["strength/image"] for epoch in epochs_of(runs / "whole")]
+        names = ("strength/image", "strength/text")
+        strengths = [[epoch[name] for name in names] for epoch in epochs_of(runs / "whole")]
         assert strengths[0] != strengths[2] == strengths[4]
 
     def test_ends_as_if_not_killed(self, runs: Path, killed: dict[str, str]) -> None:
