@@ -7,6 +7,7 @@ at its last finished epoch ends as it would have ended without the stop, on the 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -70,39 +71,36 @@ def train(
         FloatingPointError: If the loss is no longer a number.
         ProcessesFailedError: If one of several processes died.
     """
-    told = on_epoch or (lambda report: None)
+    job, told = (
+        TrainingJob(graph, tables, model, config, run_dir),
+        on_epoch or (lambda report: None),
+    )
     processes, wanted = join_processes(config.device), wanted_processes(config)
     if processes.size == 1 < wanted and not RunFolder(run_dir).is_finished():
-        train_by_torchrun(TrainingJob(graph, tables, model, config, run_dir), wanted, told)
+        train_by_torchrun(job, wanted, told)
     else:
-        _train(graph, tables, model, config, run_dir, told, processes)
+        _train(job, told, processes)
 
 
-def _train(
-    graph: Graph,
-    tables: Mapping[str, FeatureTable],
-    model: ModelConfig,
-    config: TrainConfig,
-    run_dir: Path,
-    on_epoch: Callable[[EpochReport], None],
-    processes: Processes,
-) -> None:
-    """Train as one of some processes. The other arguments are those of `train`."""
-    folder = RunFolder(run_dir)
+def _train(job: TrainingJob, on_epoch: Callable[[EpochReport], None], processes: Processes) -> None:
+    """Do a job as one of some processes."""
+    folder = RunFolder(job.run_dir)
     if processes.from_first(folder.is_finished):
         if processes.is_first:
             folder.drop_checkpoint()
         return
     if processes.is_first:
-        folder.create(graph)
+        folder.create(job.graph)
     chosen = None
-    carved = graph_to_select_on(graph, config.select_on)
+    carved = graph_to_select_on(job.graph, job.config.select_on)
     if carved is not None:
-        on_carved = config.model_copy(update={"select_on": "valid"})
-        _train(carved, tables, model, on_carved, folder.selection.root, on_epoch, processes)
+        once = job.config.model_copy(update={"select_on": "valid"})
+        first = replace(job, graph=carved, config=once, run_dir=folder.selection.root)
+        _train(first, on_epoch, processes)
         chosen = folder.selection.read_chosen()
     with repeatable():
-        Trainer(graph, tables, model, config, folder, processes, chosen).run(on_epoch)
+        trainer = Trainer(job.graph, job.tables, job.model, job.config, folder, processes, chosen)
+        trainer.run(on_epoch)
 
 
 class Trainer:
