@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import STDOUT, print_json, table, weights
+from flows.cli.console import STDERR, STDOUT, print_json, table, weights
 from flows.cli.flow_runs import run_flow
 from flows.cli.names import find_entity, find_relation
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
+from flows.prediction_files import check_suffix, write_predictions
 
 if TYPE_CHECKING:
     from model.predictor import Answer
@@ -25,7 +26,17 @@ def predict(
     tail: Annotated[
         str | None, typer.Option(metavar="Y", help="Id or name of the tail; asks for heads.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of answers.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", min=1, help="Number of answers; with --out, of each relation.")
+    ] = 10,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the most probable missing triples of --relation, or of all relations: "
+            ".csv, .tsv, .jsonl or .parquet.",
+        ),
+    ] = None,
     run_dir: RunDir = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -35,11 +46,16 @@ def predict(
 
     A question is --relation with --head or --tail. It goes to the run in --run DIR, else to the
     newest run of CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable
-    missing triples of every relation to the run's predictions.tsv.
+    missing triples of every relation to the run's predictions.tsv; --out FILE writes them to a file
+    of your own, as many as you like.
 
     Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
     """
-    if head is None and relation is None and tail is None:
+    if out is not None:
+        if head is not None or tail is not None:
+            raise typer.BadParameter("--out completes relations; give it without --head and --tail")
+        _complete(find_run(config, run_dir, overrides).path, relation, k, out, as_json=as_json)
+    elif head is None and relation is None and tail is None:
         if config is None or run_dir is not None:
             raise typer.BadParameter(
                 "give CONFIG alone, or a question: --relation with --head or --tail"
@@ -69,6 +85,23 @@ def _answer(
         print_json({"run_dir": str(run_dir), "answers": [asdict(answer) for answer in answers]})
     else:
         _print_answers(f"{head or '?'}  {relation}  {tail or '?'}", answers)
+
+
+def _complete(run_dir: Path, relation: str | None, k: int, out: Path, *, as_json: bool) -> None:
+    """Write the k most probable missing triples of one relation, or of each."""
+    from model.predictor import Predictor  # imports torch
+
+    check_suffix(out)
+    predictor = Predictor(run_dir)
+    graph = predictor.graph
+    relations = None if relation is None else [find_relation(graph, relation)]
+    names = dict(zip(graph.entities, graph.names, strict=True))
+    with STDERR.status("looking for missing triples"):
+        count = write_predictions(out, predictor.complete(relations, k), names)
+    if as_json:
+        print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
+    else:
+        STDOUT.print(f"{count} triples written to {out}", highlight=False, soft_wrap=True)
 
 
 def _print_answers(question: str, answers: Iterable["Answer"]) -> None:

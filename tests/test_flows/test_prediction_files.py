@@ -1,0 +1,91 @@
+"""`mocme predict --out`: every format holds the same triples, all missing from the graph."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+from small_runs import mocme
+
+from model.predictor import Predictor
+from storage.graph import SPLITS
+
+K = 4
+TEXT = {"head", "head_name", "relation", "tail", "tail_name"}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        return rows
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in text.splitlines()]
+    dialect = "excel" if path.suffix == ".csv" else "excel-tab"
+    found = csv.DictReader(text.splitlines(), dialect=dialect)
+    return [
+        {name: value if name in TEXT else float(value) for name, value in row.items()}
+        for row in found
+    ]
+
+
+def write(project: Path, out: Path, *options: object) -> list[dict[str, Any]]:
+    run = project / "data/runs/newest"
+    command = mocme("predict", "--run", run, "--out", out, "-k", K, "--json", *options)
+    assert command.exit_code == 0, command.stderr
+    rows = read(out)
+    assert command.json["triples"] == len(rows)
+    return rows
+
+
+def test_all_formats_hold_the_same(project: Path, tmp_path: Path) -> None:
+    suffixes = (".csv", ".tsv", ".jsonl", ".parquet")
+    first, *others = [write(project, tmp_path / f"found{suffix}") for suffix in suffixes]
+    assert all(rows == first for rows in others)
+    graph = Predictor(project / "data/runs/newest").graph
+    known = {tuple(triple) for split in SPLITS for triple in graph.split(split).tolist()}
+    rows = {name: row for row, name in enumerate(graph.entities)}
+    relations = {name: row for row, name in enumerate(graph.relations)}
+    for row in first:
+        triple = (rows[row["head"]], relations[row["relation"]], rows[row["tail"]])
+        assert triple not in known
+        assert row["head_name"] == graph.names[triple[0]]
+        assert 0 < row["probability"] <= 1
+        weights = [value for name, value in row.items() if name.startswith("weight_")]
+        assert sum(weights) == pytest.approx(1, abs=1e-5)
+    counts = {name: sum(row["relation"] == name for row in first) for name in graph.relations}
+    assert set(counts.values()) == {K}
+
+
+def test_one_relation_in_more_than_one_group(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.prediction_files._ROWS_AT_ONCE", 3)
+    relation = Predictor(project / "data/runs/newest").graph.relations[0]
+    rows = write(project, tmp_path / "one.parquet", "--relation", relation)
+    assert [row["relation"] for row in rows] == [relation] * K
+    assert parquet.ParquetFile(tmp_path / "one.parquet").num_row_groups == 2
+    chances = [row["probability"] for row in rows]
+    assert chances == sorted(chances, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--out", "x.xlsx"], "found the suffix '.xlsx'; allowed: .csv, .tsv, .jsonl, .parquet"),
+        (["--out", "none/x.csv"], "none/x.csv: found No such file or directory"),
+        (["--out", "x.csv", "--relation", "nonsense"], "--relation: found 'nonsense'"),
+        (["--out", "x.csv", "--head", "a"], "give it without --head and --tail"),
+    ],
+)
+def test_what_cannot_be_written_leaves_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(project)
+    before = set(project.iterdir())
+    command = mocme("predict", "--run", "data/runs/newest", *words)
+    assert command.exit_code == 2
+    assert reason in command.stderr.replace("\n", " ")
+    assert set(project.iterdir()) == before
