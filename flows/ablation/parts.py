@@ -56,8 +56,7 @@ def _none_beside_it(config: PipelineConfig) -> str | None:
 
 
 def _nothing_fused(config: PipelineConfig) -> str | None:
-    model = config.model
-    is_one = _num_own(config) + model.neighbours == 1 and model.num_experts == 1
+    is_one = _num_own(config) == 1 and config.model.num_experts == 1
     return _no_modality(config) or ("there is nothing to fuse" if is_one else None)
 
 

@@ -124,12 +124,11 @@ class TestParts:
             assert found.left_out[name] == reason
         assert found.configs["plain sum"].model.fusion == "sum"
 
-    def test_one_modality_is_fused_with_its_neighbours_or_with_nothing(
+    def test_one_modality_is_fused_with_its_learned_row_or_with_nothing(
         self, config: PipelineConfig
     ) -> None:
         text = changed(config, {}, modalities=["text"])
-        assert "plain sum" in variants_of(text, "parts").configs
-        lonely = variants_of(with_model(text, neighbours=False), "parts")
+        lonely = variants_of(text, "parts")
         assert lonely.left_out["plain sum"] == "there is nothing to fuse"
         joined = with_model(text, neighbours=False, joint=True)
         assert "without inter" in variants_of(joined, "parts").configs
