@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
@@ -106,13 +106,19 @@ def train_model(
 
 
 @flow(name="train", task_runner=EXTRACTION_RUNNER)
-def train(config: PipelineConfig | str) -> dict[str, Any]:
+def train(
+    config: PipelineConfig | str, new_features: dict[str, int] | None = None
+) -> dict[str, Any]:
     """Bring features and model up to date.
 
     Args:
         config: The whole config, or the path of a YAML file that holds it.
+        new_features: How many each modality has, where their arrival started this run; it is told
+            in the log, and decides nothing: what must run follows from the stages' keys.
     """
     settings, record = load_config(config), take_record()
+    for modality, count in (new_features or {}).items():
+        get_run_logger().info("started by new features of %s: %d", modality, count)
     dataset = read_inputs(settings, record)
     try:
         extractions = extract_features(settings, dataset, record)

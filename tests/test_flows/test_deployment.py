@@ -30,6 +30,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TeamServer]:
     try:
         team.start_server()
         team.prefect("work-pool", "create", "mocme", "--type", "process")
+        team.prefect("work-pool", "set-concurrency-limit", "mocme", "1")
         team.prefect("--no-prompt", "deploy", "--all")
         team.start_worker()
         yield team
@@ -89,6 +90,7 @@ class TestATeamsDays:
             lambda: [run for run in team.runs_of("train") if run["state_type"] == "COMPLETED"]
         )
         assert started["created_by"]["type"] == "AUTOMATION"
+        assert started["parameters"] == {"config": CONFIG, "new_features": {"image": 1}}
         assert statuses(team, started) == {"extract": "skipped", "train": "ran"}
         (row,) = (it for it in team.artifact(started, "mocme-stages") if it["stage"] == "train")
         assert row["reason"] == "modalities.image.content changed"
