@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("flows", "extractors", "model", "storage")
 SECONDS = 180.0
 """How long anything may take."""
+SECONDS_TO_END = 20.0
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -54,10 +55,14 @@ class TeamServer:
         self._start("worker", ["worker", "start", "--pool", "mocme", "--limit", "1"])
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> None:
-        """End the server or the worker, with all that it has started."""
+        """End the server or the worker, with all that it has started, as systemd does."""
         process = self._processes.pop(name)
         os.killpg(process.pid, number)
-        process.wait(SECONDS)
+        try:
+            process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:  # a worker now and then does not heed SIGTERM
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def stop_all(self) -> None:
         """End everything."""
