@@ -29,5 +29,6 @@ check: lint test
 
 bench: $(STAMP)
 	set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
+	$(BIN)/python -m pytest -m slow
 	MOCME_KILLS=25 $(BIN)/python -m pytest tests/test_extractors/test_killed_runs.py \
 		tests/test_model/test_resume.py

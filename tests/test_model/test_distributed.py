@@ -63,7 +63,7 @@ def by_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("three"), 3)
 
 
-@pytest.fixture(params=["by_two", "by_three"])
+@pytest.fixture(params=["by_two", pytest.param("by_three", marks=pytest.mark.slow)])
 def shared(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
