@@ -11,6 +11,7 @@ Shapes: K experts, P entities, E entities, D width.
 import torch
 from torch import Tensor, nn
 
+from model.fusion import normalised
 from model.scaled import ScaledLinear, scaled_normal
 
 RANK = 32
@@ -70,6 +71,4 @@ class JoiningGate(nn.Module):
         """
         gates = self.up(self.down(parts.flatten(1)).tanh()).sigmoid().view_as(parts)
         gates = torch.where(heard.all(1)[:, None, None], gates, 1.0)
-        open_ = gates.detach().mean(2) * heard
-        shares = open_ / open_.sum(1, keepdim=True).clamp_min(torch.finfo(open_.dtype).tiny)
-        return (gates * parts).sum(1), shares
+        return (gates * parts).sum(1), normalised(gates.detach().mean(2) * heard)

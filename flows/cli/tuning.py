@@ -2,13 +2,16 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.console import STDERR, STDOUT, print_json, table
 from flows.cli.options import AsJson, ConfigFile, Overrides
 from flows.config import load_config
+
+if TYPE_CHECKING:
+    from flows.tuning.results import Tuned
 
 
 def tune(
@@ -40,7 +43,7 @@ def tune(
 
     Example:  mocme tune data/demo/mocme.yaml --trials 20 --over model.dim=100..400
     """
-    from flows.tuning.report import columns_of, describe, rows_of, write_best
+    from flows.tuning.report import describe, write_best
     from flows.tuning.space import search_space
     from flows.tuning.study import tune as run_tuning
 
@@ -59,9 +62,16 @@ def tune(
     if as_json:
         print_json({**asdict(tuned), "best": asdict(tuned.best), "config": str(best)})
         return
-    STDOUT.print(table(f"{config.stem}: the best trials", columns_of(tuned), rows_of(tuned)))
+    _print(tuned, config.stem)
+    written = f"written to {best}; on valid the best of many flatters, `mocme run` tests it"
+    STDOUT.print(written, highlight=False, soft_wrap=True)
+
+
+def _print(tuned: "Tuned", name: str) -> None:
+    """Print the best trials, and what mattered if that can be told."""
+    from flows.tuning.report import columns_of, rows_of
+
+    STDOUT.print(table(f"{name}: the best trials", columns_of(tuned), rows_of(tuned)))
     if tuned.importances:
         shares = ", ".join(f"{key} {share:.2f}" for key, share in tuned.importances.items())
         STDOUT.print(f"what mattered: {shares}", highlight=False, soft_wrap=True)
-    written = f"written to {best}; on valid the best of many flatters, `mocme run` tests it"
-    STDOUT.print(written, highlight=False, soft_wrap=True)

@@ -1,6 +1,8 @@
 """What the tests of the flows call: the command line, with settings that make a run quick."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,3 +48,24 @@ def settings(*pairs: str) -> list[str]:
 def small(command: str, config: object, *pairs: str) -> Command:
     """Run a command on a config as JSON, quickly."""
     return mocme(command, config, "--json", *settings(*SMALL, *pairs))
+
+
+_LOOKING = """
+import json, sys
+from flows.cli.app import app
+try: app(sys.argv[1:])
+except SystemExit: pass
+print(json.dumps(sorted({"prefect", "torch"} & sys.modules.keys())))
+"""
+
+
+def run_and_look_at_imports(*arguments: object) -> tuple[dict[str, Any], list[str]]:
+    """Run a command in a process of its own.
+
+    Returns:
+        The JSON that it printed, and which of Prefect and torch it has imported.
+    """
+    words = [sys.executable, "-c", _LOOKING, *(str(argument) for argument in arguments)]
+    done = subprocess.run(words, capture_output=True, check=True)
+    result, imported = (json.loads(line) for line in done.stdout.splitlines())
+    return result, imported

@@ -1,14 +1,11 @@
 """`extract --dry-run`: what it counts, why it says a space is new, and that it leaves no trace."""
 
 import hashlib
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import Command, mocme, settings
+from small_runs import Command, mocme, run_and_look_at_imports, settings
 
 from extractors.sample import write_sample
 from extractors.weights import WeightsNotHereError
@@ -146,18 +143,10 @@ def test_the_table_says_why(extracted: Path) -> None:
 
 
 def test_neither_prefect_nor_torch_is_imported(extracted: Path) -> None:
-    program = (
-        "import sys\n"
-        "from flows.cli.app import app\n"
-        "try: app(sys.argv[1:])\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'prefect', 'torch'} & sys.modules.keys()))\n"
-    )
-    words = ["extract", str(extracted / "mocme.yaml"), "--dry-run", "--json"]
-    printed = subprocess.run([sys.executable, "-c", program, *words], capture_output=True)
-    result, imported = printed.stdout.decode().splitlines()
-    assert imported == "[]"
-    assert set(json.loads(result)) == {"dry_run"}
+    words = ["extract", extracted / "mocme.yaml", "--dry-run", "--json"]
+    result, imported = run_and_look_at_imports(*words)
+    assert imported == []
+    assert set(result) == {"dry_run"}
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--retry-failed"])

@@ -1,14 +1,12 @@
 """`mocme status`: it foretells the run that follows, says why, and leaves no trace."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import SMALL, mocme, settings, small
+from small_runs import SMALL, mocme, run_and_look_at_imports, settings, small
 from test_dry_run import traces
 
 from extractors.sample import write_sample
@@ -132,13 +130,6 @@ def test_the_table_says_what_would_run(project: Path) -> None:
 
 
 def test_neither_prefect_nor_torch_is_imported(project: Path) -> None:
-    program = (
-        "import sys\n"
-        "from flows.cli.app import app\n"
-        "try: app(sys.argv[1:])\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'prefect', 'torch'} & sys.modules.keys()))\n"
-    )
-    words = ["status", str(project / "mocme.yaml"), "--json"]
-    printed = subprocess.run([sys.executable, "-c", program, *words], capture_output=True)
-    assert printed.stdout.decode().splitlines()[1] == "[]"
+    result, imported = run_and_look_at_imports("status", project / "mocme.yaml", "--json")
+    assert imported == []
+    assert set(result) == {"extracted", "stages", "run_dir"}
