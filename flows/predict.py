@@ -26,7 +26,7 @@ def _predict(folder: StagedRun, config: PredictConfig) -> Sequence[Path]:
     from model.predictor import Predictor  # imports torch
 
     relations = None if config.relations == "all" else config.relations
-    triples = Predictor(folder.path).complete(relations, config.k)
+    triples = Predictor(folder.path).missing_triples(relations, config.k)
     path = folder.path / PREDICTIONS_FILE
     write_whole(path, "".join(f"{line}\n" for line in prediction_lines(triples)))
     return [path]

@@ -37,9 +37,7 @@ def check_suffix(path: Path) -> None:
         raise PredictionFileError(f"{path}: found the suffix '{path.suffix}'; allowed: {allowed}")
 
 
-def write_predictions(
-    path: Path, triples: Iterable["PredictedTriple"], names: Mapping[str, str]
-) -> int:
+def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
     """Write predicted triples with their evidence.
 
     Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, and
@@ -48,7 +46,6 @@ def write_predictions(
     Args:
         path: The file; its suffix says what it is.
         triples: What to write.
-        names: What a person calls each entity, by id.
 
     Returns:
         How many there were.
@@ -60,7 +57,7 @@ def write_predictions(
     check_suffix(path)
     try:
         with replacing(path) as temporary:
-            return _WRITERS[path.suffix](temporary, _rows(triples, names))
+            return _WRITERS[path.suffix](temporary, (triple.row() for triple in triples))
     except ImportError as error:
         raise PredictionFileError(
             f"{path}: found {error}; allowed: pip install 'mocme[files]', which writes it"
@@ -69,19 +66,6 @@ def write_predictions(
         raise PredictionFileError(
             f"{path}: found {error.strerror}; allowed: a file in a folder that can be written to"
         ) from error
-
-
-def _rows(triples: Iterable["PredictedTriple"], names: Mapping[str, str]) -> Iterator[Row]:
-    for triple in triples:
-        yield {
-            "head": triple.head,
-            "head_name": names[triple.head],
-            "relation": triple.relation,
-            "tail": triple.tail,
-            "tail_name": names[triple.tail],
-            "probability": triple.probability,
-            **{f"weight_{name}": weight for name, weight in triple.modality_weights.items()},
-        }
 
 
 def _write_separated(path: Path, rows: Iterator[Row], dialect: str) -> int:

@@ -4,6 +4,7 @@ Shapes: E entities, R relations (inverses not counted), Q questions, B questions
 """
 
 import heapq
+import math
 
 import numpy as np
 import torch
@@ -44,8 +45,8 @@ def most_probable_missing(
 ) -> list[tuple[float, int, int]]:
     """Find the k most probable triples of a relation that stand in no split.
 
-    Triples of an entity with itself are left out. A triple's probability is that of its answer
-    among all entities, of the two questions that may lead to it the more certain one.
+    Triples of an entity with itself are left out. A triple's probability is the larger of those
+    that the two questions give which may lead to it.
 
     Args:
         scoring: The model.
@@ -63,13 +64,17 @@ def most_probable_missing(
         askers = torch.from_numpy(np.flatnonzero(asked[:, index]))
         for heads in askers.split(chunk_size):
             relations = torch.full_like(heads, index)
-            chances = scoring.scores(heads, relations).softmax(1)
-            chances[known.lookup(heads, relations)] = 0
-            chances[torch.arange(len(heads)), heads] = 0
-            top = chances.flatten().topk(min(k, chances.numel()))
-            for chance, place in zip(top.values.tolist(), top.indices.tolist(), strict=True):
-                asker, answer = int(heads[place // chances.shape[1]]), place % chances.shape[1]
+            odds = scoring.log_odds(heads, relations, known)
+            odds[known.lookup(heads, relations)] = -torch.inf
+            odds[torch.arange(len(heads)), heads] = -torch.inf
+            top = odds.flatten().topk(min(k, odds.numel()))
+            for value, place in zip(top.values.tolist(), top.indices.tolist(), strict=True):
+                asker, answer = int(heads[place // odds.shape[1]]), place % odds.shape[1]
                 pair = (asker, answer) if index == relation else (answer, asker)
-                best[pair] = max(best.get(pair, 0.0), chance)
-    ranked = heapq.nlargest(k, ((chance, *pair) for pair, chance in best.items()))
-    return [entry for entry in ranked if entry[0] > 0]
+                best[pair] = max(best.get(pair, -math.inf), value)
+    ranked = heapq.nlargest(k, ((value, *pair) for pair, value in best.items()))
+    return [
+        (1 / (1 + math.exp(-value)), head, tail)
+        for value, head, tail in ranked
+        if value > -math.inf
+    ]

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from model.calibration import BestAnswers, best_answers, calibrated, reliability, uncalibrated
 from model.device import choose_device
 from model.ranking import Ranking, known_answers, rank, rank_metrics
 from model.run_folder import RunFolder
@@ -62,8 +64,8 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         `test_clean` (distinct test triples that stand in no other split), `valid` (what the model
         was selected on: carved out of train where the published one leaks), `unseen_entities`
         (test triples with an entity unseen in training), `per_side`, `per_relation` and
-        `per_modality` (test, by the modalities of the entity that is asked for), and the split
-        `audit`.
+        `per_modality` (test, by the modalities of the entity that is asked for), `calibration`
+        (see `calibration_on_test`), and the split `audit`.
 
     Raises:
         MocmeError: If the run has not finished training.
@@ -85,8 +87,38 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         },
         "per_relation": _per_relation(test, graph),
         "per_modality": _per_modality(test, scoring),
+        "calibration": calibration_on_test(scoring, graph),
         "audit": audit(graph).to_dict(),
     }
+
+
+def calibration_on_test(scoring: BlockScoring, graph: Graph) -> dict[str, Any]:
+    """Compare probabilities with what the clean test split says, of what train and valid lack.
+
+    Returns:
+        `before` and `after` calibration, each as `reliability` tells it of the best answer to every
+        question, and under `best_ten` the same of its ten best.
+    """
+    device = scoring.block_weights.device
+    known = known_answers(graph, device, besides="test")
+    best = best_answers(scoring, graph.test[clean_test_mask(graph)], known)
+    before = uncalibrated(2 * graph.num_relations, device)
+    return {
+        "before": _reliability(best, before, 1),
+        "after": _reliability(best, scoring.calibration, 1),
+        "best_ten": {
+            "before": _reliability(best, before, 10),
+            "after": _reliability(best, scoring.calibration, 10),
+        },
+    }
+
+
+def _reliability(best: BestAnswers, calibration: Tensor, num_best: int) -> dict[str, Any]:
+    """What became of the probabilities of the first few answers to every question."""
+    chances = calibrated(best.log_odds, best.relations, calibration).sigmoid()[:, :num_best]
+    is_answer = best.log_odds[:, :num_best].isfinite()
+    holds = best.holds[:, :num_best][is_answer]
+    return reliability(chances[is_answer].double().cpu().numpy(), holds.cpu().numpy())
 
 
 def _rank_valid(folder: RunFolder, device: torch.device) -> Ranking:

@@ -1,17 +1,25 @@
 """Predictions of a finished run: who answers a question, how likely, and what spoke for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from model.completion import expected_questions, most_probable_missing
-from model.config import CONTENT
+from model.evidence import modality_shares
+from model.names import find_entity, find_relation
 from model.ranking import known_answers
 from model.run_folder import RunFolder
 from storage.errors import MocmeError
-from storage.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_TRIPLES_AT_ONCE = 256  # whose evidence is looked at together
 
 
 @dataclass(frozen=True)
@@ -21,9 +29,9 @@ class Answer:
     Attributes:
         entity: Id.
         name: What a person calls it.
-        probability: The model's belief among all entities, calibrated on valid.
+        probability: That the triple holds, by what came true on valid; see `model.calibration`.
         modality_weights: Share of every modality in the answer's score, summing to 1; see
-            `Predictor.predict`.
+            `model.evidence`.
         known: Whether the triple stands in the graph already.
     """
 
@@ -33,16 +41,44 @@ class Answer:
     modality_weights: dict[str, float]
     known: bool
 
+    def row(self) -> dict[str, Any]:
+        """The fields by name, each modality's weight in a column of its own."""
+        return {
+            "entity": self.entity,
+            "name": self.name,
+            "probability": self.probability,
+            "known": self.known,
+            **_weight_columns(self.modality_weights),
+        }
+
 
 @dataclass(frozen=True)
 class PredictedTriple:
-    """A triple that the graph lacks. Fields as in `Answer`."""
+    """A triple that the graph lacks: ids, names, and what else is as in `Answer`."""
 
     head: str
+    head_name: str
     relation: str
     tail: str
+    tail_name: str
     probability: float
     modality_weights: dict[str, float]
+
+    def row(self) -> dict[str, Any]:
+        """The fields by name, each modality's weight in a column of its own."""
+        return {
+            "head": self.head,
+            "head_name": self.head_name,
+            "relation": self.relation,
+            "tail": self.tail,
+            "tail_name": self.tail_name,
+            "probability": self.probability,
+            **_weight_columns(self.modality_weights),
+        }
+
+
+def _weight_columns(modality_weights: dict[str, float]) -> dict[str, float]:
+    return {f"weight_{name}": weight for name, weight in modality_weights.items()}
 
 
 class Predictor:
@@ -55,60 +91,73 @@ class Predictor:
         MocmeError: If the run has not finished training.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        folder = RunFolder(run_dir)
+    def __init__(self, run_dir: Path | str) -> None:
+        folder = RunFolder(Path(run_dir))
         self.graph = folder.read_graph()
         self.scoring = folder.read_scoring()
         self._known = known_answers(self.graph, torch.device("cpu"))
         self._entity_row = {entity: row for row, entity in enumerate(self.graph.entities)}
         self._relation_row = {name: row for row, name in enumerate(self.graph.relations)}
 
-    @torch.inference_mode()
     def predict(
+        self, *, head: str | None = None, relation: str, tail: str | None = None, k: int = 10
+    ) -> "DataFrame":
+        """Answer a question, in a table: as `answers`, a row each.
+
+        Returns:
+            Columns `entity`, `name`, `probability`, `known`, and `weight_<modality>` for each.
+        """
+        return _table(self.answers(head=head, relation=relation, tail=tail, k=k))
+
+    def complete(self, relations: Sequence[str] | None = None, k: int = 10) -> "DataFrame":
+        """Find what the graph lacks, in a table: as `missing_triples`, a row each.
+
+        Returns:
+            Columns `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, and
+            `weight_<modality>` for each.
+        """
+        return _table(self.missing_triples(relations, k))
+
+    @torch.inference_mode()
+    def answers(
         self, *, head: str | None = None, relation: str, tail: str | None = None, k: int = 10
     ) -> list[Answer]:
         """Answer (head, relation, ?) or (?, relation, tail).
 
-        A block's share in an answer is what it adds to the score above its mean over all
-        entities, in proportion to the other blocks'; the content block's share is divided among
-        modalities by the mean of the fusion weights of the question's and the answer's entity.
-        The share of a block of one modality is that modality's; where neither entity has any,
-        the share goes to `content`.
-
         Args:
-            head: Entity id; give either this or `tail`.
-            relation: Relation id.
-            tail: Entity id.
+            head: Id or name of an entity; give either this or `tail`.
+            relation: Id of a relation.
+            tail: Id or name of an entity.
             k: Answers wanted.
 
         Returns:
             At most k answers, the most probable first; known triples are marked.
 
         Raises:
-            MocmeError: If an id is unknown, or not exactly one of head and tail is given.
+            MocmeError: If an entity or relation is unknown, not exactly one of head and tail is
+                given, or k is below 1.
         """
         if (head is None) == (tail is None):
             raise MocmeError(f"found head {head!r} and tail {tail!r}; allowed: exactly one of them")
+        _check_wanted(k)
         asks_for_head = head is None
-        row = self._row(self._entity_row, head if tail is None else tail, "entity")
-        index = self._row(self._relation_row, relation, "relation")
+        entity = find_entity(self.graph, str(head or tail), "tail" if asks_for_head else "head")
+        index = self._relation_row[find_relation(self.graph, relation)]
+        heads = torch.tensor([self._entity_row[entity]])
         question = torch.tensor([index + self.graph.num_relations * asks_for_head])
-        heads = torch.tensor([row])
-        probability = self.scoring.scores(heads, question).softmax(1)[0]
+        odds = self.scoring.log_odds(heads, question, self._known)[0]
         known = set(self._known.lookup(heads, question)[1].tolist())
-        top = probability.topk(min(k, len(probability)))
+        top = odds.topk(min(k, len(odds)))
+        size = len(top.indices)
+        shares = self._shares(heads.expand(size), question.expand(size), top.indices)
         return [
-            Answer(
-                self.graph.entities[answer],
-                self.graph.names[answer],
-                chance,
-                self._shares(row, int(question), answer),
-                answer in known,
+            Answer(self.graph.entities[row], self.graph.names[row], chance, share, row in known)
+            for chance, row, share in zip(
+                top.values.sigmoid().tolist(), top.indices.tolist(), shares, strict=True
             )
-            for chance, answer in zip(top.values.tolist(), top.indices.tolist(), strict=True)
         ]
 
-    def complete(
+    def missing_triples(
         self, relations: Sequence[str] | None = None, k: int = 10
     ) -> Iterator[PredictedTriple]:
         """Find the k most probable triples of every relation that the graph lacks.
@@ -120,45 +169,50 @@ class Predictor:
             k: Triples per relation.
 
         Raises:
-            MocmeError: If a relation is unknown.
+            MocmeError: If a relation is unknown, or k is below 1.
         """
+        _check_wanted(k)
+        wanted = self.graph.relations if relations is None else relations
+        names = [find_relation(self.graph, name) for name in wanted]
         asked = expected_questions(self.graph)
-        for name in relations if relations is not None else self.graph.relations:
-            index = self._row(self._relation_row, name, "relation")
-            found = most_probable_missing(self.scoring, asked, self._known, index, k)
-            for chance, head, tail in found:
-                yield PredictedTriple(
-                    self.graph.entities[head],
-                    name,
-                    self.graph.entities[tail],
-                    chance,
-                    self._shares(head, index, tail),
-                )
+        for name in names:
+            index = self._relation_row[name]
+            found = iter(most_probable_missing(self.scoring, asked, self._known, index, k))
+            while chunk := list(islice(found, _TRIPLES_AT_ONCE)):
+                yield from self._explained(index, chunk)
 
-    @staticmethod
-    def _row(rows: dict[str, int], key: str | None, kind: str) -> int:
-        if key not in rows:
-            raise MocmeError(
-                f"found {kind} {key!r}; allowed: an id of the graph{did_you_mean(str(key), rows)}"
+    def _explained(
+        self, relation: int, found: Sequence[tuple[float, int, int]]
+    ) -> Iterator[PredictedTriple]:
+        """Name triples, (probability, head, tail), and say what spoke for them."""
+        heads = torch.tensor([head for _, head, _ in found])
+        tails = torch.tensor([tail for _, _, tail in found])
+        shares = self._shares(heads, torch.full_like(heads, relation), tails)
+        ids, names = self.graph.entities, self.graph.names
+        for (chance, head, tail), share in zip(found, shares, strict=True):
+            yield PredictedTriple(
+                ids[head],
+                names[head],
+                self.graph.relations[relation],
+                ids[tail],
+                names[tail],
+                chance,
+                share,
             )
-        return rows[key]
 
-    @torch.inference_mode()
-    def _shares(self, row: int, relation: int, answer: int) -> dict[str, float]:
-        blocks = self.scoring.block_parts(row, relation)
-        parts = (blocks[:, answer] - blocks.mean(1)).clamp_min(0)
-        parts = parts / parts.sum() if parts.sum() > 0 else torch.full_like(parts, 1 / len(parts))
-        shares = dict.fromkeys(self.scoring.modalities, 0.0)
-        for block, part in zip(self.scoring.blocks, parts.tolist(), strict=True):
-            if block.name != CONTENT:
-                name = block.name.removeprefix(f"{CONTENT}-")
-                shares[name] = shares.get(name, 0.0) + part
-                continue
-            weights = self.scoring.modality_weights[[row, answer]].mean(0)
-            if weights.sum() == 0:
-                shares[CONTENT] = part
-                continue
-            divided = part * weights / weights.sum()
-            for name, share in zip(self.scoring.modalities, divided.tolist(), strict=True):
-                shares[name] += share
-        return shares
+    def _shares(self, heads: Tensor, relations: Tensor, answers: Tensor) -> list[dict[str, float]]:
+        """Return every answer's shares by modality. Shapes: (B,) each."""
+        shares = modality_shares(self.scoring, heads, relations, answers)
+        columns = [share.tolist() for share in shares.values()]
+        return [dict(zip(shares, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _check_wanted(k: int) -> None:
+    if k < 1:
+        raise MocmeError(f"found k {k}; allowed: at least 1")
+
+
+def _table(found: Iterable[Answer | PredictedTriple]) -> "DataFrame":
+    import pandas
+
+    return pandas.DataFrame([it.row() for it in found])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.inputs import KnownTails, with_inverses
 from model.scoring import BlockScoring
-from storage.graph import SPLITS, Graph, Triples
+from storage.graph import SPLITS, Graph, Split, Triples
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,15 @@ def rank_metrics(ranks: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def known_answers(graph: Graph, device: torch.device) -> KnownTails:
-    """All triples of all splits, both ways: what a filtered rank does not count as wrong."""
-    everything = np.concatenate([graph.split(name) for name in SPLITS])
+def known_answers(graph: Graph, device: torch.device, besides: Split | None = None) -> KnownTails:
+    """All triples of all splits, both ways: what a filtered rank does not count as wrong.
+
+    Args:
+        graph: The graph.
+        device: Where the answers are wanted.
+        besides: A split to leave out, if its triples are what is asked for.
+    """
+    everything = np.concatenate([graph.split(name) for name in SPLITS if name != besides])
     triples = with_inverses(everything, graph.num_relations)
     return KnownTails(triples, 2 * graph.num_relations, device)
 

@@ -114,10 +114,15 @@ class RunFolder:
         Raises:
             MocmeError: If it has not finished, or is damaged.
         """
-        weights = self.read_scoring().block_weights
+        scoring = self.read_scoring()
         with telling_damage(self._training):
             found = json.loads(self._training.read_text(encoding="utf-8"))
-            return Chosen(found["best_epoch"], found["best_valid_mrr"], weights)
+            return Chosen(
+                found["best_epoch"],
+                found["best_valid_mrr"],
+                scoring.block_weights,
+                scoring.calibration,
+            )
 
     def log_epoch(self, report: EpochReport, extra: Mapping[str, float | None]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""

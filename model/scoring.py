@@ -14,7 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from model.calibration import calibrated, filtered_log_odds
 from model.config import ScorerName
+from model.inputs import KnownTails
 from model.mocme import EncodedBlock
 from model.scorers import build_scorer
 from storage.atomic import replacing
@@ -29,12 +31,15 @@ class BlockScoring:
         block_weights: Weight of each block's score. Shape: (R, num_blocks).
         modalities: Names of the content's modalities.
         modality_weights: Fusion weight of every content modality. Shape: (E, M).
+        calibration: From log-odds to probabilities: slope and intercept of each relation; see
+            `model.calibration`. Shape: (R, 2).
     """
 
     blocks: Sequence[EncodedBlock]
     block_weights: Tensor
     modalities: tuple[str, ...]
     modality_weights: Tensor
+    calibration: Tensor
 
     @property
     def num_entities(self) -> int:
@@ -61,11 +66,36 @@ class BlockScoring:
             start=torch.zeros((), device=heads.device),
         )
 
-    def block_parts(self, head: int, relation: int) -> Tensor:
-        """Each block's part in the scores of one question. Shape: (num_blocks, E)."""
-        heads, relations = torch.tensor([head]), torch.tensor([relation])
-        parts = [self._block_scores(i, heads, relations) for i in range(len(self.blocks))]
-        return torch.cat(parts)
+    def log_odds(self, heads: Tensor, relations: Tensor, known: KnownTails) -> Tensor:
+        """How probably each entity is an answer, calibrated.
+
+        Args:
+            heads: Shape (B,).
+            relations: As in `scores`. Shape: (B,).
+            known: What is known, and takes no probability from other answers.
+
+        Returns:
+            Log-odds, finite; of a known answer, as if it were not known. Shape: (B, E).
+        """
+        log_odds = filtered_log_odds(self.scores(heads, relations), known.lookup(heads, relations))
+        return calibrated(log_odds, relations, self.calibration)
+
+    def block_parts(self, heads: Tensor, relations: Tensor, answers: Tensor) -> Tensor:
+        """What each block adds to the scores of answers, above its mean over all entities.
+
+        Args:
+            heads: Shape (B,).
+            relations: As in `scores`. Shape: (B,).
+            answers: Shape (B,).
+
+        Returns:
+            Shape (B, num_blocks).
+        """
+        columns = []
+        for index in range(len(self.blocks)):
+            scores = self._block_scores(index, heads, relations)
+            columns.append(scores.gather(1, answers.unsqueeze(1))[:, 0] - scores.mean(1))
+        return torch.stack(columns, dim=1)
 
     @torch.no_grad()
     def _block_scores(self, index: int, heads: Tensor, relations: Tensor) -> Tensor:
@@ -76,7 +106,11 @@ class BlockScoring:
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file, whole or not at all."""
-        tensors = {"block_weights": self.block_weights, "modality_weights": self.modality_weights}
+        tensors = {
+            "block_weights": self.block_weights,
+            "modality_weights": self.modality_weights,
+            "calibration": self.calibration,
+        }
         for block in self.blocks:
             tensors[f"{block.name}.entities"] = block.entities
             tensors[f"{block.name}.relations"] = block.relations
@@ -104,6 +138,7 @@ class BlockScoring:
             tensors["block_weights"],
             tuple(metadata["modalities"].split("\n")) if metadata["modalities"] else (),
             tensors["modality_weights"],
+            tensors["calibration"],
         )
 
 

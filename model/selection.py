@@ -2,7 +2,7 @@
 
 Such a split rewards what has memorised train. So triples are carved out of train, a first training
 is selected on those, and a second one learns from all of train for as many epochs and with the
-block weights of the first. Test is looked at after that, once.
+block weights and the calibration of the first. Test is looked at after that, once.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,13 @@ class Chosen:
         epochs: Epochs until its best evaluation.
         valid_mrr: Filtered MRR there, on the carved triples.
         block_weights: Fitted on them. Shape: (R, num_blocks); see `model.block_weights`.
+        calibration: Fitted on them. Shape: (R, 2); see `model.calibration`.
     """
 
     epochs: int
     valid_mrr: float
     block_weights: Tensor
+    calibration: Tensor
 
 
 def graph_to_select_on(graph: Graph, select_on: Literal["auto", "valid", "carved"]) -> Graph | None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from model.batch_loss import BatchLoss
 from model.block_weights import fit_block_weights
+from model.calibration import best_answers, fit_calibration, uncalibrated
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
 from model.device import choose_dtype
@@ -165,7 +166,7 @@ class Trainer:
 
     def _finish(self, progress: Progress) -> None:
         load_weights(self.folder.weights, self.model)
-        self._scoring().save(self.folder.scoring)
+        self._calibrated(self._scoring()).save(self.folder.scoring)
         self.folder.finish(
             {
                 "best_epoch": progress.best_epoch,
@@ -210,7 +211,7 @@ class Trainer:
 
     def _evaluate(self, numbers: Numbers) -> float:
         """Return the MRR on valid, and add to what is logged of the epoch."""
-        scoring = self._scoring(calibrated=False)
+        scoring = self._scoring(only_ranks=True)
         numbers |= block_weights_of(scoring)
         return rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
 
@@ -287,22 +288,32 @@ class Trainer:
         size = (num_questions, self.config.negatives.num)
         return self.sampler.draw(size, generator).to(self.device)
 
-    def _scoring(self, *, calibrated: bool = True) -> BlockScoring:
+    def _scoring(self, *, only_ranks: bool = False) -> BlockScoring:
         """The model as it ranks: all edges audible, block weights chosen before or fitted on valid.
 
-        If the scores need not be calibrated, a single block weighs 1: it ranks alike by any weight.
+        If it only ranks, a single block weighs 1: it ranks alike by any weight.
         """
         self.model.eval()
         with torch.no_grad():
             blocks, modality_weights = self.model(self.neighbourhood, self._audible())
         if self.chosen is not None:
             weights = self.chosen.block_weights.to(self.device)
-        elif len(blocks) == 1 and not calibrated:
+        elif len(blocks) == 1 and only_ranks:
             weights = torch.ones(len(blocks[0].relations), 1, device=self.device)
         else:
             valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
             weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
-        return BlockScoring(blocks, weights, self.model.modalities, modality_weights)
+        odds = uncalibrated(len(weights), self.device)
+        return BlockScoring(blocks, weights, self.model.modalities, modality_weights, odds)
+
+    def _calibrated(self, scoring: BlockScoring) -> BlockScoring:
+        """Let probabilities be those of valid, or as the first of two trainings has chosen."""
+        if self.chosen is not None:
+            return replace(scoring, calibration=self.chosen.calibration.to(self.device))
+        known = known_answers(self.graph, self.device, besides="valid")
+        best = best_answers(scoring, self.graph.valid, known)
+        found = fit_calibration(best, 2 * self.graph.num_relations)
+        return replace(scoring, calibration=found)
 
 
 def _build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

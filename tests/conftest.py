@@ -17,8 +17,10 @@ os.environ["PREFECT_HOME"] = _PREFECT_HOME
 os.environ["PREFECT_LOCAL_STORAGE_PATH"] = f"{_PREFECT_HOME}/storage"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
-# Torch's threads spin while they wait, which takes minutes where other work needs the cores.
+# Torch's threads spin while they wait, which takes minutes where other work needs the cores; and
+# `make test` runs a process on each core already.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Prefect writes to the standard error of its import, which is another test's, closed since.
 os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 

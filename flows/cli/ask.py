@@ -9,7 +9,6 @@ import typer
 
 from flows.cli.console import STDERR, STDOUT, print_json, table, weights
 from flows.cli.flow_runs import run_flow
-from flows.cli.names import find_entity, find_relation
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
 from flows.prediction_files import check_suffix, write_predictions
 
@@ -75,12 +74,7 @@ def _answer(
     from model.predictor import Predictor  # imports torch
 
     predictor = Predictor(run_dir)
-    answers = predictor.predict(
-        head=None if head is None else find_entity(predictor.graph, head, "--head"),
-        relation=find_relation(predictor.graph, relation),
-        tail=None if tail is None else find_entity(predictor.graph, tail, "--tail"),
-        k=k,
-    )
+    answers = predictor.answers(head=head, relation=relation, tail=tail, k=k)
     if as_json:
         print_json({"run_dir": str(run_dir), "answers": [asdict(answer) for answer in answers]})
     else:
@@ -93,11 +87,9 @@ def _complete(run_dir: Path, relation: str | None, k: int, out: Path, *, as_json
 
     check_suffix(out)
     predictor = Predictor(run_dir)
-    graph = predictor.graph
-    relations = None if relation is None else [find_relation(graph, relation)]
-    names = dict(zip(graph.entities, graph.names, strict=True))
+    relations = None if relation is None else [relation]
     with STDERR.status("looking for missing triples"):
-        count = write_predictions(out, predictor.complete(relations, k), names)
+        count = write_predictions(out, predictor.missing_triples(relations, k))
     if as_json:
         print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
     else:

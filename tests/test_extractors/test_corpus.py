@@ -1,6 +1,5 @@
 """The corpus of bad and odd inputs, extracted for real: each becomes what its case says."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import children
 from corpus import Case, Encoded, Failed, Missing, add_cases, entity_of
 from corpus_clips import CLIPS
 from corpus_pictures import PICTURES
@@ -63,11 +63,6 @@ class Extracted:
     reasons: Mapping[str, str]
     vectors: Mapping[str, NDArray[np.float32]]
     growth_bytes: int
-
-
-def children() -> set[int]:
-    """Return the ids of this process's children."""
-    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
 
 
 def memory_bytes(name: str) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import children
 from scripted_extractor import DyingExtractor, ScriptedExtractor, UnloadableExtractor
 
 from extractors.engine.decoding import DecodingPool, InlineDecoder, WorkerStartError
@@ -37,12 +38,6 @@ def decode(
         answers = list(pool.load(iter(contents)))
     assert len(answers) == len(contents)
     return dict(answers)
-
-
-def children() -> set[int]:
-    """Return the ids of this process's children."""
-    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return set(map(int, found.split()))
 
 
 @pytest.fixture(autouse=True)
@@ -99,12 +94,12 @@ def test_an_item_whose_worker_was_killed_from_outside_is_tried_again(folder: Pat
 def test_random_kills_of_workers_cost_no_item(folder: Path) -> None:
     contents = write(folder, [f"vector {number}" for number in range(300)])
     random = np.random.default_rng(0)
-    num_kills, answers = 0, {}
+    num_kills, answers, before = 0, {}, children()
     with DecodingPool(ScriptedExtractor(), num_workers=2, timeout_seconds=30) as pool:
         for number, answer in pool.load(contents):
             answers[number] = answer
             if number % 60 == 0:
-                os.kill(int(random.choice(sorted(children()))), signal.SIGKILL)
+                os.kill(int(random.choice(sorted(children() - before))), signal.SIGKILL)
                 num_kills += 1
     assert num_kills == 5
     assert answers == {number: float(number) for number in range(300)}

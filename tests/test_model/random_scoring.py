@@ -46,4 +46,5 @@ def random_scoring(
     ]
     block_weights = draw(2 * num_relations, 2).abs() + 1
     modality_weights = draw(num_entities, 2).abs() * (torch.arange(num_entities) % 3 > 0)[:, None]
-    return BlockScoring(blocks, block_weights, ("image", "text"), modality_weights)
+    calibration = torch.stack([draw(2 * num_relations).abs() + 0.5, draw(2 * num_relations)], 1)
+    return BlockScoring(blocks, block_weights, ("image", "text"), modality_weights, calibration)

@@ -58,10 +58,12 @@ def plain_missing(graph: Graph, relation: int, k: int) -> list[tuple[float, int,
     """Return the k most probable missing triples, as the definition reads."""
     scoring, expected = unsure_scoring(), plain_expected(graph)
     chances = {}
+    everything_known = known_answers(graph, torch.device("cpu"))
     for index in (relation, relation + NUM_RELATIONS):
         for asker in range(NUM_ENTITIES):
-            scores = scoring.scores(torch.tensor([asker]), torch.tensor([index]))
-            for answer, chance in enumerate(scores.softmax(1)[0].tolist()):
+            heads, relations = torch.tensor([asker]), torch.tensor([index])
+            found = scoring.log_odds(heads, relations, everything_known).sigmoid()
+            for answer, chance in enumerate(found[0].tolist()):
                 pair = (asker, answer) if index == relation else (answer, asker)
                 if expected[asker, index] and asker != answer:
                     chances[pair] = max(chance, chances.get(pair, 0.0))
@@ -106,7 +108,7 @@ class TestOfARun:
             (graph.entities[h], graph.relations[r], graph.entities[t])
             for h, r, t in known_triples(graph)
         }
-        found = list(predictor.complete(k=6))
+        found = list(predictor.missing_triples(k=6))
         triples = [(triple.head, triple.relation, triple.tail) for triple in found]
         assert len(set(triples)) == len(triples)
         assert not known & set(triples)
@@ -118,9 +120,9 @@ class TestOfARun:
 
     def test_the_chance_is_that_of_the_more_certain_question(self, predictor: Predictor) -> None:
         size = predictor.graph.num_entities
-        for triple in predictor.complete(k=3):
-            by_tail = predictor.predict(head=triple.head, relation=triple.relation, k=size)
-            by_head = predictor.predict(tail=triple.tail, relation=triple.relation, k=size)
+        for triple in predictor.missing_triples(k=3):
+            by_tail = predictor.answers(head=triple.head, relation=triple.relation, k=size)
+            by_head = predictor.answers(tail=triple.tail, relation=triple.relation, k=size)
             chances = [a.probability for a in by_tail if a.entity == triple.tail]
             chances += [a.probability for a in by_head if a.entity == triple.head]
             assert triple.probability == pytest.approx(max(chances), rel=1e-4)
@@ -128,6 +130,6 @@ class TestOfARun:
 
     def test_chosen_relations_in_the_order_asked_for(self, predictor: Predictor) -> None:
         chosen = ["has maker", "has colour"]
-        found = [triple.relation for triple in predictor.complete(chosen, k=2)]
+        found = [triple.relation for triple in predictor.missing_triples(chosen, k=2)]
         assert found == ["has maker", "has maker", "has colour", "has colour"]
-        assert list(predictor.complete([], k=2)) == []
+        assert list(predictor.missing_triples([], k=2)) == []

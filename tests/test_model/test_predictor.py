@@ -14,6 +14,8 @@ from small_training import SMALL_MODEL, model_config, train_config
 from model import Predictor
 from model.config import CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
 from model.predictor import Answer
+from model.ranking import known_answers
+from model.scoring import BlockScoring
 from model.training import train
 from storage.errors import MocmeError
 from storage.graph import SPLITS
@@ -54,13 +56,22 @@ class TestAnswers:
     def everything(
         self, predictor: Predictor, world: World, question: dict[str, str]
     ) -> list[Answer]:
-        return predictor.predict(**question, k=world.graph.num_entities)
+        return predictor.answers(**question, k=world.graph.num_entities)
 
-    def test_chances_sum_to_1_and_fall(self, predictor: Predictor, world: World) -> None:
+    def test_chances_are_those_of_the_scoring_and_fall(
+        self, predictor: Predictor, world: World
+    ) -> None:
+        known = known_answers(world.graph, torch.device("cpu"))
         for question in questions(world):
             answers = self.everything(predictor, world, question)
             chances = [answer.probability for answer in answers]
-            assert sum(chances) == pytest.approx(1, abs=1e-5)
+            row = world.graph.entities.index(question.get("head") or question["tail"])
+            relation = world.graph.relations.index(question["relation"])
+            relation += world.graph.num_relations * ("tail" in question)
+            found = predictor.scoring.log_odds(torch.tensor([row]), torch.tensor([relation]), known)
+            expected = sorted(found[0].sigmoid().tolist(), reverse=True)
+            assert chances == pytest.approx(expected, rel=1e-5)
+            assert chances == sorted(chances, reverse=True)
             assert chances == sorted(chances, reverse=True)
             assert {answer.entity for answer in answers} == set(world.graph.entities)
 
@@ -80,9 +91,10 @@ class TestAnswers:
     def test_k_answers_are_the_first_of_all(self, predictor: Predictor, world: World) -> None:
         question = questions(world)[0]
         everything = self.everything(predictor, world, question)
-        assert predictor.predict(**question, k=3) == everything[:3]
-        assert len(predictor.predict(**question)) == 10
-        more = predictor.predict(**question, k=world.graph.num_entities + 5)
+        three = [answer.entity for answer in predictor.answers(**question, k=3)]
+        assert three == [answer.entity for answer in everything[:3]]
+        assert len(predictor.answers(**question)) == 10
+        more = predictor.answers(**question, k=world.graph.num_entities + 5)
         assert more == everything
 
     def test_the_training_is_remembered(self, predictor: Predictor, world: World) -> None:
@@ -98,10 +110,20 @@ class TestAnswers:
         assert np.mean(chances) > 5 / graph.num_entities
 
 
+def plain_block_scores(scoring: BlockScoring, head: int, relation: int) -> torch.Tensor:
+    """Score all entities in every block. Shape: (num_blocks, E)."""
+    rows = []
+    for index, block in enumerate(scoring.blocks):
+        query = block.scorer.query(block.entities[[head]], block.relations[[relation]])
+        weight = scoring.block_weights[relation, index]
+        rows.append(weight * block.scorer.score_all(query, block.entities)[0])
+    return torch.stack(rows).detach()
+
+
 class TestShares:
     def test_sum_to_1_and_are_not_negative(self, predictor: Predictor, world: World) -> None:
         for question in questions(world)[:-1]:  # the last is about who has no modality
-            for answer in predictor.predict(**question, k=world.graph.num_entities):
+            for answer in predictor.answers(**question, k=world.graph.num_entities):
                 shares = answer.modality_weights
                 assert list(shares) == ["image", "text", NEIGHBOURS, STRUCTURE]
                 assert min(shares.values()) >= 0
@@ -110,7 +132,7 @@ class TestShares:
     def test_what_neither_side_has_gets_nothing(self, predictor: Predictor, world: World) -> None:
         bare, other = world.graph.entities[BARE], world.graph.entities[STRANGER]
         relation = world.graph.relations[0]
-        answers = predictor.predict(head=bare, relation=relation, k=world.graph.num_entities)
+        answers = predictor.answers(head=bare, relation=relation, k=world.graph.num_entities)
         shares = next(a.modality_weights for a in answers if a.entity == other)
         assert shares["image"] == shares["text"] == 0
 
@@ -122,7 +144,7 @@ class TestShares:
         train(
             world.graph, tables, model_config(structure=structure), train_config(epochs=1), tmp_path
         )
-        answers = Predictor(tmp_path).predict(**questions(world)[0], k=20)
+        answers = Predictor(tmp_path).answers(**questions(world)[0], k=20)
         for answer in answers:
             names = [STRUCTURE] if structure else ["image", "text", NEIGHBOURS]
             assert list(answer.modality_weights) == names
@@ -134,9 +156,9 @@ class TestShares:
         scoring = random_scoring(world.graph.num_entities, world.graph.num_relations)
         predictor.scoring = scoring
         head, relation = 7, 1
-        parts = scoring.block_parts(head, relation)
+        parts = plain_block_scores(scoring, head, relation)
         above = (parts - parts.mean(1, keepdim=True)).clamp_min(0)
-        for answer in predictor.predict(
+        for answer in predictor.answers(
             head=world.graph.entities[head], relation=world.graph.relations[relation], k=20
         ):
             row = world.graph.entities.index(answer.entity)
@@ -153,7 +175,7 @@ class TestShares:
         scoring = random_scoring(world.graph.num_entities, world.graph.num_relations)
         nothing = torch.zeros_like(scoring.modality_weights)
         predictor.scoring = replace(scoring, modality_weights=nothing)
-        for answer in predictor.predict(**questions(world)[0], k=world.graph.num_entities):
+        for answer in predictor.answers(**questions(world)[0], k=world.graph.num_entities):
             assert sum(answer.modality_weights.values()) == pytest.approx(1, abs=1e-5)
 
     @pytest.mark.parametrize("name", [STRUCTURE, NEIGHBOURS, CONTEXT])
@@ -172,28 +194,54 @@ class TestShares:
 
 class TestBadQuestions:
     def test_unknown_entity(self, predictor: Predictor) -> None:
-        with pytest.raises(MocmeError, match=r"entity 'entty-12'.*did you mean 'entity-12'"):
-            predictor.predict(head="entty-12", relation="has colour")
+        with pytest.raises(MocmeError, match=r"head: found 'entty-12' \(did you mean 'entity-12'"):
+            predictor.answers(head="entty-12", relation="has colour")
 
     def test_unknown_relation(self, predictor: Predictor) -> None:
-        with pytest.raises(MocmeError, match=r"relation 'has color'.*did you mean 'has colour'"):
-            predictor.predict(tail="entity-1", relation="has color")
+        with pytest.raises(MocmeError, match=r"'has color' \(did you mean 'has colour'"):
+            predictor.answers(tail="entity-1", relation="has color")
         with pytest.raises(MocmeError, match="has color"):
-            list(predictor.complete(["has color"]))
+            list(predictor.missing_triples(["has color"]))
 
     def test_nothing_near_is_suggested_for_nonsense(self, predictor: Predictor) -> None:
         with pytest.raises(MocmeError) as caught:
-            predictor.predict(head="%%%", relation="has colour")
+            predictor.answers(head="%%%", relation="has colour")
         assert "did you mean" not in str(caught.value)
 
     @pytest.mark.parametrize("sides", [{}, {"head": "entity-1", "tail": "entity-2"}])
     def test_exactly_one_side(self, predictor: Predictor, sides: dict[str, str]) -> None:
         with pytest.raises(MocmeError, match="exactly one"):
-            predictor.predict(relation="has colour", **sides)
+            predictor.answers(relation="has colour", **sides)
 
-    def test_a_name_is_no_id(self, predictor: Predictor) -> None:
-        with pytest.raises(MocmeError, match="Entity 12"):
-            predictor.predict(head="Entity 12", relation="has colour")
+    @pytest.mark.parametrize("k", [0, -1])
+    def test_no_answer_wanted(self, predictor: Predictor, k: int) -> None:
+        with pytest.raises(MocmeError, match=f"found k {k}; allowed: at least 1"):
+            predictor.answers(head="entity-1", relation="has colour", k=k)
+        with pytest.raises(MocmeError, match=f"found k {k}; allowed: at least 1"):
+            predictor.complete(k=k)
+
+
+class TestTables:
+    def test_an_answer_is_a_row(self, predictor: Predictor, world: World) -> None:
+        question = questions(world)[0]
+        table, answers = predictor.predict(**question, k=7), predictor.answers(**question, k=7)
+        assert list(table.columns[:4]) == ["entity", "name", "probability", "known"]
+        assert table["entity"].tolist() == [answer.entity for answer in answers]
+        assert table["probability"].tolist() == [answer.probability for answer in answers]
+        for name in ("image", "text", NEIGHBOURS, STRUCTURE):
+            weights = [answer.modality_weights[name] for answer in answers]
+            assert table[f"weight_{name}"].tolist() == weights
+
+    def test_a_missing_triple_is_a_row(self, predictor: Predictor) -> None:
+        table, found = predictor.complete(k=3), list(predictor.missing_triples(k=3))
+        assert [*table["head"]] == [triple.head for triple in found]
+        assert [*table["tail_name"]] == [triple.tail_name for triple in found]
+        assert [*table["weight_text"]] == [triple.modality_weights["text"] for triple in found]
+
+    def test_names_serve_as_well_as_ids(self, predictor: Predictor, world: World) -> None:
+        by_name = predictor.predict(head=world.graph.names[12], relation="has colour")
+        by_id = predictor.predict(head=world.graph.entities[12], relation="has colour")
+        assert by_name.equals(by_id)
 
 
 def test_the_run_may_have_moved(
@@ -201,7 +249,7 @@ def test_the_run_may_have_moved(
 ) -> None:
     moved = Predictor(Path(shutil.copytree(finished_run, tmp_path / "moved")))
     question = questions(world)[0]
-    assert moved.predict(**question) == predictor.predict(**question)
+    assert moved.answers(**question) == predictor.answers(**question)
 
 
 def test_the_config_of_the_model_is_not_needed(finished_run: Path) -> None:

@@ -11,13 +11,13 @@ class UnknownNameError(MocmeError):
     """An entity or relation that the graph does not have, or a name that several entities have."""
 
 
-def find_entity(graph: Graph, name: str, option: str) -> str:
+def find_entity(graph: Graph, name: str, part: str) -> str:
     """Return the id of an entity.
 
     Args:
         graph: The graph.
         name: Its id, or its name if no other entity is called so.
-        option: The option that named it, for messages.
+        part: What it is of the question, `head` or `tail`, for messages.
 
     Raises:
         UnknownNameError: If there is no such entity, or several.
@@ -33,12 +33,12 @@ def find_entity(graph: Graph, name: str, option: str) -> str:
         return called[0]
     if called:
         raise UnknownNameError(
-            f"{option}: found '{name}', the name of {len(called)} entities; "
+            f"{part}: found '{name}', the name of {len(called)} entities; "
             f"allowed: an id, such as {', '.join(called[:5])}"
         )
     suggestion = did_you_mean(name, [*graph.names, *graph.entities])
     raise UnknownNameError(
-        f"{option}: found '{name}'{suggestion}; "
+        f"{part}: found '{name}'{suggestion}; "
         f"allowed: the id or name of one of the graph's {graph.num_entities} entities"
     )
 
@@ -54,6 +54,6 @@ def find_relation(graph: Graph, name: str) -> str:
     rest = len(graph.relations) - _MOST_NAMED
     more = f" and {rest} more" if rest > 0 else ""
     raise UnknownNameError(
-        f"--relation: found '{name}'{did_you_mean(name, graph.relations)}; "
+        f"relation: found '{name}'{did_you_mean(name, graph.relations)}; "
         f"allowed: {', '.join(graph.relations[:_MOST_NAMED])}{more}"
     )

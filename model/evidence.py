@@ -1,0 +1,54 @@
+"""What spoke for an answer: the share of every modality in its score.
+
+Shapes: B answers, E entities, M modalities.
+"""
+
+import torch
+from torch import Tensor
+
+from model.config import CONTENT
+from model.scoring import BlockScoring
+
+
+@torch.inference_mode()
+def modality_shares(
+    scoring: BlockScoring, heads: Tensor, relations: Tensor, answers: Tensor
+) -> dict[str, Tensor]:
+    """Divide answers' scores among modalities.
+
+    A block's share in an answer is what it adds to the score above its mean over all entities, in
+    proportion to the other blocks'; the content block's share is divided among modalities by the
+    mean of the fusion weights of the question's and the answer's entity. The share of a block of
+    one modality is that modality's; where neither entity has any, the share goes to `content`.
+
+    Args:
+        scoring: The model.
+        heads: Entities of the questions. Shape: (B,).
+        relations: As in `BlockScoring.scores`. Shape: (B,).
+        answers: Entities. Shape: (B,).
+
+    Returns:
+        By modality, and by part of the model, shares that are at least 0 and sum to 1. Shape: (B,).
+    """
+    parts = _positive_shares(scoring.block_parts(heads, relations, answers))
+    shares = {name: parts.new_zeros(len(heads)) for name in scoring.modalities}
+    for block, part in zip(scoring.blocks, parts.unbind(1), strict=True):
+        if block.name != CONTENT:
+            name = block.name.removeprefix(f"{CONTENT}-")
+            shares[name] = shares.get(name, 0) + part
+            continue
+        weights = (scoring.modality_weights[heads] + scoring.modality_weights[answers]) / 2
+        total = weights.sum(1)
+        for name, weight in zip(scoring.modalities, weights.unbind(1), strict=True):
+            shares[name] = shares[name] + part * weight / total.clamp_min(torch.finfo().tiny)
+        if bool((total == 0).any()):
+            shares[CONTENT] = part * (total == 0)
+    return shares
+
+
+def _positive_shares(parts: Tensor) -> Tensor:
+    """What is above zero of a row, in proportion; alike if nothing is. Shapes: (B, n) -> (B, n)."""
+    above = parts.clamp_min(0)
+    total = above.sum(1, keepdim=True)
+    alike = torch.full_like(above, 1 / parts.shape[1])
+    return torch.where(total > 0, above / total.clamp_min(torch.finfo().tiny), alike)
