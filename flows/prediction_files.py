@@ -1,4 +1,4 @@
-"""Predicted triples as files for other programs: CSV, TSV, JSON lines, Parquet.
+"""Predicted triples as files for other programs: CSV, TSV, JSON lines, Parquet, N-Triples.
 
 They are written as they are found, so memory does not grow with their number, and a file takes its
 place when it is whole.
@@ -9,8 +9,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flows.n_triples import lines_of
 from storage.atomic import replacing
 from storage.errors import MocmeError
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from model.predictor import PredictedTriple
 
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
-
-Row = Mapping[str, Any]
 
 
 class PredictionFileError(MocmeError):
@@ -30,7 +29,7 @@ def check_suffix(path: Path) -> None:
     """Refuse a file of no known kind.
 
     Raises:
-        PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`.
+        PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`, `.nt`.
     """
     if path.suffix not in _WRITERS:
         allowed = ", ".join(_WRITERS)
@@ -41,7 +40,7 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
     """Write predicted triples with their evidence.
 
     Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, and
-    `weight_<modality>` for each modality.
+    `weight_<modality>` for each modality. `.nt` is N-Triples: see `flows.n_triples`.
 
     Args:
         path: The file; its suffix says what it is.
@@ -57,7 +56,7 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
     check_suffix(path)
     try:
         with replacing(path) as temporary:
-            return _WRITERS[path.suffix](temporary, (triple.row() for triple in triples))
+            return _WRITERS[path.suffix](temporary, iter(triples))
     except ImportError as error:
         raise PredictionFileError(
             f"{path}: found {error}; allowed: pip install 'mocme[files]', which writes it"
@@ -68,11 +67,11 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
         ) from error
 
 
-def _write_separated(path: Path, rows: Iterator[Row], dialect: str) -> int:
+def _write_separated(path: Path, triples: Iterator["PredictedTriple"], dialect: str) -> int:
     num_rows = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, dialect=dialect, lineterminator="\n")
-        for row in rows:
+        for row in (triple.row() for triple in triples):
             if num_rows == 0:
                 writer.writerow(row)
             writer.writerow(row.values())
@@ -80,27 +79,38 @@ def _write_separated(path: Path, rows: Iterator[Row], dialect: str) -> int:
     return num_rows
 
 
-def _write_csv(path: Path, rows: Iterator[Row]) -> int:
-    return _write_separated(path, rows, "excel")
+def _write_csv(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+    return _write_separated(path, triples, "excel")
 
 
-def _write_tsv(path: Path, rows: Iterator[Row]) -> int:
-    return _write_separated(path, rows, "excel-tab")
+def _write_tsv(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+    return _write_separated(path, triples, "excel-tab")
 
 
-def _write_json_lines(path: Path, rows: Iterator[Row]) -> int:
-    num_rows = 0
+def _write_lines(path: Path, texts: Iterator[str]) -> int:
+    """Write the lines of each triple, and return how many triples there were."""
+    num_triples = 0
     with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            num_rows += 1
-    return num_rows
+        for text in texts:
+            file.write(f"{text}\n")
+            num_triples += 1
+    return num_triples
 
 
-def _write_parquet(path: Path, rows: Iterator[Row]) -> int:
+def _write_json_lines(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+    texts = (json.dumps(triple.row(), ensure_ascii=False) for triple in triples)
+    return _write_lines(path, texts)
+
+
+def _write_n_triples(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+    return _write_lines(path, ("\n".join(lines) for lines in lines_of(triples)))
+
+
+def _write_parquet(path: Path, triples: Iterator["PredictedTriple"]) -> int:
     import pyarrow
     from pyarrow import parquet
 
+    rows = (triple.row() for triple in triples)
     group = list(islice(rows, _ROWS_AT_ONCE))
     table, num_rows = pyarrow.Table.from_pylist(group), 0
     with parquet.ParquetWriter(path, table.schema) as writer:
@@ -111,9 +121,10 @@ def _write_parquet(path: Path, rows: Iterator[Row]) -> int:
     return num_rows
 
 
-_WRITERS: Mapping[str, Callable[[Path, Iterator[Row]], int]] = {
+_WRITERS: Mapping[str, Callable[[Path, Iterator["PredictedTriple"]], int]] = {
     ".csv": _write_csv,
     ".tsv": _write_tsv,
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,
+    ".nt": _write_n_triples,
 }

@@ -80,6 +80,19 @@ class BlockScoring:
         log_odds = filtered_log_odds(self.scores(heads, relations), known.lookup(heads, relations))
         return calibrated(log_odds, relations, self.calibration)
 
+    def entity_rows(self) -> tuple[Tensor, dict[str, tuple[int, int]]]:
+        """The entities' embeddings of all blocks, side by side.
+
+        Returns:
+            Rows, (E, sum of the blocks' D), and the first column of each block and the one after
+            its last.
+        """
+        columns, start = {}, 0
+        for block in self.blocks:
+            columns[block.name] = (start, start + block.entities.shape[1])
+            start += block.entities.shape[1]
+        return torch.cat([block.entities for block in self.blocks], dim=1), columns
+
     def block_parts(self, heads: Tensor, relations: Tensor, answers: Tensor) -> Tensor:
         """What each block adds to the scores of answers, above its mean over all entities.
 

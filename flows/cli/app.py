@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import ablation, ask, datasets, runs, status, stores, tuning
+from flows.cli import ablation, ask, datasets, graph_exports, runs, status, stores, tuning
 from flows.cli.console import print_error
 from flows.exit_codes import INPUT_ERROR
 from storage.errors import MocmeError
@@ -45,3 +45,4 @@ app.command("ablate")(ablation.ablate)
 app.command("tune")(tuning.tune)
 app.command("audit")(datasets.audit)
 app.add_typer(stores.app, name="store")
+app.add_typer(graph_exports.app, name="export")

@@ -33,7 +33,7 @@ def predict(
         typer.Option(
             metavar="FILE",
             help="Write the most probable missing triples of --relation, or of all relations: "
-            ".csv, .tsv, .jsonl or .parquet.",
+            ".csv, .tsv, .jsonl, .parquet or .nt (N-Triples).",
         ),
     ] = None,
     run_dir: RunDir = None,

@@ -74,7 +74,10 @@ def test_one_relation_in_more_than_one_group(
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--out", "x.xlsx"], "found the suffix '.xlsx'; allowed: .csv, .tsv, .jsonl, .parquet"),
+        (
+            ["--out", "x.xlsx"],
+            "found the suffix '.xlsx'; allowed: .csv, .tsv, .jsonl, .parquet",
+        ),
         (["--out", "none/x.csv"], "none/x.csv: found No such file or directory"),
         (["--out", "x.csv", "--relation", "nonsense"], "relation: found 'nonsense'"),
         (["--out", "x.csv", "--head", "a"], "give it without --head and --tail"),

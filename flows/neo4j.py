@@ -1,0 +1,100 @@
+"""A completed graph as the pair of CSV files that `neo4j-admin database import` reads.
+
+Source: Neo4j's operations manual, "Neo4j Admin import", on the fields of the header.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from storage.atomic import replacing
+from storage.errors import MocmeError
+from storage.graph import SPLITS, Graph
+
+if TYPE_CHECKING:
+    from model.predictor import PredictedTriple
+
+NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
+_RELATIONSHIP = (":START_ID", ":END_ID", ":TYPE")
+
+Row = tuple[Any, ...]
+
+
+class Neo4jError(MocmeError):
+    """A graph that cannot be written."""
+
+
+def write_graph(folder: Path, graph: Graph, triples: Iterable["PredictedTriple"]) -> int:
+    """Write a graph's entities, its triples, and predicted ones; each file whole or not at all.
+
+    `nodes.csv` has the id, the name and the label `Entity`; `relationships.csv` the ends, the type,
+    `predicted`, and for predicted ones `probability` and `weight_<modality>`.
+
+    Args:
+        folder: Made if absent.
+        graph: The graph.
+        triples: What it lacks.
+
+    Returns:
+        How many predicted triples there were.
+
+    Raises:
+        Neo4jError: If a file cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / NODES, ["id:ID", "name", ":LABEL"], _nodes(graph))
+        known = _known(graph)
+        num_written = _write(folder / RELATIONSHIPS, *_relationships(known, iter(triples)))
+    except OSError as error:
+        raise Neo4jError(
+            f"{folder}: found {error.strerror}; allowed: a folder that can be written to"
+        ) from error
+    return num_written - len(known)
+
+
+def _nodes(graph: Graph) -> Iterator[Row]:
+    for entity, name in zip(graph.entities, graph.names, strict=True):
+        yield entity, name, "Entity"
+
+
+def _known(graph: Graph) -> list[Row]:
+    """Return start, end and type of every triple in the graph."""
+    triples = np.unique(np.concatenate([graph.split(split) for split in SPLITS]), axis=0)
+    return [
+        (graph.entities[head], graph.entities[tail], graph.relations[relation])
+        for head, relation, tail in triples.tolist()
+    ]
+
+
+def _relationships(
+    known: list[Row], predicted: Iterator["PredictedTriple"]
+) -> tuple[list[str], Iterator[Row]]:
+    """Return the header, whose modalities are those of the first predicted triple, and rows."""
+    first = list(islice(predicted, 1))
+    weights = [f"weight_{name}:double" for triple in first for name in triple.modality_weights]
+    header = [*_RELATIONSHIP, "predicted:boolean", "probability:double", *weights]
+    nothing = ("",) * (1 + len(weights))
+    known_rows = ((*row, "false", *nothing) for row in known)
+    return header, chain(known_rows, map(_predicted_row, chain(first, predicted)))
+
+
+def _predicted_row(triple: "PredictedTriple") -> Row:
+    ends = triple.head, triple.tail, triple.relation
+    return (*ends, "true", triple.probability, *triple.modality_weights.values())
+
+
+def _write(path: Path, header: list[str], rows: Iterable[Row]) -> int:
+    """Write a file and return how many rows there were."""
+    num_rows = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow(row)
+            num_rows += 1
+    return num_rows
