@@ -5,6 +5,7 @@ Layout of `RUNS/<first digits of the train key>/`:
 - `config.yaml`: the whole config, paths relative to this folder; `mocme run` repeats the run.
 - what the model writes: weights, graph, history (`tensorboard/` holds that once more).
 - `evaluation.json`, `predictions.tsv`.
+- `placed/`: the same run with entities that arrived after it; see `flows.placing`.
 - `stages/<stage>.json`: a manifest for each finished stage: its key, the parts of the key, and
   the files that must still be there for the stage to be skipped.
 
@@ -38,10 +39,12 @@ CONFIG_FILE = "config.yaml"
 EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.tsv"
 NEWEST = "newest"
+PLACED_FOLDER = "placed"
+"""Folder in a run's folder that answers as the run does, of entities that arrived later too."""
 
 _NAME_LENGTH = 12  # hex digits: 2^48 keys, short enough to type
 _NOT_FROM_TRAINING = {CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, ".lock"}
-_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER}
+_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER, PLACED_FOLDER}
 
 
 class NoRunError(MocmeError):
@@ -167,7 +170,7 @@ class StagedRun:
             for path in self.path.rglob("*")
             if path.is_file()
             and path.name not in _NOT_FROM_TRAINING
-            and path.parent.name not in _FOLDERS_NOT_FROM_TRAINING
+            and not _FOLDERS_NOT_FROM_TRAINING & set(path.relative_to(self.path).parts[:-1])
         ]
 
     def write_config(self, config: PipelineConfig) -> None:

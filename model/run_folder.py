@@ -124,6 +124,16 @@ class RunFolder:
                 scoring.calibration,
             )
 
+    def read_dtype(self) -> torch.dtype:
+        """Read the precision that features had in a finished training.
+
+        Raises:
+            MocmeError: If it has not finished, or is damaged.
+        """
+        with telling_damage(self._training):
+            found: torch.dtype = getattr(torch, json.loads(self._training.read_text())["dtype"])
+            return found
+
     def log_epoch(self, report: EpochReport, extra: Mapping[str, float | None]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""
         kept = [epoch for epoch in self.read_log() if epoch["epoch"] < report.epoch]
