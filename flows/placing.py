@@ -48,7 +48,7 @@ def place_new(config: PipelineConfig, run: StagedRun) -> Placed:
 
     Raises:
         StoreError: If items of the dataset were not extracted yet.
-        PlacingError: If the features are not those that the run was trained on.
+        OtherFeaturesError: If the features are not those that the run was trained on.
     """
     from model.placing import arrivals, place  # imports torch
     from model.run_folder import RunFolder

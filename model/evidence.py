@@ -17,9 +17,9 @@ def modality_shares(
     """Divide answers' scores among modalities.
 
     A block's share in an answer is what it adds to the score above its mean over all entities, in
-    proportion to the other blocks'; the content block's share is divided among modalities by the
-    mean of the fusion weights of the question's and the answer's entity. The share of a block of
-    one modality is that modality's; where neither entity has any, the share goes to `content`.
+    proportion to the other blocks'. It is divided among what speaks in the block by the mean of
+    their shares in the embeddings of the question's and the answer's entity; where neither has
+    anything of it, it goes to `content`.
 
     Args:
         scoring: The model.
@@ -31,18 +31,15 @@ def modality_shares(
         By modality, and by part of the model, shares that are at least 0 and sum to 1. Shape: (B,).
     """
     parts = _positive_shares(scoring.block_parts(heads, relations, answers))
-    shares = {name: parts.new_zeros(len(heads)) for name in scoring.modalities}
+    shares: dict[str, Tensor] = {}
     for block, part in zip(scoring.blocks, parts.unbind(1), strict=True):
-        if block.name != CONTENT:
-            name = block.name.removeprefix(f"{CONTENT}-")
-            shares[name] = shares.get(name, 0) + part
-            continue
-        weights = (scoring.modality_weights[heads] + scoring.modality_weights[answers]) / 2
+        weights = block.shares[heads] + block.shares[answers]
         total = weights.sum(1)
-        for name, weight in zip(scoring.modalities, weights.unbind(1), strict=True):
-            shares[name] = shares[name] + part * weight / total.clamp_min(torch.finfo().tiny)
+        divided = part / total.clamp_min(torch.finfo().tiny)
+        for name, weight in zip(block.modalities, weights.unbind(1), strict=True):
+            shares[name] = shares.get(name, 0) + divided * weight
         if bool((total == 0).any()):
-            shares[CONTENT] = part * (total == 0)
+            shares[CONTENT] = shares.get(CONTENT, 0) + part * (total == 0)
     return shares
 
 

@@ -67,8 +67,10 @@ class JoiningGate(nn.Module):
 
         Returns:
             The joined embeddings, (E, D), and each part's share, without gradient, (E, 2): that of
-            its mean gate.
+            the length of what passes of it.
         """
         gates = self.up(self.down(parts.flatten(1)).tanh()).sigmoid().view_as(parts)
         gates = torch.where(heard.all(1)[:, None, None], gates, 1.0)
-        return (gates * parts).sum(1), normalised(gates.detach().mean(2) * heard)
+        passed = gates * parts
+        lengths = passed.detach().float().norm(dim=2).clamp_min(torch.finfo().tiny)
+        return passed.sum(1), normalised(lengths * heard)

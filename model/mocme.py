@@ -46,6 +46,9 @@ class EncodedBlock:
         relations: Shape (R, D_r); see `Scorer`.
         present: Which entities this block knows anything of. Shape: (E,), bool.
         scorer: How its triples are scored.
+        modalities: What speaks in it: modalities, or parts of the model.
+        shares: How much of each entity's embedding is each of those, at least zero, without
+            gradient. Shape: (E, len(modalities)).
     """
 
     name: str
@@ -53,6 +56,8 @@ class EncodedBlock:
     relations: Tensor
     present: Tensor
     scorer: Scorer
+    modalities: tuple[str, ...]
+    shares: Tensor
 
 
 class MoCME(nn.Module):
@@ -156,7 +161,7 @@ class MoCME(nn.Module):
             content.update_information(neighbourhood, audible)
             if held_back is not None:
                 entities, shares = content(neighbourhood, audible)
-                block = self._block(name, entities, shares.sum(1) > 0)
+                block = self._content_block(name, entities, shares)
                 knowledge = self._knowledge(held_back, block)
                 alone = known if name == CONTENT else ()
                 content.update_relevance(neighbourhood, audible, knowledge, alone)
@@ -196,14 +201,14 @@ class MoCME(nn.Module):
         for name, content in self._encoders():
             seed_for(name, chance)
             entities, shares = content(neighbourhood, audible)
-            blocks.append(self._block(name, entities, shares.sum(1) > 0))
+            blocks.append(self._content_block(name, entities, shares))
             if name == CONTENT:
                 weights = shares
         seed_for("the next step", chance)
         if self.structure is not None:
-            blocks.append(self._block(STRUCTURE, self.structure(), self.structure.seen))
+            blocks.append(self._learned_block(STRUCTURE, self.structure(), self.structure.seen))
         if self.context is not None:
-            blocks.append(self._block(CONTEXT, *self.context(neighbourhood, audible)))
+            blocks.append(self._learned_block(CONTEXT, *self.context(neighbourhood, audible)))
         return blocks, weights
 
     def penalised(self, block: EncodedBlock) -> tuple[Tensor, Tensor] | None:
@@ -221,11 +226,26 @@ class MoCME(nn.Module):
             return table.rows, torch.zeros_like(block.relations)
         return None
 
-    def _block(self, name: str, entities: Tensor, present: Tensor) -> EncodedBlock:
+    def _content_block(self, name: str, entities: Tensor, shares: Tensor) -> EncodedBlock:
+        modalities = cast(ContentEncoder, self.contents[name]).modalities
+        return self._block(name, entities, shares.sum(1) > 0, modalities, shares.detach())
+
+    def _learned_block(self, name: str, entities: Tensor, present: Tensor) -> EncodedBlock:
+        shares = entities.new_ones(len(entities), 1)
+        return self._block(name, entities, present, (name,), shares)
+
+    def _block(
+        self,
+        name: str,
+        entities: Tensor,
+        present: Tensor,
+        modalities: tuple[str, ...],
+        shares: Tensor,
+    ) -> EncodedBlock:
         scorer, relations = cast(Scorer, self.scorers[name]), self.relations[name]
         if not self.inverse_relations:
             relations = torch.cat([relations, scorer.inverse(relations)])
-        return EncodedBlock(name, entities, relations, present, scorer)
+        return EncodedBlock(name, entities, relations, present, scorer, modalities, shares)
 
 
 def _content_blocks(

@@ -13,24 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from model.config import ModelConfig
-from model.inputs import modality_rows, with_inverses
-from model.mocme import EncodedBlock, MoCME
-from model.run_folder import RunFolder, telling_damage
+from model.inputs import with_inverses
+from model.mocme import EncodedBlock
+from model.run_folder import RunFolder
 from model.scoring import BlockScoring
-from storage.errors import MocmeError
+from model.trained import OtherFeaturesError, read_model
 from storage.feature_table import FeatureTable
 from storage.graph import Graph, Triples
 
 LARGEST_CHANGE = 0.05
 """Change of a known entity's embedding, relative to its length, that rounding explains."""
-
-
-class PlacingError(MocmeError):
-    """Entities that cannot be placed by a run."""
 
 
 @dataclass(frozen=True)
@@ -107,74 +102,27 @@ def place(
         inverse_relations: The run's `train.inverse_relations`.
 
     Raises:
-        PlacingError: If the features of entities that the run knows are not those that it was
+        OtherFeaturesError: If the features of entities that the run knows are not those that it was
             trained on, or a modality is not as it was.
     """
     folder = RunFolder(run_dir)
     learned = folder.read_scoring()
-    model = _grown_model(folder, found, tables, config, inverse_relations)
+    model = read_model(folder, found.graph, tables, config, inverse_relations=inverse_relations)
     edges = _edges(found)
     neighbourhood = model.neighbourhood(edges)
     with torch.inference_mode():
-        blocks, weights = model(neighbourhood, torch.ones(len(edges), dtype=torch.bool))
+        blocks, _ = model(neighbourhood, torch.ones(len(edges), dtype=torch.bool))
     encoded = {block.name: block for block in blocks}
     for block in learned.blocks:
         _check_unchanged(block, encoded[block.name], found.num_known)
     grown = [_grown(block, encoded[block.name], found.num_known) for block in learned.blocks]
-    scoring = replace(
-        learned,
-        blocks=grown,
-        modality_weights=torch.cat([learned.modality_weights, weights[found.num_known :]]),
-    )
-    _write(RunFolder(target), found, scoring)
+    _write(RunFolder(target), found, replace(learned, blocks=grown))
 
 
 def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:
     train = np.concatenate([found.graph.train, found.facts])
     folder.create(replace(found.graph, train=train))
     scoring.save(folder.scoring)
-
-
-def _grown_model(
-    folder: RunFolder,
-    found: Arrivals,
-    tables: Mapping[str, FeatureTable],
-    config: ModelConfig,
-    inverse_relations: bool,
-) -> MoCME:
-    """Make the run's model for more entities, and let it be as it was trained."""
-    with telling_damage(folder.weights):
-        weights = load_file(folder.weights)
-    graph = found.graph
-    dtype = folder.read_dtype()
-    rows = modality_rows(tables, graph, torch.device("cpu"), config.attend, dtype)
-    seen = torch.from_numpy(graph.seen_in_training)
-    model = MoCME(rows, seen, graph.num_relations, config, inverse_relations)
-    wanted = {name: value.shape for name, value in model.state_dict().items()}
-    if set(wanted) != set(weights):
-        different = sorted(set(wanted) ^ set(weights))
-        raise PlacingError(
-            f"{folder.root}: found other parts of the model ({different[0]}) than the features ask "
-            f"for ({', '.join(rows)}); allowed: the modalities that the run was trained on"
-        )
-    grown = {name: _with_mean_rows(value, wanted[name]) for name, value in weights.items()}
-    for name, value in grown.items():
-        if value.shape != wanted[name]:
-            raise PlacingError(
-                f"{folder.root}: found {name} of shape {tuple(value.shape)}, where the features "
-                f"ask for {tuple(wanted[name])}; allowed: features of the run's own dimensions; "
-                "`mocme train` learns from others"
-            )
-    model.load_state_dict(grown)
-    return model.eval()
-
-
-def _with_mean_rows(value: Tensor, shape: torch.Size) -> Tensor:
-    """Append the mean row for every entity more that a table of learned rows is to have."""
-    is_table = value.dim() == len(shape) == 2 and value.shape[1] == shape[1]
-    if not is_table or len(value) >= shape[0]:
-        return value
-    return torch.cat([value, value.mean(0).expand(shape[0] - len(value), -1)])
 
 
 def _edges(found: Arrivals) -> Tensor:
@@ -192,7 +140,7 @@ def _check_unchanged(learned: EncodedBlock, encoded: EncodedBlock, num_known: in
     length = before.norm(dim=1).clamp_min(1e-6)
     num_changed = int(((after - before).norm(dim=1) > LARGEST_CHANGE * length).sum())
     if num_changed:
-        raise PlacingError(
+        raise OtherFeaturesError(
             f"found other features of {num_changed} of the {num_known} entities that the run knows "
             f"(by the block {learned.name}); allowed: those that it was trained on, beside those "
             "of new entities; `mocme train` learns from others"
@@ -204,4 +152,5 @@ def _grown(learned: EncodedBlock, encoded: EncodedBlock, num_known: int) -> Enco
         learned,
         entities=torch.cat([learned.entities, encoded.entities[num_known:].detach()]),
         present=torch.cat([learned.present, encoded.present[num_known:]]),
+        shares=torch.cat([learned.shares, encoded.shares[num_known:]]),
     )

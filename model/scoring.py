@@ -5,6 +5,7 @@ Everything that ranks or predicts reads this form, so neither features nor edges
 Shapes: B batch, E entities, R relations (inverses included), D width.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.calibration import calibrated, filtered_log_odds
-from model.config import ScorerName
+from model.config import CONTENT, ScorerName
 from model.inputs import KnownTails
 from model.mocme import EncodedBlock
 from model.scorers import build_scorer
@@ -29,17 +30,29 @@ class BlockScoring:
     Attributes:
         blocks: The embeddings, all with the same kind of scorer.
         block_weights: Weight of each block's score. Shape: (R, num_blocks).
-        modalities: Names of the content's modalities.
-        modality_weights: Fusion weight of every content modality. Shape: (E, M).
         calibration: From log-odds to probabilities: slope and intercept of each relation; see
             `model.calibration`. Shape: (R, 2).
     """
 
     blocks: Sequence[EncodedBlock]
     block_weights: Tensor
-    modalities: tuple[str, ...]
-    modality_weights: Tensor
     calibration: Tensor
+
+    @property
+    def fused(self) -> EncodedBlock | None:
+        """The block in which modalities are fused, if there is one."""
+        return next((block for block in self.blocks if block.name == CONTENT), None)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the fused content's modalities; none without it."""
+        return () if self.fused is None else self.fused.modalities
+
+    @property
+    def modality_weights(self) -> Tensor:
+        """Fusion weight of each of those. Shape: (E, M)."""
+        nothing = self.block_weights.new_zeros(self.num_entities, 0)
+        return nothing if self.fused is None else self.fused.shares
 
     @property
     def num_entities(self) -> int:
@@ -121,19 +134,18 @@ class BlockScoring:
         """Write everything to one safetensors file, whole or not at all."""
         tensors = {
             "block_weights": self.block_weights,
-            "modality_weights": self.modality_weights,
             "calibration": self.calibration,
         }
         for block in self.blocks:
             tensors[f"{block.name}.entities"] = block.entities
             tensors[f"{block.name}.relations"] = block.relations
             tensors[f"{block.name}.present"] = block.present
+            tensors[f"{block.name}.shares"] = block.shares
             for key, value in block.scorer.state_dict().items():
                 tensors[f"{block.name}.scorer.{key}"] = value
         metadata = {
             "scorer": self.blocks[0].scorer.name,
-            "blocks": ",".join(block.name for block in self.blocks),
-            "modalities": "\n".join(self.modalities),
+            "blocks": json.dumps({block.name: block.modalities for block in self.blocks}),
         }
         with replacing(path) as temporary:
             save_file(
@@ -147,19 +159,25 @@ class BlockScoring:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return BlockScoring(
-            [_block(name, metadata["scorer"], tensors) for name in metadata["blocks"].split(",")],
+            [
+                _block(name, tuple(modalities), metadata["scorer"], tensors)
+                for name, modalities in json.loads(metadata["blocks"]).items()
+            ],
             tensors["block_weights"],
-            tuple(metadata["modalities"].split("\n")) if metadata["modalities"] else (),
-            tensors["modality_weights"],
             tensors["calibration"],
         )
 
 
-def _block(name: str, scorer_name: ScorerName, tensors: Mapping[str, Tensor]) -> EncodedBlock:
+def _block(
+    name: str,
+    modalities: tuple[str, ...],
+    scorer_name: ScorerName,
+    tensors: Mapping[str, Tensor],
+) -> EncodedBlock:
     """Put together what `BlockScoring.save` took apart."""
-    entities, relations, present = (
-        tensors[f"{name}.{part}"] for part in ("entities", "relations", "present")
+    entities, relations, present, shares = (
+        tensors[f"{name}.{part}"] for part in ("entities", "relations", "present", "shares")
     )
     scorer = build_scorer(scorer_name, entities.shape[1]).to(entities.device)
     scorer.load_state_dict({key: tensors[f"{name}.scorer.{key}"] for key in scorer.state_dict()})
-    return EncodedBlock(name, entities, relations, present, scorer)
+    return EncodedBlock(name, entities, relations, present, scorer, modalities, shares)

@@ -295,7 +295,7 @@ class Trainer:
         """
         self.model.eval()
         with torch.no_grad():
-            blocks, modality_weights = self.model(self.neighbourhood, self._audible())
+            blocks = self.model(self.neighbourhood, self._audible())[0]
         if self.chosen is not None:
             weights = self.chosen.block_weights.to(self.device)
         elif len(blocks) == 1 and only_ranks:
@@ -304,7 +304,7 @@ class Trainer:
             valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
             weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
         odds = uncalibrated(len(weights), self.device)
-        return BlockScoring(blocks, weights, self.model.modalities, modality_weights, odds)
+        return BlockScoring(blocks, weights, odds)
 
     def _calibrated(self, scoring: BlockScoring) -> BlockScoring:
         """Let probabilities be those of valid, or as the first of two trainings has chosen."""

@@ -33,18 +33,23 @@ def random_scoring(
             return torch.randint(-1, 2, shape, generator=generator).float()
         return torch.randn(shape, generator=generator)
 
-    def draw_block(name: str, present: torch.Tensor) -> EncodedBlock:
+    def draw_block(
+        name: str, present: torch.Tensor, modalities: tuple[str, ...], shares: torch.Tensor
+    ) -> EncodedBlock:
         how = build_scorer(scorer, DIM)
         for parameter in how.parameters():
             parameter.data = draw(*parameter.shape)
         relations = draw(2 * num_relations, how.relation_dim)
-        return EncodedBlock(name, draw(num_entities, DIM), relations, present, how)
+        entities = draw(num_entities, DIM)
+        return EncodedBlock(name, entities, relations, present, how, modalities, shares)
 
+    has_content, has_row = torch.arange(num_entities) % 3 > 0, torch.arange(num_entities) % 4 > 0
+    shares = torch.rand(num_entities, 2, generator=generator) * has_content[:, None]
+    everything = torch.ones(num_entities, 1)
     blocks = [
-        draw_block(CONTENT, torch.arange(num_entities) % 3 > 0),
-        draw_block(STRUCTURE, torch.arange(num_entities) % 4 > 0),
+        draw_block(CONTENT, has_content, ("image", "text"), shares),
+        draw_block(STRUCTURE, has_row, (STRUCTURE,), everything),
     ]
     block_weights = draw(2 * num_relations, 2).abs() + 1
-    modality_weights = draw(num_entities, 2).abs() * (torch.arange(num_entities) % 3 > 0)[:, None]
     calibration = torch.stack([draw(2 * num_relations).abs() + 0.5, draw(2 * num_relations)], 1)
-    return BlockScoring(blocks, block_weights, ("image", "text"), modality_weights, calibration)
+    return BlockScoring(blocks, block_weights, calibration)

@@ -25,7 +25,9 @@ def block(name: str, seed: int) -> EncodedBlock:
     entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
     relations = torch.randn(NUM_RELATIONS, DIM, generator=generator).sign() * DIM**-0.5
     present = torch.ones(NUM_ENTITIES, dtype=torch.bool)
-    return EncodedBlock(name, entities, relations, present, SCORER)
+    return EncodedBlock(
+        name, entities, relations, present, SCORER, (name,), torch.ones(NUM_ENTITIES, 1)
+    )
 
 
 def questions_of(scores: Sequence[Tensor], relations: Sequence[int]) -> Tensor:
@@ -160,7 +162,8 @@ def anything(seed: int) -> tuple[list[EncodedBlock], Tensor]:
         entities = torch.randn(size, DIM, generator=generator) * scale
         relations = torch.randn(NUM_RELATIONS, DIM, generator=generator)
         present = torch.ones(size, dtype=torch.bool)
-        blocks.append(EncodedBlock(str(index), entities, relations, present, SCORER))
+        name, shares = str(index), torch.ones(size, 1)
+        blocks.append(EncodedBlock(name, entities, relations, present, SCORER, (name,), shares))
     columns = [
         torch.randint(limit, (count,), generator=generator) for limit in (size, NUM_RELATIONS, size)
     ]

@@ -83,7 +83,10 @@ class TestSample:
         generator = torch.Generator().manual_seed(0)
         entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
         relations = torch.randn(NUM_RELATIONS, DIM, generator=generator)
-        return EncodedBlock("content", entities, relations, torch.ones(NUM_ENTITIES) > 0, SCORER)
+        everyone = torch.ones(NUM_ENTITIES, 1)
+        return EncodedBlock(
+            "content", entities, relations, everyone[:, 0] > 0, SCORER, ("image",), everyone
+        )
 
     def log(self, triples: np.ndarray, num_steps: int) -> EgnsLog:
         """A log for which the first 200 triples are training triples."""

@@ -10,9 +10,10 @@ import torch
 from planted_graph import COLOUR, MAKER, NEWCOMER, NUM_COLOURS, World, planted_world
 from small_training import SMALL_MODEL, model_config, train_config
 
-from model.placing import Arrivals, PlacingError, arrivals, place
+from model.placing import Arrivals, arrivals, place
 from model.predictor import Predictor
 from model.run_folder import RunFolder
+from model.trained import OtherFeaturesError
 from model.training import train
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
@@ -167,7 +168,7 @@ class TestRefusals:
         changed = replace(big_world, image=big_world.image * np.float32(-2))
         row = (big_world.image[:1], big_world.text[:1])
         tables = later_tables(changed, *row, {"image": True, "text": True})
-        with pytest.raises(PlacingError, match=r"other features of \d+ of the \d+ entities"):
+        with pytest.raises(OtherFeaturesError, match=r"other features of \d+ of the \d+ entities"):
             placed(run_dir, tmp_path / "placed", found, tables)
         assert not (tmp_path / "placed").exists()
 
@@ -177,14 +178,14 @@ class TestRefusals:
         wide = replace(big_world, text=np.tile(big_world.text, 2))
         row = (wide.image[:1], wide.text[:1])
         tables = later_tables(wide, *row, {"image": True, "text": True})
-        with pytest.raises(PlacingError, match="the features ask for"):
+        with pytest.raises(OtherFeaturesError, match="the features ask for"):
             placed(run_dir, tmp_path / "placed", new_entities(big_world, 1), tables)
 
     def test_a_modality_that_is_gone(self, big_world: World, run_dir: Path, tmp_path: Path) -> None:
         row = (big_world.image[:1], big_world.text[:1])
         tables = later_tables(big_world, *row, {"image": True, "text": True})
         del tables["text"]
-        with pytest.raises(PlacingError, match="the modalities that the run was trained on"):
+        with pytest.raises(OtherFeaturesError, match="the modalities that the run was trained on"):
             placed(run_dir, tmp_path / "placed", new_entities(big_world, 1), tables)
 
 

@@ -173,8 +173,9 @@ class TestShares:
     def test_where_neither_side_has_any_modality(self, world: World, finished_run: Path) -> None:
         predictor = Predictor(finished_run)
         scoring = random_scoring(world.graph.num_entities, world.graph.num_relations)
-        nothing = torch.zeros_like(scoring.modality_weights)
-        predictor.scoring = replace(scoring, modality_weights=nothing)
+        content, structure = scoring.blocks
+        silent = replace(content, shares=torch.zeros_like(content.shares))
+        predictor.scoring = replace(scoring, blocks=[silent, structure])
         for answer in predictor.answers(**questions(world)[0], k=world.graph.num_entities):
             assert sum(answer.modality_weights.values()) == pytest.approx(1, abs=1e-5)
 

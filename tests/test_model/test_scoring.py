@@ -1,5 +1,6 @@
 """Weighed blocks: their sum, their parts, and the file they are kept in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,11 @@ def test_scores_are_the_weighed_sum_of_the_blocks(scorer: str) -> None:
                 score = plain_score(block.scorer, entities[head], turns[relation], entities[tail])
                 parts[index, tail] = weight * score
         np.testing.assert_allclose(found[row], parts.sum(0), rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(scoring.block_parts(head, relation), parts, rtol=1e-4, atol=1e-4)
+        everyone = torch.arange(9)
+        heads_, relations_ = torch.full((9,), head), torch.full((9,), relation)
+        added = scoring.block_parts(heads_, relations_, everyone).T
+        above = parts - parts.mean(1, keepdims=True)
+        np.testing.assert_allclose(added, above, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("scorer", sorted(SCORERS))
@@ -36,12 +41,10 @@ def test_what_is_saved_is_read_back(
     tmp_path: Path, scorer: str, modalities: tuple[str, ...]
 ) -> None:
     drawn = random_scoring(9, 2, scorer)
-    scoring = BlockScoring(
-        drawn.blocks,
-        drawn.block_weights,
-        modalities,
-        drawn.modality_weights[:, : len(modalities)],
-    )
+    content, structure = drawn.blocks
+    shares = content.shares[:, : len(modalities)]
+    content = replace(content, modalities=modalities, shares=shares)
+    scoring = replace(drawn, blocks=[content, structure] if modalities else [structure])
     scoring.save(tmp_path / "scoring.safetensors")
     found = BlockScoring.load(tmp_path / "scoring.safetensors")
     assert found.modalities == modalities
@@ -54,4 +57,6 @@ def test_what_is_saved_is_read_back(
         assert torch.equal(block.entities, expected.entities)
         assert torch.equal(block.relations, expected.relations)
         assert torch.equal(block.present, expected.present)
+        assert block.modalities == expected.modalities
+        assert torch.equal(block.shares, expected.shares)
     assert [path.name for path in tmp_path.iterdir()] == ["scoring.safetensors"]

@@ -1,0 +1,271 @@
+"""How far predictions can be believed: probabilities, reasons, new entities, and their speed.
+
+    python benchmarks/predictions.py                                  # the sample graph
+    python benchmarks/predictions.py --config examples/stamps.yaml --only probabilities reasons
+    python benchmarks/predictions.py --config examples/stamps.yaml --run data/runs/newest
+    python benchmarks/predictions.py --config examples/mkg-y.yaml --set train.epochs=1 --only speed
+
+- probabilities: expected calibration error on test before and after calibration on valid, beside
+  what chance alone makes of probabilities that are right.
+- reasons: for the best answer to questions of test, whether the modalities that are said to speak
+  for it are those whose removal from every entity lowers its log-odds.
+- new: entities with all their triples are taken out of the graph before training, then placed by
+  their features alone; the MRR of their triples of test, beside that of the model that was trained
+  with them.
+- speed: completing the graph, beside PyKEEN's `predict_all` with a ComplEx of the same width as all
+  of the run's blocks together, on the same threads.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from pykeen.models import ComplEx
+from pykeen.predict import predict_all
+from pykeen.triples import CoreTriplesFactory
+from robustness import extract, read
+from scipy.stats import spearmanr
+
+from extractors.sample import write_sample
+from flows.config import PipelineConfig, load_config
+from model.calibration import best_answers, calibrated, reliability, uncalibrated
+from model.config import CONTENT, NEIGHBOURS
+from model.evidence import modality_shares
+from model.inputs import KnownTails, with_inverses
+from model.placing import arrivals, place
+from model.predictor import Predictor
+from model.ranking import known_answers, rank
+from model.run_folder import RunFolder
+from model.scoring import BlockScoring
+from model.trained import read_model
+from model.training import train
+from storage.audit import clean_test_mask
+from storage.feature_table import FeatureTable
+from storage.graph import Graph, Triples
+
+Tables = Mapping[str, FeatureTable]
+PARTS = ("probabilities", "reasons", "new", "speed")
+NUM_QUESTIONS = 400
+NUM_DRAWS = 200
+
+
+def main() -> None:
+    """Train unless a run is given, then measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, help="default: the sample graph's")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--run", type=Path, help="a finished run of the config")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--share", type=float, default=0.1, help="of the entities that are new")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory(prefix="mocme-predictions-") as name:
+        folder = Path(name)
+        if options.config is None:
+            write_sample(folder / "sample")
+        config = load_config(options.config or folder / "sample" / "mocme.yaml", options.set)
+        extract(config)
+        graph, tables = read(config)
+        run = options.run
+        if run is None:
+            run = folder / "run"
+            train(graph, tables, config.model, config.train, run)
+        if "probabilities" in options.only:
+            tell_probabilities(run)
+        if "reasons" in options.only:
+            tell_reasons(run, config, tables)
+        if "new" in options.only:
+            tell_new(run, config, graph, tables, options.share, folder / "later")
+        if "speed" in options.only:
+            tell_speed(run)
+
+
+def tell_probabilities(run: Path) -> None:
+    """Print expected calibration errors."""
+    folder = RunFolder(run)
+    graph, scoring = folder.read_graph(), folder.read_scoring()
+    known = known_answers(graph, torch.device("cpu"), besides="test")
+    best = best_answers(scoring, graph.test[clean_test_mask(graph)], known)
+    generator = np.random.default_rng(0)
+    print("| Answers | number | ECE before | after | of right probabilities, by chance |")
+    print("|---|---|---|---|---|")
+    for name, size in (("the best", 1), ("the ten best", 10)):
+        is_answer = best.log_odds[:, :size].isfinite()
+        holds = best.holds[:, :size][is_answer].numpy()
+        errors = []
+        for calibration in (uncalibrated(2 * graph.num_relations), scoring.calibration):
+            odds = calibrated(best.log_odds, best.relations, calibration)[:, :size][is_answer]
+            chances = odds.double().sigmoid().numpy()
+            errors.append(reliability(chances, holds)["ece"])
+        draws = generator.random((NUM_DRAWS, len(chances))) < chances
+        by_chance = np.mean([reliability(chances, drawn)["ece"] for drawn in draws])
+        before, after = errors
+        print(f"| {name} | {len(holds)} | {before:.3f} | {after:.3f} | {by_chance:.3f} |")
+
+
+def tell_reasons(run: Path, config: PipelineConfig, tables: Tables) -> None:
+    """Print how shares agree with what removal does."""
+    folder = RunFolder(run)
+    graph, scoring = folder.read_graph(), folder.read_scoring()
+    questions = with_inverses(graph.test, graph.num_relations)[:, :2]
+    chosen = np.random.default_rng(0).permutation(np.unique(questions, axis=0))[:NUM_QUESTIONS]
+    heads, relations = torch.from_numpy(chosen).unbind(1)
+    known = known_answers(graph, torch.device("cpu"))
+    before = scoring.log_odds(heads, relations, known)
+    odds = before.clone()
+    odds[known.lookup(heads, relations)] = -torch.inf
+    answers = odds.argmax(1)
+    shares = modality_shares(scoring, heads, relations, answers)
+    names = [name for name in shares if name != CONTENT]
+    drops = []
+    for name in names:
+        after = without(name, folder, config, tables, scoring).log_odds(heads, relations, known)
+        drops.append((before - after).gather(1, answers.unsqueeze(1))[:, 0])
+    said = torch.stack([shares[name] for name in names], 1).numpy()
+    found = torch.stack(drops, 1).numpy()
+    told = [spearmanr(row, column).statistic for row, column in zip(said, found, strict=True)]
+    largest = said.argmax(1)
+    hits = (largest == found.argmax(1)).mean()
+    lowers = (found[np.arange(len(found)), largest] > 0).mean()
+    print(f"\n{len(found)} best answers, {len(names)} modalities and parts: {', '.join(names)}")
+    print(f"rank correlation of share and drop, mean over answers: {np.nanmean(told):.3f}")
+    print(f"the largest share is the largest drop: {hits:.3f} (by chance {1 / len(names):.3f})")
+    print(f"removing the largest share lowers the log-odds: {lowers:.3f}")
+    for index, name in enumerate(names):
+        share, drop = said[:, index].mean(), found[:, index].mean()
+        print(f"  {name}: mean share {share:.3f}, mean drop {drop:.3f}")
+
+
+def without(
+    name: str, folder: RunFolder, config: PipelineConfig, tables: Tables, learned: BlockScoring
+) -> BlockScoring:
+    """Score as the run does, but for one modality or part, which nobody has."""
+    if name not in tables and name != NEIGHBOURS:
+        weights = learned.block_weights.clone()
+        weights[:, [block.name for block in learned.blocks].index(name)] = 0
+        return dataclasses.replace(learned, block_weights=weights)
+    graph = folder.read_graph()
+    inverse = config.train.inverse_relations
+    model = read_model(folder, graph, tables, config.model, inverse_relations=inverse)
+    for rows in (content.rows for content in model.contents.values()):
+        if name in rows:
+            nobody = torch.zeros(len(rows[name].entities), dtype=torch.bool)
+            rows[name] = dataclasses.replace(rows[name], mask=nobody)
+    edges = torch.from_numpy(with_inverses(np.unique(graph.train, axis=0), graph.num_relations))
+    audible = torch.full((len(edges),), name != NEIGHBOURS)
+    with torch.inference_mode():
+        blocks, _ = model(model.neighbourhood(edges), audible)
+    encoded = {block.name: block for block in blocks}
+    kept = [encoded[b.name] if b.name.startswith(CONTENT) else b for b in learned.blocks]
+    return dataclasses.replace(learned, blocks=kept)
+
+
+def tell_new(
+    run: Path, config: PipelineConfig, graph: Graph, tables: Tables, share: float, target: Path
+) -> None:
+    """Print the MRR of entities that were placed, and of the same when trained with them."""
+    generator = np.random.default_rng(0)
+    has_features = np.any([table.present for table in tables.values()], axis=0)
+    has_facts = graph.seen_in_training
+    candidates = np.flatnonzero(has_features & has_facts)
+    new = generator.permutation(candidates)[: int(share * graph.num_entities)]
+    is_new = np.zeros(graph.num_entities, dtype=bool)
+    is_new[new] = True
+    old = np.flatnonzero(~is_new)
+    before = without_entities(graph, old, is_new)
+    earlier = {name: rows_of(table, old) for name, table in tables.items()}
+    train(before, earlier, config.model, config.train, target / "run")
+    asked = graph.test[is_new[graph.test[:, [0, 2]]].any(axis=1)]
+    print(f"\n{len(new)} of {graph.num_entities} entities new, {len(asked)} triples of test ask")
+    inverse = config.train.inverse_relations
+    for name, facts in (("features alone", graph.train[:0]), ("and their facts", graph.train)):
+        found = arrivals(before, dataclasses.replace(graph, train=facts))
+        rows = {entity: row for row, entity in enumerate(graph.entities)}
+        order = np.array([rows[entity] for entity in found.graph.entities])
+        later = {name: rows_of(table, order) for name, table in tables.items()}
+        folder = target / name
+        place(target / "run", found, later, config.model, folder, inverse_relations=inverse)
+        print(f"  placed, {name}: MRR {mrr_of(folder, asked, graph):.3f}")
+    print(f"  trained with them: MRR {mrr_of(run, asked, graph):.3f}")
+
+
+def without_entities(graph: Graph, old: np.ndarray, is_new: np.ndarray) -> Graph:
+    """Leave out entities and every triple that names them."""
+    rows = np.cumsum(~is_new) - 1
+
+    def kept(triples: Triples) -> Triples:
+        stays = triples[~is_new[triples[:, [0, 2]]].any(axis=1)]
+        return np.stack([rows[stays[:, 0]], stays[:, 1], rows[stays[:, 2]]], axis=1)
+
+    return Graph(
+        tuple(graph.entities[row] for row in old),
+        tuple(graph.names[row] for row in old),
+        graph.relations,
+        kept(graph.train),
+        kept(graph.valid),
+        kept(graph.test),
+    )
+
+
+def rows_of(table: FeatureTable, rows: np.ndarray) -> FeatureTable:
+    """Take some entities' rows, in an order."""
+    return dataclasses.replace(table, values=table.values[rows], mask=table.mask[rows])
+
+
+def mrr_of(run: Path, triples: Triples, graph: Graph) -> float:
+    """Filtered MRR of triples, by the rows of the whole graph, with a run that may order others."""
+    folder = RunFolder(run)
+    scoring, own = folder.read_scoring(), folder.read_graph()
+    rows = {entity: row for row, entity in enumerate(own.entities)}
+    translate = np.array([rows[entity] for entity in graph.entities])
+    known = np.concatenate([graph.train, graph.valid, graph.test]).copy()
+    asked = triples.copy()
+    for some in (known, asked):
+        some[:, [0, 2]] = translate[some[:, [0, 2]]]
+    tails = KnownTails(
+        with_inverses(known, graph.num_relations), 2 * graph.num_relations, torch.device("cpu")
+    )
+    return rank(scoring, asked, tails).metrics()["mrr"]
+
+
+def tell_speed(run: Path) -> None:
+    """Print seconds and triples a second of completing the graph."""
+    predictor = Predictor(run)
+    graph, scoring = predictor.graph, predictor.scoring
+    started = time.perf_counter()
+    num_found = sum(1 for _ in predictor.missing_triples(k=10))
+    seconds = time.perf_counter() - started
+    width = sum(block.entities.shape[1] for block in scoring.blocks)
+    factory = CoreTriplesFactory.create(
+        torch.from_numpy(graph.train),
+        num_entities=graph.num_entities,
+        num_relations=graph.num_relations,
+    )
+    model = ComplEx(triples_factory=factory, embedding_dim=width // 2, random_seed=0).eval()
+    num_triples = graph.num_entities**2 * graph.num_relations
+    started = time.perf_counter()
+    predict_all(model=model, k=10 * graph.num_relations, batch_size=512)
+    theirs = time.perf_counter() - started
+    asked = num_asked(graph) * graph.num_entities
+    print(f"\n{graph.num_entities} entities, {graph.num_relations} relations, width {width}")
+    print(f"mocme: {num_found} triples with reasons, {asked:,} scored in {seconds:.1f} s, ", end="")
+    print(f"{asked / seconds:,.0f}/s")
+    print(f"PyKEEN: {num_triples:,} scored in {theirs:.1f} s, {num_triples / theirs:,.0f}/s")
+    print(f"PyKEEN / mocme: {theirs / seconds:.2f} in seconds of the whole graph")
+
+
+def num_asked(graph: Graph) -> int:
+    """Questions that completion asks."""
+    from model.completion import expected_questions
+
+    return int(expected_questions(graph).sum())
+
+
+if __name__ == "__main__":
+    main()
