@@ -5,6 +5,7 @@ Layout of `RUNS/<first digits of the train key>/`:
 - `config.yaml`: the whole config, paths relative to this folder; `mocme run` repeats the run.
 - what the model writes: weights, graph, history (`tensorboard/` holds that once more).
 - `evaluation.json`, `predictions.tsv`.
+- `report.html` and `report/`, if `mocme report` was asked for them.
 - `stages/<stage>.json`: a manifest for each finished stage: its key, the parts of the key, and
   the files that must still be there for the stage to be skipped.
 
@@ -37,11 +38,13 @@ _logger = logging.getLogger(__name__)
 CONFIG_FILE = "config.yaml"
 EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.tsv"
+REPORT_FILE = "report.html"
+REPORT_FOLDER = "report"
 NEWEST = "newest"
 
 _NAME_LENGTH = 12  # hex digits: 2^48 keys, short enough to type
-_NOT_FROM_TRAINING = {CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, ".lock"}
-_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER}
+_NOT_FROM_TRAINING = {CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, REPORT_FILE, ".lock"}
+_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER, REPORT_FOLDER}
 
 
 class NoRunError(MocmeError):

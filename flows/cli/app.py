@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import ablation, ask, datasets, runs, status, stores, tuning
+from flows.cli import ablation, ask, datasets, report, runs, status, stores, tuning
 from flows.cli.console import print_error
 from flows.exit_codes import INPUT_ERROR
 from storage.errors import MocmeError
@@ -40,6 +40,7 @@ app.command("extract")(runs.extract)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(ask.predict)
+app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("ablate")(ablation.ablate)
 app.command("tune")(tuning.tune)

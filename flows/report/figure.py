@@ -1,0 +1,226 @@
+"""Figures of a report: drawn once, kept as SVG, PNG and CSV, and laid into the page.
+
+In the page a figure takes the page's colours: what is drawn in `INK`, `FAINT` and `PAPER` here
+becomes the colour of its text, that of its lines, and nothing.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import escape
+
+from flows.report.table import Table
+from storage.atomic import replacing, write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+INK, FAINT, PAPER = "#1b1d21", "#d3d6db", "#fefefe"
+
+COLOURS = (
+    *("#3b7dd8", "#d9660f", "#2e9157", "#9a63d6"),
+    *("#d64560", "#1796a3", "#8f8420", "#7d8590"),
+)
+"""Of series and modalities; all stand out from white and from near-black by 3:1 or more."""
+
+WIDTH = 5.6  # inches
+_DOTS_PER_INCH = 144
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_STYLE: Mapping[str, Any] = {
+    "svg.hashsalt": "mocme",
+    "svg.fonttype": "none",  # text that can be read, found and enlarged
+    "text.parse_math": False,  # names come from data
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "savefig.facecolor": PAPER,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "legend.frameon": False,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+    ),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+_VIEW_BOX = re.compile(r'viewBox="[^"]*"')
+_STYLE_ELEMENT = re.compile(r"<style.*?</style>", re.DOTALL)
+_REFERENCE = re.compile(r'(?:href="|url\()#([^")]+)')
+_ID = re.compile(r'\sid="([^"]*)"')
+
+Draw = Callable[["Axes"], None]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
+
+    Attributes:
+        name: Stem of its files, and its address in the page.
+        title: What it is, in some words.
+        description: What it shows, in sentences: for its caption and for screen readers.
+        table: What is drawn.
+        draw: One function for each panel.
+        height: Inches.
+        is_table_open: Whether the page shows the table without being asked.
+    """
+
+    name: str
+    title: str
+    description: str
+    table: Table
+    draw: tuple[Draw, ...]
+    height: float = 2.6
+    is_table_open: bool = False
+
+
+def save_figure(figure: Figure, folder: Path) -> str:
+    """Write `<name>.svg`, `.png` and `.csv`; the same figure gives the same bytes.
+
+    Args:
+        figure: What to draw.
+        folder: Where to; must exist.
+
+    Returns:
+        The SVG element for the page.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(dict(_STYLE)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in a script the font lacks
+        canvas = _draw(figure)
+        with replacing(folder / f"{figure.name}.png") as temporary:
+            canvas.savefig(
+                temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None}
+            )
+        text = StringIO()
+        canvas.savefig(text, format="svg", metadata=_NO_METADATA)
+    write_whole(folder / f"{figure.name}.svg", text.getvalue())
+    write_whole(folder / f"{figure.name}.csv", figure.table.csv())
+    return _for_page(text.getvalue(), figure)
+
+
+def _draw(figure: Figure) -> "Canvas":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(WIDTH, figure.height), layout="constrained")
+    FigureCanvasAgg(canvas)
+    panels = canvas.subplots(1, len(figure.draw), squeeze=False)[0]
+    for draw, axes in zip(figure.draw, panels, strict=True):
+        draw(axes)
+    return canvas
+
+
+def _for_page(svg: str, figure: Figure) -> str:
+    """Return the bare element, named, its ids unlike those of others, its colours the page's."""
+    name = figure.name
+    start = svg.index("<svg")
+    end = svg.index(">", start) + 1
+    view_box = _VIEW_BOX.search(svg, start, end)
+    inside = _STYLE_ELEMENT.sub("", svg[end:])
+    referenced = set(_REFERENCE.findall(inside))
+
+    def rename(found: "re.Match[str]") -> str:
+        return f' id="{name}-{found[1]}"' if found[1] in referenced else ""
+
+    inside = _REFERENCE.sub(lambda found: found[0].replace("#", f"#{name}-"), inside)
+    inside = _ID.sub(rename, inside)
+    for drawn, shown in ((INK, "currentColor"), (FAINT, "var(--line)"), (PAPER, "none")):
+        inside = inside.replace(drawn, shown)
+    return (
+        f'<svg {view_box[0] if view_box else ""} role="img" focusable="false" '
+        f'aria-labelledby="{name}-title {name}-text">'
+        f'<title id="{name}-title">{escape(figure.title)}</title>'
+        f'<desc id="{name}-text">{escape(figure.description)}</desc>{inside}'
+    )
+
+
+def bars(
+    axes: "Axes",
+    names: Sequence[str],
+    parts: Mapping[str, Sequence[float]],
+    label: str,
+    longest: int = 24,
+) -> None:
+    """Draw horizontal bars, the first name on top, of parts laid end to end.
+
+    Args:
+        axes: Where to.
+        names: One for each bar.
+        parts: What each part is called, and its length in each bar.
+        label: Of the axis.
+        longest: Characters of a name that are shown.
+    """
+    left = [0.0] * len(names)
+    for index, (part, lengths) in enumerate(parts.items()):
+        colour = COLOURS[index % len(COLOURS)]
+        axes.barh(range(len(names)), lengths, left=left, height=0.7, color=colour, label=part)
+        left = [start + length for start, length in zip(left, lengths, strict=True)]
+    axes.set_yticks(range(len(names)), [shortened(name, longest) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_xlabel(label)
+
+
+def heat_map(
+    axes: "Axes",
+    values: Sequence[Sequence[float]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str = "",
+) -> None:
+    """Draw numbers as colours, each number in its cell; NaN stays empty.
+
+    Args:
+        axes: Where to.
+        values: Shape: (rows, columns).
+        rows: Their names.
+        columns: Theirs.
+        title: What stands above.
+    """
+    import numpy as np
+
+    array = np.ma.masked_invalid(np.asarray(values, dtype=float))
+    largest = float(array.max()) if array.count() else 0.0
+    axes.pcolormesh(
+        array, cmap="Blues", vmin=0, vmax=largest * 1.25 or 1, edgecolors=PAPER, linewidth=1
+    )
+    for (row, column), value in np.ndenumerate(array.filled(np.nan)):
+        if not np.isnan(value):
+            colour = "#ffffff" if value > 0.75 * largest else "#10131a"
+            axes.text(column + 0.5, row + 0.5, _short(value), ha="center", va="center",
+                      color=colour, fontsize=7)  # fmt: skip
+    axes.set_xticks(np.arange(len(columns)) + 0.5, [shortened(it) for it in columns], rotation=35,
+                    ha="right", rotation_mode="anchor")  # fmt: skip
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [shortened(it) for it in rows])
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+    axes.set_title(title)
+
+
+def legend_above(axes: "Axes", columns: int = 4) -> None:
+    """Lay the legend above the panel."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.3,
+                handlelength=1, columnspacing=1.2)  # fmt: skip
+
+
+def shortened(name: str, longest: int = 24) -> str:
+    """Return a name on one line, cut if it would take the figure's room."""
+    line = " ".join(name.split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.1g}"

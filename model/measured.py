@@ -1,0 +1,139 @@
+"""What a finished training knows of its modalities, read from its weights: for reports.
+
+Shapes: M modalities of the entities' own, A all modalities (those, and the neighbours if they are
+heard), K experts of each, R relations, S blocks that are scored side by side, E entities.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from model.config import CONTENT, NEIGHBOURS
+from model.run_folder import RunFolder, telling_damage
+
+FloatArray = NDArray[np.float32]
+
+_STRENGTHS = f"contents.{CONTENT}.strengths"
+
+
+@dataclass(frozen=True)
+class Complementarity:
+    """What was measured of the fused content's modalities and experts; see `model.strengths`.
+
+    Attributes:
+        own: Names of the entities' own modalities.
+        modalities: Those, and the neighbours.
+        information: Nats per dimension that modalities share, zeros on the diagonal. Shape: (M, M).
+        relevance: Nats that each knows alone; NaN: not measured. Shape: (M,).
+        strengths: Strength of each in an entity that has all of them. Shape: (M,).
+        expert_information: As `information`, between the experts of each. Shape: (A, K, K).
+    """
+
+    own: tuple[str, ...]
+    modalities: tuple[str, ...]
+    information: FloatArray
+    relevance: FloatArray
+    strengths: FloatArray
+    expert_information: FloatArray
+
+    @property
+    def num_experts(self) -> int:
+        """K."""
+        return self.expert_information.shape[1]
+
+    @property
+    def are_modalities_measured(self) -> bool:
+        """Whether fusion asked what the modalities share."""
+        return bool(self.information.any())
+
+    @property
+    def are_experts_measured(self) -> bool:
+        """Whether fusion asked what the experts share."""
+        return bool(self.expert_information.any())
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Who speaks for what in a trained model's scores; see `model.scoring`.
+
+    Attributes:
+        blocks: Names of the blocks.
+        block_weights: Mean of a block's weights over both directions of a relation. Shape: (R, S).
+        modalities: Names of the content's modalities.
+        modality_weights: Fusion weight of each in every entity's content. Shape: (E, A).
+    """
+
+    blocks: tuple[str, ...]
+    block_weights: FloatArray
+    modalities: tuple[str, ...]
+    modality_weights: FloatArray
+
+
+def read_voices(run_dir: Path) -> Voices:
+    """Read the weights of blocks and modalities of a finished run.
+
+    Raises:
+        MocmeError: If the file is not there, or damaged.
+    """
+    with _opened(RunFolder(run_dir).scoring) as (tensor, metadata):
+        names = metadata["modalities"]
+        weights = tensor("block_weights")
+        return Voices(
+            tuple(metadata["blocks"].split(",")),
+            weights.reshape(2, -1, weights.shape[1]).mean(0),
+            tuple(names.split("\n")) if names else (),
+            tensor("modality_weights"),
+        )
+
+
+def read_complementarity(run_dir: Path, modalities: tuple[str, ...]) -> Complementarity | None:
+    """Read what a finished run measured of its modalities.
+
+    Args:
+        run_dir: The run's folder.
+        modalities: Names of the content's modalities, as `Voices` has them.
+
+    Returns:
+        None if the model has no fused content.
+
+    Raises:
+        MocmeError: If the file is not there, or damaged.
+    """
+    with _opened(RunFolder(run_dir).weights) as (tensor, _):
+        try:
+            information = tensor(f"{_STRENGTHS}.inter_information")
+        except KeyError:
+            return None
+        return Complementarity(
+            own=tuple(name for name in modalities if name != NEIGHBOURS),
+            modalities=modalities,
+            information=information,
+            relevance=tensor(f"{_STRENGTHS}.inter_relevance"),
+            strengths=tensor(f"{_STRENGTHS}.of_patterns")[-1],
+            expert_information=tensor(f"{_STRENGTHS}.intra_information"),
+        )
+
+
+class _Tensors:
+    """Reads tensors of an open file by name; what is not there is a KeyError."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._names = file, set(file.keys())
+
+    def __call__(self, name: str) -> FloatArray:
+        if name not in self._names:
+            raise KeyError(name)
+        found: FloatArray = self._file.get_tensor(name).astype(np.float32)
+        return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[_Tensors, Mapping[str, str]]]:
+    with telling_damage(path), safe_open(path, framework="numpy") as file:
+        yield _Tensors(file), file.metadata() or {}
