@@ -45,16 +45,21 @@ class Complementarity:
     @property
     def num_experts(self) -> int:
         """K."""
-        return self.expert_information.shape[1]
+        return int(self.expert_information.shape[1])
 
     @property
-    def are_modalities_measured(self) -> bool:
-        """Whether fusion asked what the modalities share."""
+    def is_information_measured(self) -> bool:
+        """Whether it is known what the modalities share: fusion asked, and enough have several."""
         return bool(self.information.any())
 
     @property
+    def is_relevance_measured(self) -> bool:
+        """Whether it is known of any modality what it knows."""
+        return bool(np.isfinite(self.relevance).any())
+
+    @property
     def are_experts_measured(self) -> bool:
-        """Whether fusion asked what the experts share."""
+        """Whether it is known what the experts share."""
         return bool(self.expert_information.any())
 
 

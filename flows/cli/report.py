@@ -25,9 +25,7 @@ def report(
         float,
         typer.Option("--max-mb", min=0.5, help="Size of the page at most; media fill it."),
     ] = 10.0,
-    predictions: Annotated[
-        int, typer.Option(min=0, help="Predictions to show at most.")
-    ] = 500,
+    predictions: Annotated[int, typer.Option(min=0, help="Predictions to show at most.")] = 500,
     as_json: AsJson = False,
 ) -> None:
     """Write what a run learned, and how well, as one HTML page that needs no network.

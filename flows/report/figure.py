@@ -8,11 +8,10 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from markupsafe import escape
 
 from flows.report.table import Table
 from storage.atomic import replacing, write_whole
@@ -29,10 +28,15 @@ COLOURS = (
 )
 """Of series and modalities; all stand out from white and from near-black by 3:1 or more."""
 
+_SHADE = (0.12, 0.37, 0.69)
+"""Of heat maps: the more of it, the higher the value; the less, the more of the page shows."""
+
+_DARK_FROM = 0.55  # of the largest value: from there white stands out better
+
 WIDTH = 5.6  # inches
 _DOTS_PER_INCH = 144
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-_STYLE: Mapping[str, Any] = {
+_STYLE: Any = {
     "svg.hashsalt": "mocme",
     "svg.fonttype": "none",  # text that can be read, found and enlarged
     "text.parse_math": False,  # names come from data
@@ -94,13 +98,11 @@ def save_figure(figure: Figure, folder: Path) -> str:
     """
     from matplotlib import rc_context
 
-    with rc_context(dict(_STYLE)), warnings.catch_warnings():
+    with rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name in a script the font lacks
         canvas = _draw(figure)
         with replacing(folder / f"{figure.name}.png") as temporary:
-            canvas.savefig(
-                temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None}
-            )
+            canvas.savefig(temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
         text = StringIO()
         canvas.savefig(text, format="svg", metadata=_NO_METADATA)
     write_whole(folder / f"{figure.name}.svg", text.getvalue())
@@ -150,6 +152,7 @@ def bars(
     parts: Mapping[str, Sequence[float]],
     label: str,
     longest: int = 24,
+    colours: Sequence[str] = COLOURS,
 ) -> None:
     """Draw horizontal bars, the first name on top, of parts laid end to end.
 
@@ -159,10 +162,11 @@ def bars(
         parts: What each part is called, and its length in each bar.
         label: Of the axis.
         longest: Characters of a name that are shown.
+        colours: Of the parts.
     """
     left = [0.0] * len(names)
     for index, (part, lengths) in enumerate(parts.items()):
-        colour = COLOURS[index % len(COLOURS)]
+        colour = colours[index % len(colours)]
         axes.barh(range(len(names)), lengths, left=left, height=0.7, color=colour, label=part)
         left = [start + length for start, length in zip(left, lengths, strict=True)]
     axes.set_yticks(range(len(names)), [shortened(name, longest) for name in names])
@@ -190,15 +194,15 @@ def heat_map(
         title: What stands above.
     """
     import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap
 
     array = np.ma.masked_invalid(np.asarray(values, dtype=float))
     largest = float(array.max()) if array.count() else 0.0
-    axes.pcolormesh(
-        array, cmap="Blues", vmin=0, vmax=largest * 1.25 or 1, edgecolors=PAPER, linewidth=1
-    )
+    shades = LinearSegmentedColormap.from_list("shades", [(*_SHADE, 0.0), (*_SHADE, 1.0)])
+    axes.pcolormesh(array, cmap=shades, vmin=0, vmax=largest or 1, edgecolors=FAINT, linewidth=0.5)
     for (row, column), value in np.ndenumerate(array.filled(np.nan)):
         if not np.isnan(value):
-            colour = "#ffffff" if value > 0.75 * largest else "#10131a"
+            colour = "#ffffff" if value > _DARK_FROM * largest else INK
             axes.text(column + 0.5, row + 0.5, _short(value), ha="center", va="center",
                       color=colour, fontsize=7)  # fmt: skip
     axes.set_xticks(np.arange(len(columns)) + 0.5, [shortened(it) for it in columns], rotation=35,
@@ -208,6 +212,13 @@ def heat_map(
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
     axes.set_title(title)
+
+
+def count_in_integers(axes: "Axes") -> None:
+    """Label the horizontal axis, which counts, by whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
 def legend_above(axes: "Axes", columns: int = 4) -> None:
@@ -223,4 +234,4 @@ def shortened(name: str, longest: int = 24) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.1g}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"

@@ -142,8 +142,12 @@ class _Listed:
 
     def texts(self, entities: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield the beginning of each entity's texts."""
+        graph = self._dataset.graph
+        names = dict(zip(graph.entities, graph.names, strict=True))
         for entity, texts in self._contents("text", "text", entities).items():
             whole = " ".join(". ".join(texts).split())
+            name = names[entity]  # which many configs read as a text, too
+            whole = "" if whole == name else whole.removeprefix(f"{name}. ")
             short = whole if len(whole) <= _LONGEST_TEXT else f"{whole[: _LONGEST_TEXT - 1]}…"
             yield entity, short
 

@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flows.report.figure import Draw, Figure, bars, heat_map, legend_above
+from flows.report.figure import (
+    COLOURS,
+    Draw,
+    Figure,
+    bars,
+    count_in_integers,
+    heat_map,
+    legend_above,
+)
 from flows.report.run_data import ModalityCoverage
 from flows.report.table import Table
 
@@ -18,6 +26,7 @@ _MOST_ROWS = 40  # relations of a heat map; all are in the table
 _MOST_BARS = 25
 _ROW_HEIGHT, _REST_HEIGHT = 0.24, 0.9  # inches
 _PANELS_IN_A_ROW = 3
+_COVERAGE_COLOURS = (COLOURS[0], COLOURS[4], COLOURS[7])  # there, failed, absent
 
 
 def information_figure(found: "Complementarity") -> Figure:
@@ -90,15 +99,17 @@ def block_figure(voices: "Voices", relations: Sequence[str]) -> Figure:
     """Draw the weight of every block in the scores of each relation."""
     weights = voices.block_weights.tolist()
     shown = min(len(relations), _MOST_ROWS)
-    more = f" The first {shown} of {len(relations)} relations; the table has all." if (
-        shown < len(relations)
-    ) else ""
+    more = (
+        f" The first {shown} of {len(relations)} relations; the table has all."
+        if (shown < len(relations))
+        else ""
+    )
     return Figure(
         name="block_weights",
         title="Who speaks for which relation",
         description="Weight of each block's score, by relation: mean over both directions. "
-        "`content` is the fused one, `content-...` a modality by itself, `structure` the learned "
-        f"rows, `context` those of the neighbours.{more}",
+        "Content is the fused one, content-image that of the images alone, and so on; structure "
+        f"are the learned rows, context those of the neighbours.{more}",
         table=Table.of(
             ("relation", *voices.blocks),
             ((name, *row) for name, row in zip(relations, weights, strict=True)),
@@ -132,7 +143,8 @@ def coverage_figure(coverage: Sequence[ModalityCoverage]) -> Figure:
 def _draw_coverage(
     axes: "Axes", names: Sequence[str], parts: Mapping[str, Sequence[float]]
 ) -> None:
-    bars(axes, names, parts, "entities")
+    bars(axes, names, parts, "entities", colours=_COVERAGE_COLOURS)
+    count_in_integers(axes)
     legend_above(axes)
 
 
@@ -167,15 +179,20 @@ def failure_figure(failures: Mapping[tuple[str, str], int]) -> Figure:
         description="Items of this run's modalities that have no vector, as the last extraction "
         "into this folder of runs left them.",
         table=Table.of(("modality", "reason", "items"), rows),
-        draw=(lambda axes: bars(axes, names, lengths, "items", longest=48),),
+        draw=(lambda axes: _draw_failures(axes, names, lengths),),
         height=_REST_HEIGHT + _ROW_HEIGHT * len(drawn),
         is_table_open=True,
     )
 
 
-def _matrix_table(
-    corner: str, values: Sequence[Sequence[float]], names: Sequence[str]
-) -> Table:
+def _draw_failures(
+    axes: "Axes", names: Sequence[str], lengths: Mapping[str, Sequence[float]]
+) -> None:
+    bars(axes, names, lengths, "items", longest=48)
+    count_in_integers(axes)
+
+
+def _matrix_table(corner: str, values: Sequence[Sequence[float]], names: Sequence[str]) -> Table:
     rows = ((name, *map(_number, row)) for name, row in zip(names, values, strict=True))
     return Table.of((corner, *names), rows)
 

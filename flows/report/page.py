@@ -15,7 +15,7 @@ from flows.report.media import EntityMedia, Gallery
 from flows.report.predictions import Prediction
 from flows.report.run_data import RunData
 from flows.report.sections import Section
-from flows.report.table import as_text, is_number
+from flows.report.table import as_text
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 6  # predictions seen at once; as many are seen without JavaScript
 
 _ASSETS = "flows.report"
+_HIGHEST_NAMED = 0.999  # of probabilities
 _SMALLEST_SHARE = 0.005  # of a modality's weight that is worth naming
 
 
@@ -190,11 +191,16 @@ def _shares(prediction: Prediction, colours: Mapping[str, int]) -> tuple[Share, 
     )
 
 
+def _as_probability(value: float) -> str:
+    """Return three decimals; what is not certain does not read as if it were."""
+    return f"{value:.3f}" if value < _HIGHEST_NAMED else f"> {_HIGHEST_NAMED}"
+
+
 @cache
 def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
 
-    filters: dict[str, Any] = {"cell": as_text, "is_number": is_number}
+    filters: dict[str, Any] = {"cell": as_text, "probability": _as_probability}
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

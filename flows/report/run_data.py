@@ -111,17 +111,15 @@ def read_run(folder: StagedRun) -> RunData:
     from model.measured import read_complementarity, read_voices  # imports torch
     from model.run_folder import RunFolder
 
-    trained, evaluation = folder.manifest("train"), _read_evaluation(folder)
-    assert trained is not None  # open_run has seen it
     source, voices = _find_source(folder), read_voices(folder.path)
     run, predicted = RunFolder(folder.path), folder.path / PREDICTIONS_FILE
     graph = run.read_graph()
     return RunData(
         path=folder.path,
-        trained=trained,
+        trained=_read_manifest(folder),
         graph=graph,
         epochs=run.read_log(),
-        evaluation=evaluation,
+        evaluation=_read_evaluation(folder),
         predictions=read_predictions(predicted) if predicted.is_file() else None,
         voices=voices,
         complementarity=read_complementarity(folder.path, voices.modalities),
@@ -129,6 +127,13 @@ def read_run(folder: StagedRun) -> RunData:
         coverage=_count_coverage(source),
         failures=_count_failures(folder.path.parent / FAILURES_FILE, voices.modalities, graph),
     )
+
+
+def _read_manifest(folder: StagedRun) -> Manifest:
+    found = folder.manifest("train")
+    if found is None:
+        raise ReportError(f"{folder.path}: found no finished training; allowed: a run's folder")
+    return found
 
 
 def _read_evaluation(folder: StagedRun) -> Mapping[str, Any]:

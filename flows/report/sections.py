@@ -1,4 +1,4 @@
-"""Sections of a report: what is told of a run, in order, and what is said where there is nothing."""
+"""Sections of a report: what is told of a run, and what is said where there is nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ from flows.report.modality_figures import (
 from flows.report.run_data import RunData
 from flows.report.table import Table
 from flows.report.training_figures import curve_figures, egns_figures, share_figures
+
+_NOT_MEASURED = "the fusion does not ask, or too few entities have what would be compared."
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,10 @@ def _complementarity(run: RunData) -> Section:
 
 def _modality_figures(run: RunData) -> list[Figure]:
     found = run.complementarity
-    if found is None or len(found.own) < 2 or not found.are_modalities_measured:
+    if found is None or len(found.own) < 2:
         return []
-    return [information_figure(found), relevance_figure(found)]
+    figures = [information_figure(found)] if found.is_information_measured else []
+    return [*figures, relevance_figure(found)] if found.is_relevance_measured else figures
 
 
 def _expert_figures(run: RunData) -> list[Figure]:
@@ -125,12 +128,12 @@ def _why_no_heat_map(run: RunData) -> Iterator[str]:
         return
     if len(found.own) < 2:
         yield f"This run has one modality, {found.own[0]}: there is none for it to share with."
-    elif not found.are_modalities_measured:
-        yield "This run's fusion does not ask what modalities share, so that was not measured."
+    elif not found.is_information_measured:
+        yield f"What modalities share was not measured: {_NOT_MEASURED}"
     if found.num_experts < 2:
         yield "Each modality has one expert: there is none for it to share with."
     elif not found.are_experts_measured:
-        yield "This run's fusion does not ask what experts share, so that was not measured."
+        yield f"What experts share was not measured: {_NOT_MEASURED}"
 
 
 def _coverage(run: RunData) -> Section:

@@ -30,6 +30,10 @@ class Table:
         """Make a table of any sequences."""
         return cls(tuple(columns), tuple(tuple(row) for row in rows))
 
+    def is_numeric(self, column: int) -> bool:
+        """Whether a column holds numbers, so is set flush right; the first names the rows."""
+        return column > 0 and not any(isinstance(row[column], str) for row in self.rows)
+
     def csv(self) -> str:
         """Return the table as CSV with a heading, numbers unrounded."""
         text = StringIO()
@@ -50,8 +54,3 @@ def as_text(cell: Cell) -> str:
     if cell == 0 or _FEWEST_FOR_DECIMALS <= abs(cell) < _MOST_FOR_DECIMALS:
         return f"{cell:.3f}"
     return f"{cell:,.0f}" if abs(cell) >= _MOST_FOR_DECIMALS else f"{cell:.3g}"
-
-
-def is_number(cell: Cell) -> bool:
-    """Whether a cell is set flush right."""
-    return not isinstance(cell, str)

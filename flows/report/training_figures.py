@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.report.figure import COLOURS, Figure, legend_above
+from flows.report.figure import COLOURS, Figure, count_in_integers, legend_above
 from flows.report.table import Table
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ def _draw_stack(axes: "Axes", series: Series) -> None:
 
 
 def _label_epochs(axes: "Axes", label: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    count_in_integers(axes)
     axes.grid(axis="y")
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)

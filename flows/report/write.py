@@ -73,7 +73,7 @@ def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Re
         num_figures=sum(len(drawn) for _, drawn in sections),
         num_predictions=len(shown),
         num_media=sum(bool(uri) for it in media for uri in (it.image, it.audio, it.video)),
-        left_out=dict(gallery.left_out),
+        left_out={str(kind): count for kind, count in gallery.left_out.items()},
     )
 
 
