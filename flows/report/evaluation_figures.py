@@ -134,7 +134,7 @@ def calibration_figure(calibration: Mapping[str, Any]) -> Figure:
     errors = ", ".join(f"{found['ece']:.3f} {when}" for when, found in calibration.items())
     return Figure(
         name="calibration",
-        title="Calibration",
+        title="Probability, and share that is right",
         description="Of the answers that the model gives such a probability, the share that is "
         f"right; on the diagonal it says what it knows. Expected calibration error: {errors} "
         "calibration on valid. Test.",

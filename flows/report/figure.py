@@ -31,10 +31,10 @@ COLOURS = (
 _SHADE = (0.12, 0.37, 0.69)
 """Of heat maps: the more of it, the higher the value; the less, the more of the page shows."""
 
-_DARK_FROM = 0.55  # of the largest value: from there white stands out better
+_DARK_FROM = 0.8  # of the largest value: from there white stands out better, on any page
 
-WIDTH = 5.6  # inches
-_DOTS_PER_INCH = 144
+WIDTH = 4.8  # inches; on a telephone's screen, texts are still legible then
+_DOTS_PER_INCH = 180
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _STYLE: Any = {
     "svg.hashsalt": "mocme",
@@ -103,6 +103,7 @@ def save_figure(figure: Figure, folder: Path) -> str:
         canvas = _draw(figure)
         with replacing(folder / f"{figure.name}.png") as temporary:
             canvas.savefig(temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+        canvas.set_layout_engine("none")  # it is laid out
         text = StringIO()
         canvas.savefig(text, format="svg", metadata=_NO_METADATA)
     write_whole(folder / f"{figure.name}.svg", text.getvalue())

@@ -89,8 +89,8 @@ class RunData:
     @property
     def name(self) -> str:
         """What the graph is called: its dataset's folder, or else the run's."""
-        config = self.source.config
-        return self.path.name if config is None else config.dataset.name
+        dataset = self.source.dataset
+        return (dataset.root.name if dataset is not None else "") or self.path.name
 
     @property
     def config_text(self) -> str:

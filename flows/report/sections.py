@@ -90,8 +90,12 @@ def _training(run: RunData) -> Section:
 
 def _negatives(run: RunData) -> Section:
     figures = tuple(egns_figures(run.epochs))
-    notes = () if figures else ("This run was trained without EGNS: its log names no categories.",)
-    return Section("negatives", "Negatives", notes, figures)
+    if not figures:
+        note = "This run's log holds no categories of negatives."
+        return Section("negatives", "Negatives", (note,))
+    weighting = run.trained.parts["train"]["negatives"]["weighting"]
+    other = f"Not weighed by EGNS here (weighting: {weighting}): what it would make of them."
+    return Section("negatives", "Negatives", () if weighting == "egns" else (other,), figures)
 
 
 def _complementarity(run: RunData) -> Section:
@@ -149,7 +153,7 @@ def _coverage(run: RunData) -> Section:
         figures.append(coverage_figure(run.coverage))
     if run.failures:
         figures.append(failure_figure(run.failures))
-    elif run.voices.modalities:
+    elif run.coverage:
         notes.append("The last extraction lists no failed item.")
     return Section("store", "Feature store", tuple(notes), tuple(figures))
 

@@ -115,7 +115,8 @@ def _draw_lines(axes: "Axes", series: Series, label: str) -> None:
         epochs, values = zip(*points, strict=True)
         colour = COLOURS[index % len(COLOURS)]
         axes.plot(epochs, values, marker="o", markersize=3, color=colour, label=name)
-    axes.set_ylim(bottom=0)
+    highest = max(value for points in series.values() for _, value in points)
+    axes.set_ylim(0, highest * 1.08 or 1)
     _label_epochs(axes, label)
     if len(series) > 1:
         legend_above(axes)
