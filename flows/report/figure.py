@@ -4,6 +4,7 @@ In the page a figure takes the page's colours: what is drawn in `INK`, `FAINT` a
 becomes the colour of its text, that of its lines, and nothing.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,10 @@ from flows.report.table import Table
 from storage.atomic import replacing, write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+    from numpy.typing import NDArray
 
 INK, FAINT, PAPER = "#1b1d21", "#d3d6db", "#fefefe"
 
@@ -33,8 +36,11 @@ _SHADE = (0.12, 0.37, 0.69)
 
 _DARK_FROM = 0.8  # of the largest value: from there white stands out better, on any page
 
+_MOST_NUMBERED = 12  # columns, so that numbers fit their cells
+
 WIDTH = 4.8  # inches; on a telephone's screen, texts are still legible then
 _DOTS_PER_INCH = 180
+FIGURE_SUFFIXES = (".svg", ".png", ".csv")
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _STYLE: Any = {
     "svg.hashsalt": "mocme",
@@ -185,7 +191,7 @@ def heat_map(
     columns: Sequence[str],
     title: str = "",
 ) -> None:
-    """Draw numbers as colours, each number in its cell; NaN stays empty.
+    """Draw numbers as colours, the numbers in their cells if they are few; NaN stays empty.
 
     Args:
         axes: Where to.
@@ -201,11 +207,8 @@ def heat_map(
     largest = float(array.max()) if array.count() else 0.0
     shades = LinearSegmentedColormap.from_list("shades", [(*_SHADE, 0.0), (*_SHADE, 1.0)])
     axes.pcolormesh(array, cmap=shades, vmin=0, vmax=largest or 1, edgecolors=FAINT, linewidth=0.5)
-    for (row, column), value in np.ndenumerate(array.filled(np.nan)):
-        if not np.isnan(value):
-            colour = "#ffffff" if value > _DARK_FROM * largest else INK
-            axes.text(column + 0.5, row + 0.5, _short(value), ha="center", va="center",
-                      color=colour, fontsize=7)  # fmt: skip
+    if len(columns) <= _MOST_NUMBERED:
+        _write_numbers(axes, array.filled(np.nan), largest)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [shortened(it) for it in columns], rotation=35,
                     ha="right", rotation_mode="anchor")  # fmt: skip
     axes.set_yticks(np.arange(len(rows)) + 0.5, [shortened(it) for it in rows])
@@ -213,6 +216,16 @@ def heat_map(
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
     axes.set_title(title)
+
+
+def _write_numbers(axes: "Axes", values: "NDArray[np.float64]", largest: float) -> None:
+    """Write each number into its cell, in what stands out from the cell's shade."""
+    for row, numbers in enumerate(values.tolist()):
+        for column, value in enumerate(numbers):
+            if not math.isnan(value):
+                colour = "#ffffff" if value > _DARK_FROM * largest else INK
+                place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
+                axes.text(column + 0.5, row + 0.5, _short(value), color=colour, **place)
 
 
 def count_in_integers(axes: "Axes") -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 40  # relations of a heat map; all are in the table
 _MOST_BARS = 25
-_ROW_HEIGHT, _REST_HEIGHT = 0.24, 0.9  # inches
+_ROW_HEIGHT, _REST_HEIGHT, _MOST_HEIGHT = 0.24, 0.9, 5.0  # inches
 _PANELS_IN_A_ROW = 3
 _COVERAGE_COLOURS = (COLOURS[0], COLOURS[4], COLOURS[7])  # there, failed, absent
 
@@ -85,7 +85,7 @@ def expert_figures(found: "Complementarity") -> list[Figure]:
                 "dimension.",
                 table=Table.of(("expert", *(f"expert {name}" for name in names)), rows),
                 draw=tuple(_panel(values, names, name) for name, values in panels.items()),
-                height=_REST_HEIGHT + 0.4 * num_experts,
+                height=min(_REST_HEIGHT + 0.4 * num_experts, _MOST_HEIGHT),
             )
         )
     return figures

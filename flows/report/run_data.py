@@ -93,6 +93,12 @@ class RunData:
         return (dataset.root.name if dataset is not None else "") or self.path.name
 
     @property
+    def has_dataset_changed(self) -> bool:
+        """Whether the graph that is read now is another than the one that was trained on."""
+        dataset = self.source.dataset
+        return dataset is not None and dataset.graph.digest != self.trained.parts["graph"]
+
+    @property
     def config_text(self) -> str:
         """The config as it lies in the run's folder; empty if it is gone."""
         try:

@@ -26,6 +26,8 @@ from flows.report.training_figures import curve_figures, egns_figures, share_fig
 
 _NOT_MEASURED = "the fusion does not ask, or too few entities have what would be compared."
 
+_DATASET_CHANGED = "The dataset has changed since this run was trained; this is what it is now."
+
 
 @dataclass(frozen=True)
 class Section:
@@ -142,7 +144,7 @@ def _why_no_heat_map(run: RunData) -> Iterator[str]:
 
 def _coverage(run: RunData) -> Section:
     figures = []
-    notes = []
+    notes = [_DATASET_CHANGED] if run.has_dataset_changed else []
     if not run.voices.modalities:
         notes.append("This run has no modalities: it learned from structure alone.")
     elif run.coverage is None:

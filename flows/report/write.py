@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.report.figure import save_figure
+from flows.report.figure import FIGURE_SUFFIXES, save_figure
 from flows.report.media import Gallery, collect_media
 from flows.report.page import render_page
 from flows.report.predictions import Prediction, in_turns
@@ -57,6 +57,7 @@ def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Re
     try:
         figures.mkdir(exist_ok=True)
         sections = [(section, _save(section, figures)) for section in sections_of(run)]
+        _drop_others(figures, {name for _, drawn in sections for name in drawn})
         shown = in_turns(run.predictions or [])[:most_predictions]
         html, gallery = _with_media(run, sections, shown, max_bytes)
         write_whole(page, html)
@@ -79,6 +80,13 @@ def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Re
 
 def _save(section: Section, folder: Path) -> dict[str, str]:
     return {figure.name: save_figure(figure, folder) for figure in section.figures}
+
+
+def _drop_others(folder: Path, names: set[str]) -> None:
+    """Delete figures that an earlier report has left and this one has not."""
+    for path in folder.iterdir():
+        if path.suffix in FIGURE_SUFFIXES and path.stem not in names:
+            path.unlink()
 
 
 def _with_media(

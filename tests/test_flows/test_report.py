@@ -15,12 +15,13 @@ import pytest
 import soundfile
 from headless_chromium import Page, find_chromium, open_chromium
 from PIL import Image
-from report_page import media_of, parse, whole_folder
+from report_page import ParsedPage, media_of, parse, whole_folder
 from safetensors.numpy import load_file, save_file
 from small_runs import Command, mocme, small
 
 from flows.report.figure import COLOURS
 from flows.report.predictions import Prediction, in_turns
+from flows.staged_run import StagedRun
 
 SECTIONS = [
     "Predictions",
@@ -263,7 +264,7 @@ def test_a_second_report_has_the_same_bytes(reported: tuple[Path, Command], html
     assert whole_folder(run_dir) == before
 
 
-def test_names_from_data_are_never_markup(run_dir: Path) -> None:
+def test_names_and_texts_from_data_are_never_markup(run_dir: Path, project: Path) -> None:
     graph_file, predictions = run_dir / "graph.json", run_dir / "predictions.tsv"
     graph = json.loads(graph_file.read_text())
     head, relation, tail = predictions.read_text().splitlines()[1].split("\t")[:3]
@@ -276,7 +277,12 @@ def test_names_from_data_are_never_markup(run_dir: Path) -> None:
     evaluation = json.loads(evaluation_file.read_text())
     evaluation["per_relation"][HOSTILE] = evaluation["per_relation"].pop(relation)
     evaluation_file.write_text(json.dumps(evaluation))
+    entities = project / "entities.jsonl"
+    lines = [json.loads(line) for line in entities.read_text().splitlines()]
+    texts = [{**line, "text": HOSTILE} if line["id"] == head else line for line in lines]
+    entities.write_text("".join(f"{json.dumps(line)}\n" for line in texts))
     page = parse(report(run_dir))
+    assert any(HOSTILE in text for text in page.texts("p"))
     assert HOSTILE in page.texts("option")
     assert HOSTILE in page.texts("th")
     assert len(page.all("script")) == 1
@@ -303,15 +309,45 @@ def test_a_page_that_cannot_fit_is_refused(run_dir: Path) -> None:
     assert "raise --max-mb" in command.stderr
 
 
+@pytest.fixture(scope="module")
+def moved(
+    reported: tuple[Path, Command], html: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, ParsedPage]:
+    """A run far from its dataset, whose evaluation has a calibration; and its page."""
+    run_dir = Path(shutil.copytree(reported[0], tmp_path_factory.mktemp("r") / "moved"))
+    file = run_dir / "evaluation.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": CALIBRATION}))
+    return run_dir, parse(report(run_dir))
+
+
 def test_without_the_dataset_there_are_no_media_but_a_report(
-    reported: tuple[Path, Command], tmp_path: Path
+    moved: tuple[Path, ParsedPage],
 ) -> None:
-    run_dir = Path(shutil.copytree(reported[0], tmp_path / "moved"))
-    html = report(run_dir)
-    assert not media_of(html)
-    assert "Without media, as the dataset cannot be read" in html
-    assert "this is what the model hears" in html
-    assert parse(html).texts("h2") == SECTIONS
+    page = moved[1]
+    assert not page.all("img")
+    assert "Without media, as the dataset cannot be read" in page.text
+    assert "this is what the model hears" in page.text
+    assert page.texts("h1") == ["moved"]
+    assert page.texts("h2") == SECTIONS
+
+
+def test_figures_of_an_earlier_report_do_not_stay(moved: tuple[Path, ParsedPage]) -> None:
+    run_dir, page = moved
+    drawn = {str(it.attributes["id"]).removeprefix("figure-") for it in page.all("figure")}
+    assert {path.stem for path in (run_dir / "report").iterdir()} == drawn
+    assert "heard" in drawn
+    assert not {"coverage", "failures"} & drawn
+
+
+def test_calibration_is_drawn_where_it_was_measured(
+    moved: tuple[Path, ParsedPage], html: str
+) -> None:
+    assert "holds no calibration" in html
+    run_dir, page = moved
+    assert "0.100 before, 0.040 after" in page.text
+    assert [row["calibration"] for row in rows_of(run_dir, "calibration")] == [
+        *("before", "before", "after", "after")
+    ]
 
 
 def test_a_broken_file_is_counted_and_left_out(run_dir: Path, project: Path) -> None:
@@ -336,19 +372,6 @@ def test_damage_is_named(run_dir: Path, file: str) -> None:
     command = mocme("report", run_dir)
     assert command.exit_code == 2
     assert f"{file}: found a damaged" in command.stderr
-
-
-def test_calibration_is_drawn_where_it_was_measured(run_dir: Path, html: str) -> None:
-    assert "holds no calibration" in html
-    file = run_dir / "evaluation.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": CALIBRATION}))
-    page = parse(report(run_dir, "--predictions", 0))
-    assert "No predictions are shown." in page.text
-    assert "figure-calibration" in {it.attributes.get("id") for it in page.all("figure")}
-    assert "0.100 before, 0.040 after" in page.text
-    assert [row["calibration"] for row in rows_of(run_dir, "calibration")] == [
-        *("before", "before", "after", "after")
-    ]
 
 
 def test_one_modality_and_other_negatives_are_told_in_a_sentence_each(project: Path) -> None:
@@ -377,13 +400,13 @@ def test_structure_alone_has_a_report_and_so_has_a_log_of_losses_only(project: P
     assert "learned from structure alone" in html
 
 
-def test_a_report_is_no_part_of_the_training(
-    reported: tuple[Path, Command], html: str, tmp_path: Path
-) -> None:
-    from flows.staged_run import StagedRun
-
-    outputs = StagedRun(reported[0]).training_outputs()
-    assert not [path for path in outputs if "report" in path.as_posix().removeprefix(str(tmp_path))]
+def test_a_report_is_no_part_of_the_training(reported: tuple[Path, Command], html: str) -> None:
+    run_dir, _ = reported
+    outputs = {
+        path.relative_to(run_dir).as_posix() for path in StagedRun(run_dir).training_outputs()
+    }
+    assert "model.safetensors" in outputs
+    assert not [name for name in outputs if name.startswith("report")]
 
 
 def test_every_relation_has_its_turn() -> None:
