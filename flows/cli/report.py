@@ -36,6 +36,8 @@ def report(
 
     Example:  mocme report data/demo/data/runs/newest
     """
+    if run_dir is not None and config is not None:
+        raise typer.BadParameter("give RUN_DIR or --config CONFIG, not both")
     folder = find_run(config, run_dir, None)
     from flows.report.write import MEGABYTE, write_report
 

@@ -242,8 +242,11 @@ def legend_above(axes: "Axes", columns: int = 4) -> None:
 
 
 def shortened(name: str, longest: int = 24) -> str:
-    """Return a name on one line, cut if it would take the figure's room."""
-    line = " ".join(name.split())
+    """Return a name on one line, cut if it would take the figure's room.
+
+    SVG, as all XML, can hold no control characters.
+    """
+    line = "".join(letter for letter in " ".join(name.split()) if letter.isprintable())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

@@ -16,6 +16,7 @@ from flows.report.predictions import Prediction
 from flows.report.run_data import RunData
 from flows.report.sections import Section
 from flows.report.table import as_text
+from storage.graph import SPLITS
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -92,29 +93,36 @@ def render_page(
         predictions: Those to show, in this order.
         gallery: Media of their entities.
     """
-    cards = _cards(run, predictions, gallery)
-    held = {it for card in cards[:PAGE_SIZE] for it in (card.prediction.head, card.prediction.tail)}
     return _template().render(
-        names=dict(zip(run.graph.entities, run.graph.names, strict=True)),
-        config=run.config_text,
         title=run.name,
         facts=_facts(run),
         tiles=_tiles(run),
-        sections=sections,
-        cards=cards,
-        page_size=PAGE_SIZE,
-        relations=sorted({it.relation for it in predictions}),
-        num_predicted=len(run.predictions or ()),
-        was_predicted=run.predictions is not None,
-        legend=_colours(run),
-        stored={entity: it for entity, it in gallery.of.items() if entity not in held},
-        rows={entity: row for row, entity in enumerate(gallery.of)},
-        gallery=gallery,
         problem=run.source.problem,
+        config=run.config_text,
+        sections=sections,
         colours=COLOURS,
         css=_asset("report.css"),
         js=_asset("report.js"),
+        **_predicted(run, predictions, gallery),
     )
+
+
+def _predicted(run: RunData, predictions: Sequence[Prediction], gallery: Gallery) -> dict[str, Any]:
+    """Return what the template tells of predictions."""
+    cards = _cards(run, predictions, gallery)
+    held = {it for card in cards[:PAGE_SIZE] for it in (card.prediction.head, card.prediction.tail)}
+    return {
+        "cards": cards,
+        "page_size": PAGE_SIZE,
+        "relations": sorted({it.relation for it in predictions}),
+        "num_predicted": len(run.predictions or ()),
+        "was_predicted": run.predictions is not None,
+        "legend": _colours(run),
+        "gallery": gallery,
+        "stored": {entity: it for entity, it in gallery.of.items() if entity not in held},
+        "rows": {entity: row for row, entity in enumerate(gallery.of)},
+        "names": dict(zip(run.graph.entities, run.graph.names, strict=True)),
+    }
 
 
 def _facts(run: RunData) -> list[tuple[str, str]]:
@@ -122,19 +130,20 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
     graph, parts = run.graph, run.trained.parts
     model, train = parts["model"], parts["train"]
     negatives = train["negatives"]
-    splits = ", ".join(f"{len(graph.split(it)):,} {it}" for it in ("train", "valid", "test"))
-    evaluated = [epoch["epoch"] for epoch in run.epochs]
+    splits = ", ".join(f"{len(graph.split(it)):,} {it}" for it in SPLITS)
+    experts = _counted(model["num_experts"], "expert")
+    epochs = _counted(len(run.epochs), "epoch")
+    finished = run.trained.finished_at[:16].replace("T", " ")
+    scorer = f"{model['scorer']}, width {model['dim']}, fusion {model['fusion']}"
     return [
         ("Graph", f"{graph.num_entities:,} entities, {graph.num_relations:,} relations"),
         ("Triples", splits),
         ("Modalities", ", ".join(parts["modalities"]) or "none, structure alone"),
-        ("Model", f"{model['scorer']}, width {model['dim']}, fusion {model['fusion']}, "
-                  f"{_counted(model['num_experts'], 'expert')} per modality"),
+        ("Model", f"{scorer}, {experts} per modality"),
         ("Negatives", f"{negatives['mode']}, weighting {negatives['weighting']}"),
-        ("Training", f"{_counted(len(evaluated), 'epoch')}, {run.trained.seconds:,.0f} s, finished "
-                     f"{run.trained.finished_at[:16].replace('T', ' ')} UTC"),
+        ("Training", f"{epochs}, {run.trained.seconds:,.0f} s, finished {finished} UTC"),
         ("Run", run.path.name),
-    ]  # fmt: skip
+    ]
 
 
 def _counted(number: int, what: str) -> str:

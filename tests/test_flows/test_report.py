@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import av
 import numpy as np
@@ -41,7 +42,7 @@ FIGURES = {
     *("coverage", "failures"),
 }
 HOSTILE = (
-    '</script><script>document.title="broken"</script>"\'><img src=x onerror=alert(1)> $\\frac{'
+    '</script><script>document.title="broken"</script>"\'><img src=x onerror=alert(1)> \x01$\\frac{'
 )
 CALIBRATION = {
     when: {
@@ -288,6 +289,7 @@ def test_names_and_texts_from_data_are_never_markup(run_dir: Path, project: Path
     assert len(page.all("script")) == 1
     assert all("onerror" not in element.attributes for element in page.elements)
     assert HOSTILE in {row["relation"] for row in rows_of(run_dir, "per_relation")}
+    ElementTree.parse(run_dir / "report/per_relation.svg")  # noqa: S314
 
 
 def test_a_budget_of_bytes_holds_and_the_page_says_what_is_left_out(
@@ -407,6 +409,14 @@ def test_a_report_is_no_part_of_the_training(reported: tuple[Path, Command], htm
     }
     assert "model.safetensors" in outputs
     assert not [name for name in outputs if name.startswith("report")]
+
+
+def test_a_config_stands_for_its_newest_run(project: Path) -> None:
+    config = project / "data/runs/newest/config.yaml"
+    command = mocme("report", "--config", config, "--predictions", 0, "--json")
+    assert command.exit_code == 0, command.stderr
+    assert Path(command.json["page"]).is_file()
+    assert mocme("report", "newest", "--config", config).exit_code == 2
 
 
 def test_every_relation_has_its_turn() -> None:
