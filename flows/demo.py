@@ -81,6 +81,7 @@ def _show_next_commands(folder: Path) -> None:
     STDOUT.rule("next", align="left")
     for command in (
         f"mocme predict {CONFIG} --head {head} --relation {relation} -k 5",
+        f"mocme report {folder}",
         f"mocme run {CONFIG} --set train.epochs=50",
         f"mocme audit {DEMO_DIR}",
         f"mocme store stats {DEMO_DIR}/data/features",

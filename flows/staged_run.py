@@ -6,6 +6,7 @@ Layout of `RUNS/<first digits of the train key>/`:
 - what the model writes: weights, graph, history (`tensorboard/` holds that once more).
 - `evaluation.json`, `predictions.tsv`.
 - `placed/`: the same run with entities that arrived after it; see `flows.placing`.
+- `report.html` and `report/`, if `mocme report` was asked for them.
 - `stages/<stage>.json`: a manifest for each finished stage: its key, the parts of the key, and
   the files that must still be there for the stage to be skipped.
 
@@ -38,13 +39,15 @@ _logger = logging.getLogger(__name__)
 CONFIG_FILE = "config.yaml"
 EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.tsv"
+REPORT_FILE = "report.html"
+REPORT_FOLDER = "report"
 NEWEST = "newest"
 PLACED_FOLDER = "placed"
 """Folder in a run's folder that answers as the run does, of entities that arrived later too."""
 
 _NAME_LENGTH = 12  # hex digits: 2^48 keys, short enough to type
-_NOT_FROM_TRAINING = {CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, ".lock"}
-_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER, PLACED_FOLDER}
+_NOT_FROM_TRAINING = {CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, REPORT_FILE, ".lock"}
+_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER, REPORT_FOLDER, PLACED_FOLDER}
 
 
 class NoRunError(MocmeError):

@@ -5,7 +5,18 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import ablation, ask, datasets, graph_exports, placing, runs, status, stores, tuning
+from flows.cli import (
+    ablation,
+    ask,
+    datasets,
+    graph_exports,
+    placing,
+    report,
+    runs,
+    status,
+    stores,
+    tuning,
+)
 from flows.cli.console import print_error
 from flows.exit_codes import INPUT_ERROR
 from storage.errors import MocmeError
@@ -41,6 +52,7 @@ app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("predict")(ask.predict)
 app.command("place")(placing.place)
+app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("ablate")(ablation.ablate)
 app.command("tune")(tuning.tune)

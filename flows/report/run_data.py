@@ -1,0 +1,205 @@
+"""What a report is made of: everything read of a run before anything is drawn."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.config import PipelineConfig
+from flows.failure_report import FAILURES_FILE
+from flows.inputs import plan_modality
+from flows.report.predictions import Prediction, read_predictions
+from flows.staged_run import CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, Manifest, StagedRun
+from storage.dataset import Dataset, read_dataset
+from storage.errors import MocmeError
+from storage.graph import Graph
+
+if TYPE_CHECKING:
+    from model.measured import Complementarity, Voices
+
+
+class ReportError(MocmeError):
+    """A run that no report can be made of, or a place that none can be written to."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the run's media come from, as far as it is still there.
+
+    Attributes:
+        config: The config that the run was made with.
+        dataset: The dataset.
+        problem: Why there is no config or no dataset.
+    """
+
+    config: PipelineConfig | None = None
+    dataset: Dataset | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class ModalityCoverage:
+    """Entities by what the feature store has of one modality for them.
+
+    Attributes:
+        modality: Its name.
+        num_with: They have a vector.
+        num_failed: They list items, but none has a vector.
+        num_without: They list no item.
+    """
+
+    modality: str
+    num_with: int
+    num_failed: int
+    num_without: int
+
+
+@dataclass(frozen=True)
+class RunData:
+    """All that a report tells of.
+
+    Attributes:
+        path: The run's folder.
+        trained: Manifest of its training.
+        graph: What it learned from.
+        epochs: What was logged of each epoch.
+        evaluation: What the evaluation found.
+        predictions: The predicted triples; None if none were made.
+        voices: Weights of blocks and modalities.
+        complementarity: What was measured of the modalities; None if they are not fused.
+        source: Config and dataset.
+        coverage: Of each modality; None if dataset or store are gone.
+        failures: Number of failed items by modality and reason, the commonest first.
+    """
+
+    path: Path
+    trained: Manifest
+    graph: Graph
+    epochs: list[dict[str, Any]]
+    evaluation: Mapping[str, Any]
+    predictions: list[Prediction] | None
+    voices: "Voices"
+    complementarity: "Complementarity | None"
+    source: Source
+    coverage: list[ModalityCoverage] | None
+    failures: Mapping[tuple[str, str], int]
+
+    @property
+    def name(self) -> str:
+        """What the graph is called: its dataset's folder, or else the run's."""
+        dataset = self.source.dataset
+        return (dataset.root.name if dataset is not None else "") or self.path.name
+
+    @property
+    def has_dataset_changed(self) -> bool:
+        """Whether the graph that is read now is another than the one that was trained on."""
+        dataset = self.source.dataset
+        return dataset is not None and dataset.graph.digest != self.trained.parts["graph"]
+
+    @property
+    def config_text(self) -> str:
+        """The config as it lies in the run's folder; empty if it is gone."""
+        try:
+            return (self.path / CONFIG_FILE).read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+
+def read_run(folder: StagedRun) -> RunData:
+    """Read a run that was trained and evaluated.
+
+    Raises:
+        ReportError: If it was not evaluated.
+        MocmeError: If what the training left is damaged.
+    """
+    from model.measured import read_complementarity, read_voices  # imports torch
+    from model.run_folder import RunFolder
+
+    source, voices = _find_source(folder), read_voices(folder.path)
+    run, predicted = RunFolder(folder.path), folder.path / PREDICTIONS_FILE
+    graph = run.read_graph()
+    return RunData(
+        path=folder.path,
+        trained=_read_manifest(folder),
+        graph=graph,
+        epochs=run.read_log(),
+        evaluation=_read_evaluation(folder),
+        predictions=read_predictions(predicted) if predicted.is_file() else None,
+        voices=voices,
+        complementarity=read_complementarity(folder.path, voices.modalities),
+        source=source,
+        coverage=_count_coverage(source),
+        failures=_count_failures(folder.path.parent / FAILURES_FILE, voices.modalities, graph),
+    )
+
+
+def _read_manifest(folder: StagedRun) -> Manifest:
+    found = folder.manifest("train")
+    if found is None:
+        raise ReportError(f"{folder.path}: found no finished training; allowed: a run's folder")
+    return found
+
+
+def _read_evaluation(folder: StagedRun) -> Mapping[str, Any]:
+    path = folder.path / EVALUATION_FILE
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    except FileNotFoundError:
+        raise ReportError(
+            f"{folder.path}: found no {EVALUATION_FILE}; allowed: a run that was evaluated, as by "
+            "`mocme run CONFIG` or `mocme evaluate CONFIG`"
+        ) from None
+    except ValueError as error:
+        raise ReportError(
+            f"{path}: found a damaged file ({error}); allowed: the file as `mocme evaluate` "
+            "wrote it"
+        ) from error
+
+
+def _find_source(folder: StagedRun) -> Source:
+    """Read config and dataset; either may be gone, or be of another version of mocme."""
+    config = None
+    try:
+        config = folder.config()
+        return Source(config, read_dataset(config.dataset))
+    except MocmeError as error:
+        return Source(config, None, str(error))
+
+
+def _count_coverage(source: Source) -> list[ModalityCoverage] | None:
+    """Look up what is stored now; nothing is read but what `mocme status` reads."""
+    from extractors.preview import preview_modality
+
+    config, dataset = source.config, source.dataset
+    if config is None or dataset is None:
+        return None
+    found = []
+    try:
+        for name in config.modalities:
+            plan = plan_modality(config, name, offline=True)
+            preview = preview_modality(dataset, plan, config.store, config.extract)
+            num_with = len({row for row, _ in preview.references})
+            num_without = preview.counts.missing
+            num_failed = len(dataset.entities) - num_with - num_without
+            found.append(ModalityCoverage(name, num_with, num_failed, num_without))
+    except (MocmeError, OSError):
+        return None
+    return found
+
+
+def _count_failures(
+    path: Path, modalities: tuple[str, ...], graph: Graph
+) -> Mapping[tuple[str, str], int]:
+    """Count the failed items of the last extraction that are this run's."""
+    known, counts = set(graph.entities), Counter[tuple[str, str]]()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for failure in map(json.loads, lines):
+            if failure["modality"] in modalities and failure["entity"] in known:
+                counts[failure["modality"], failure["reason"]] += 1
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return dict(sorted(counts.items(), key=lambda it: (-it[1], it[0])))

@@ -1,0 +1,108 @@
+"""`mocme report`: reads a run, draws its figures, and writes the page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.report.figure import FIGURE_SUFFIXES, save_figure
+from flows.report.media import Gallery, collect_media
+from flows.report.page import render_page
+from flows.report.predictions import Prediction, in_turns
+from flows.report.run_data import ReportError, RunData, read_run
+from flows.report.sections import Section, sections_of
+from flows.staged_run import REPORT_FILE, REPORT_FOLDER, StagedRun
+from storage.atomic import write_whole
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        page: The HTML file.
+        figures: Folder of the figures as files.
+        num_bytes: Size of the page.
+        num_figures: How many figures there are, three files each.
+        num_predictions: How many predictions the page shows.
+        num_media: How many pictures, sounds and clips are in it.
+        left_out: Number of entities whose files of a kind had no room.
+    """
+
+    page: Path
+    figures: Path
+    num_bytes: int
+    num_figures: int
+    num_predictions: int
+    num_media: int
+    left_out: Mapping[str, int]
+
+
+def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Report:
+    """Write a run's report, `report.html` and `report/`; the same run gives the same bytes.
+
+    Args:
+        folder: The run.
+        max_bytes: The page's size at most, media included.
+        most_predictions: How many predictions to show.
+
+    Raises:
+        ReportError: If the run was not evaluated, the page would be too large even without media,
+            or it cannot be written.
+        MocmeError: If what the run left is damaged.
+    """
+    run = read_run(folder)
+    page, figures = folder.path / REPORT_FILE, folder.path / REPORT_FOLDER
+    try:
+        figures.mkdir(exist_ok=True)
+        sections = [(section, _save(section, figures)) for section in sections_of(run)]
+        _drop_others(figures, {name for _, drawn in sections for name in drawn})
+        shown = in_turns(run.predictions or [])[:most_predictions]
+        html, gallery = _with_media(run, sections, shown, max_bytes)
+        write_whole(page, html)
+    except OSError as error:
+        raise ReportError(
+            f"{error.filename or page}: found {error.strerror}; allowed: the folder of a run that "
+            "can be written to"
+        ) from error
+    media = gallery.of.values()
+    return Report(
+        page=page,
+        figures=figures,
+        num_bytes=len(html.encode()),
+        num_figures=sum(len(drawn) for _, drawn in sections),
+        num_predictions=len(shown),
+        num_media=sum(bool(uri) for it in media for uri in (it.image, it.audio, it.video)),
+        left_out={str(kind): count for kind, count in gallery.left_out.items()},
+    )
+
+
+def _save(section: Section, folder: Path) -> dict[str, str]:
+    return {figure.name: save_figure(figure, folder) for figure in section.figures}
+
+
+def _drop_others(folder: Path, names: set[str]) -> None:
+    """Delete figures that an earlier report has left and this one has not."""
+    for path in folder.iterdir():
+        if path.suffix in FIGURE_SUFFIXES and path.stem not in names:
+            path.unlink()
+
+
+def _with_media(
+    run: RunData,
+    sections: Sequence[tuple[Section, Mapping[str, str]]],
+    shown: Sequence[Prediction],
+    max_bytes: int,
+) -> tuple[str, Gallery]:
+    """Render the page with as many media as there is room for beside the rest."""
+    entities = list(dict.fromkeys(entity for it in shown for entity in (it.head, it.tail)))
+    without = render_page(run, sections, shown, Gallery.empty(entities))
+    room = max_bytes - len(without.encode())
+    if room < 0:
+        raise ReportError(
+            f"{run.path}: found a page of {(max_bytes - room) / MEGABYTE:.1f} MB without media; "
+            f"allowed: {max_bytes / MEGABYTE:.1f} MB; raise --max-mb, or show fewer --predictions"
+        )
+    gallery = collect_media(run.source, run.path.parent, entities, room)
+    return render_page(run, sections, shown, gallery), gallery
