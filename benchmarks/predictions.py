@@ -117,7 +117,7 @@ def tell_reasons(run: Path, config: PipelineConfig, tables: Tables) -> None:
     chosen = np.random.default_rng(0).permutation(np.unique(questions, axis=0))[:NUM_QUESTIONS]
     heads, relations = torch.from_numpy(chosen).unbind(1)
     known = known_answers(graph, torch.device("cpu"))
-    before = scoring.log_odds(heads, relations, known)
+    before = scoring.log_odds(heads, relations)
     odds = before.clone()
     odds[known.lookup(heads, relations)] = -torch.inf
     answers = odds.argmax(1)
@@ -125,7 +125,7 @@ def tell_reasons(run: Path, config: PipelineConfig, tables: Tables) -> None:
     names = [name for name in shares if name != CONTENT]
     drops = []
     for name in names:
-        after = without(name, folder, config, tables, scoring).log_odds(heads, relations, known)
+        after = without(name, folder, config, tables, scoring).log_odds(heads, relations)
         drops.append((before - after).gather(1, answers.unsqueeze(1))[:, 0])
     said = torch.stack([shares[name] for name in names], 1).numpy()
     found = torch.stack(drops, 1).numpy()

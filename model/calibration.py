@@ -1,13 +1,13 @@
 """Probabilities that mean something: of the answers given 30%, three in ten should hold.
 
 A softmax over entities shares out a certainty of 1 among them, though a question may have many
-answers. So the log-odds of an answer against all that is not known yet are mapped to the
-probability that it holds, by what came true on valid: a slope and an intercept for every relation
-(Platt scaling), tied to those of all relations.
+answers. So the log-odds of an answer against all others are mapped to the probability that it
+holds, by what came true on valid: a slope and an intercept for every relation (Platt scaling),
+tied to those of all relations.
 
-What holds and stands in no split counts as wrong, so these probabilities are cautious. And they are
-those of questions that have an answer which the graph lacks, as those of valid have. As in filtered
-ranking, triples of other splits neither compete nor count as wrong.
+What holds and stands in no split counts as wrong, so these probabilities are cautious; those of
+questions that have no answer which the graph lacks are not, as all questions of valid have one.
+Triples of other splits neither count as wrong nor as right.
 
 Shapes: B batch, Q questions, K answers to each, E entities, R relations (inverses included).
 """
@@ -52,21 +52,19 @@ class BestAnswers:
     holds: Tensor
 
 
-def filtered_log_odds(scores: Tensor, known: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn scores into the log-odds of each answer against all others that are not known.
+def log_odds_of(scores: Tensor) -> Tensor:
+    """Turn scores into the log-odds of each answer against all others.
+
+    Known answers compete, too: where a question has its answer, others are improbable.
 
     Args:
         scores: Logits over all entities. Shape: (B, E).
-        known: Row and entity of every known answer, as `KnownTails.lookup` finds them.
 
     Returns:
-        Shape (B, E), finite; of a known answer, as if it were not known.
+        Shape (B, E), finite.
     """
-    unknown = scores.clone()
-    unknown[known] = -torch.inf
-    share = scores - unknown.logsumexp(1, keepdim=True)
+    share = scores - scores.logsumexp(1, keepdim=True)
     others = torch.log(-torch.expm1(share.clamp_max(-1e-12)))
-    others[known] = 0.0
     return (share - others).nan_to_num(-_WITHOUT_DOUBT, _WITHOUT_DOUBT, -_WITHOUT_DOUBT)
 
 
@@ -114,9 +112,8 @@ def _best_of(
     scoring: "BlockScoring", questions: Tensor, known: KnownTails, truths: KnownTails
 ) -> tuple[Tensor, Tensor]:
     heads, relations = questions.unbind(1)
-    already = known.lookup(heads, relations)
-    log_odds = filtered_log_odds(scoring.scores(heads, relations), already)
-    log_odds[already] = -torch.inf
+    log_odds = log_odds_of(scoring.scores(heads, relations))
+    log_odds[known.lookup(heads, relations)] = -torch.inf
     top = log_odds.topk(min(NUM_ANSWERS, scoring.num_entities))
     holds = truths.among_all(heads, relations, scoring.num_entities)
     return top.values, holds.gather(1, top.indices)

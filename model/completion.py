@@ -64,7 +64,7 @@ def most_probable_missing(
         askers = torch.from_numpy(np.flatnonzero(asked[:, index]))
         for heads in askers.split(chunk_size):
             relations = torch.full_like(heads, index)
-            odds = scoring.log_odds(heads, relations, known)
+            odds = scoring.log_odds(heads, relations)
             odds[known.lookup(heads, relations)] = -torch.inf
             odds[torch.arange(len(heads)), heads] = -torch.inf
             top = odds.flatten().topk(min(k, odds.numel()))

@@ -145,7 +145,7 @@ class Predictor:
         index = self._relation_row[find_relation(self.graph, relation)]
         heads = torch.tensor([self._entity_row[entity]])
         question = torch.tensor([index + self.graph.num_relations * asks_for_head])
-        odds = self.scoring.log_odds(heads, question, self._known)[0]
+        odds = self.scoring.log_odds(heads, question)[0]
         known = set(self._known.lookup(heads, question)[1].tolist())
         top = odds.topk(min(k, len(odds)))
         size = len(top.indices)

@@ -15,9 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.calibration import calibrated, filtered_log_odds
+from model.calibration import calibrated, log_odds_of
 from model.config import CONTENT, ScorerName
-from model.inputs import KnownTails
 from model.mocme import EncodedBlock
 from model.scorers import build_scorer
 from storage.atomic import replacing
@@ -79,18 +78,17 @@ class BlockScoring:
             start=torch.zeros((), device=heads.device),
         )
 
-    def log_odds(self, heads: Tensor, relations: Tensor, known: KnownTails) -> Tensor:
+    def log_odds(self, heads: Tensor, relations: Tensor) -> Tensor:
         """How probably each entity is an answer, calibrated.
 
         Args:
             heads: Shape (B,).
             relations: As in `scores`. Shape: (B,).
-            known: What is known, and takes no probability from other answers.
 
         Returns:
-            Log-odds, finite; of a known answer, as if it were not known. Shape: (B, E).
+            Log-odds, finite. Shape: (B, E).
         """
-        log_odds = filtered_log_odds(self.scores(heads, relations), known.lookup(heads, relations))
+        log_odds = log_odds_of(self.scores(heads, relations))
         return calibrated(log_odds, relations, self.calibration)
 
     def entity_rows(self) -> tuple[Tensor, dict[str, tuple[int, int]]]:

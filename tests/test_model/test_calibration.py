@@ -12,8 +12,8 @@ from model.calibration import (
     BestAnswers,
     best_answers,
     calibrated,
-    filtered_log_odds,
     fit_calibration,
+    log_odds_of,
     reliability,
 )
 from model.evaluation import evaluate_run
@@ -34,27 +34,22 @@ def triples_of(seed: int, size: int) -> np.ndarray:
 
 
 class TestLogOdds:
-    def test_are_against_all_others_that_are_not_known(self) -> None:
+    def test_are_against_all_others(self) -> None:
         scores = torch.randn(1, 9, generator=torch.Generator().manual_seed(0))
-        known = {2, 5}
-        rows = (torch.tensor([0, 0]), torch.tensor([2, 5]))
-        found = filtered_log_odds(scores, rows)[0]
+        found = log_odds_of(scores)[0]
         for answer in range(9):
-            others = [e for e in range(9) if e not in known and e != answer]
+            others = [entity for entity in range(9) if entity != answer]
             expected = scores[0, answer] - scores[0, others].logsumexp(0)
             assert float(found[answer]) == pytest.approx(float(expected), abs=1e-5)
 
     def test_stay_finite(self) -> None:
-        scores = torch.tensor([[200.0, 0.0, 0.0], [-200.0, 0.0, 0.0]])
-        none = (torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-        found = filtered_log_odds(scores, none)
+        found = log_odds_of(torch.tensor([[200.0, 0.0, 0.0], [-200.0, 0.0, torch.nan]]))
         assert found.isfinite().all()
         assert float(found[0, 0]) > 20
-        assert float(found[1, 0]) < -200
+        assert float(found[0, 1]) < -190
 
-    def test_where_all_is_known(self) -> None:
-        everything = (torch.zeros(3, dtype=torch.long), torch.arange(3))
-        assert filtered_log_odds(torch.randn(1, 3), everything).isfinite().all()
+    def test_of_the_only_entity(self) -> None:
+        assert log_odds_of(torch.randn(1, 1)).isfinite().all()
 
 
 def test_best_answers_are_the_definition() -> None:

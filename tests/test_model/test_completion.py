@@ -58,11 +58,10 @@ def plain_missing(graph: Graph, relation: int, k: int) -> list[tuple[float, int,
     """Return the k most probable missing triples, as the definition reads."""
     scoring, expected = unsure_scoring(), plain_expected(graph)
     chances = {}
-    everything_known = known_answers(graph, torch.device("cpu"))
     for index in (relation, relation + NUM_RELATIONS):
         for asker in range(NUM_ENTITIES):
             heads, relations = torch.tensor([asker]), torch.tensor([index])
-            found = scoring.log_odds(heads, relations, everything_known).sigmoid()
+            found = scoring.log_odds(heads, relations).sigmoid()
             for answer, chance in enumerate(found[0].tolist()):
                 pair = (asker, answer) if index == relation else (answer, asker)
                 if expected[asker, index] and asker != answer:
