@@ -65,7 +65,8 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         was selected on: carved out of train where the published one leaks), `unseen_entities`
         (test triples with an entity unseen in training), `per_side`, `per_relation` and
         `per_modality` (test, by the modalities of the entity that is asked for), `calibration`
-        (see `calibration_on_test`), and the split `audit`.
+        and `calibration_of_ten` (of the best answer and of the ten best; see
+        `calibration_on_test`), and the split `audit`.
 
     Raises:
         MocmeError: If the run has not finished training.
@@ -87,29 +88,29 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         },
         "per_relation": _per_relation(test, graph),
         "per_modality": _per_modality(test, scoring),
-        "calibration": calibration_on_test(scoring, graph),
+        "calibration": calibration_on_test(scoring, graph, 1),
+        "calibration_of_ten": calibration_on_test(scoring, graph, 10),
         "audit": audit(graph).to_dict(),
     }
 
 
-def calibration_on_test(scoring: BlockScoring, graph: Graph) -> dict[str, Any]:
+def calibration_on_test(scoring: BlockScoring, graph: Graph, num_best: int) -> dict[str, Any]:
     """Compare probabilities with what the clean test split says, of what train and valid lack.
 
+    Args:
+        scoring: The model.
+        graph: The graph.
+        num_best: How many of the best answers to every question count, at most `NUM_ANSWERS`.
+
     Returns:
-        `before` and `after` calibration, each as `reliability` tells it of the best answer to every
-        question, and under `best_ten` the same of its ten best.
+        `before` and `after` calibration, each as `reliability` tells it.
     """
     device = scoring.block_weights.device
     known = known_answers(graph, device, besides="test")
     best = best_answers(scoring, graph.test[clean_test_mask(graph)], known)
-    before = uncalibrated(2 * graph.num_relations, device)
     return {
-        "before": _reliability(best, before, 1),
-        "after": _reliability(best, scoring.calibration, 1),
-        "best_ten": {
-            "before": _reliability(best, before, 10),
-            "after": _reliability(best, scoring.calibration, 10),
-        },
+        "before": _reliability(best, uncalibrated(2 * graph.num_relations, device), num_best),
+        "after": _reliability(best, scoring.calibration, num_best),
     }
 
 

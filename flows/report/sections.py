@@ -81,6 +81,9 @@ def _calibration(run: RunData) -> Section:
     if not found:
         note = "This run's evaluation holds no calibration."
         return Section("calibrated", "Calibration", (note,))
+    if not found["after"]["num_answers"]:
+        note = "There is no question of test to compare probabilities with."
+        return Section("calibrated", "Calibration", (note,))
     return Section("calibrated", "Calibration", (), (calibration_figure(found),))
 
 

@@ -148,7 +148,8 @@ def test_a_run_is_calibrated_on_valid_and_judged_on_test(finished_run: Path) -> 
     best = best_answers(scoring, graph.valid, known_of(others, graph.num_relations))
     expected = fit_calibration(best, 2 * graph.num_relations)
     np.testing.assert_allclose(scoring.calibration, expected, atol=1e-4)
-    found = evaluate_run(finished_run)["calibration"]
+    evaluation = evaluate_run(finished_run)
+    found = evaluation["calibration"]
     questions = np.unique(with_inverses(graph.test, graph.num_relations)[:, :2], axis=0)
     assert found["before"]["num_answers"] == found["after"]["num_answers"] == len(questions)
-    assert found["best_ten"]["after"]["num_answers"] == NUM_ANSWERS * len(questions)
+    assert evaluation["calibration_of_ten"]["after"]["num_answers"] == NUM_ANSWERS * len(questions)
