@@ -13,6 +13,11 @@ from pathlib import Path
 from storage.errors import StoreError
 
 _FILE = ".lock"
+_OWNER_FILE = ".owner"
+
+
+class InUseError(StoreError):
+    """A folder that another process is at work in."""
 
 
 @contextmanager
@@ -45,10 +50,42 @@ def deleting(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator[int]:
+def owning(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Be the only one at work in a folder, which the owner may delete.
+
+    Args:
+        folder: The folder; made if need be.
+        wait: Whether to wait for another owner.
+
+    Raises:
+        InUseError: If there is another owner and `wait` is false.
+        StoreError: If the folder cannot be made.
+    """
+    is_owner = False
+    while not is_owner:
+        with _opened(folder, _OWNER_FILE) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError as error:
+                raise InUseError(f"{folder}: found another process at work there") from error
+            is_owner = _is_at(file, folder / _OWNER_FILE)  # it was deleted by the last owner
+            if is_owner:
+                yield
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one that lies at a path now."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _opened(root: Path, name: str = _FILE) -> Iterator[int]:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        file = os.open(root / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise StoreError(f"{root}: cannot be made: {error}") from error
     try:

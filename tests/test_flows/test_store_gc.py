@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from small_runs import mocme, settings
 
-from storage import garbage
+from storage import trash
 from storage.environment import Environment
 from storage.errors import StoreError
 from storage.feature_space import FeatureSpace
@@ -159,7 +159,7 @@ def test_a_stop_in_the_middle_leaves_a_valid_store(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((garbage.shutil, "rmtree"), (Environment, "write")):
+    for module, name in ((trash.shutil, "rmtree"), (Environment, "write")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, stop)
             with pytest.raises(KeyboardInterrupt):
