@@ -152,9 +152,9 @@ def test_what_a_killed_run_left_is_merged_by_the_next_one(world: World) -> None:
         cluster.before = die
 
     cluster.before = die
+    left = _shards_of(world, cluster)
     with pytest.raises(KeyboardInterrupt):
-        for shard in _shards_of(world, cluster):
-            cluster.extract(shard)
+        [cluster.extract(shard) for shard in left]
     assert len(shard_spaces(world.store)) == 2
     assert len(world.loaded()) == 10
     found = extract(world, None)
@@ -217,7 +217,7 @@ def test_another_dataset_or_feature_space_on_a_worker_is_refused(world: World) -
     with pytest.raises(MocmeError, match="on a worker: found items 24; allowed: 7"):
         extract(world, cluster)
     cluster.before = lambda shard: replace(shard, fingerprint="f00")
-    with pytest.raises(MocmeError, match="found feature space .* allowed: f00"):
+    with pytest.raises(MocmeError, match=r"found feature space .* allowed: f00"):
         extract(world, cluster)
     assert contents(world) == {}
 
