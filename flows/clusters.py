@@ -58,11 +58,26 @@ class ShardCluster:
         self._run = uuid4().hex
         self._closing = closing
         self._flow: Context = copy_context()
+        self._error: ConfigError | None = None
 
     def submit(self, shard: Shard) -> Pending:
-        """Hand a shard out as a task."""
+        """Hand a shard out as a task.
+
+        Raises:
+            ConfigError: If there is no cluster at the config's address.
+        """
+        if self._error is not None:  # to find out takes half a minute
+            raise self._error
         parameters = {"config": self._config, "run": self._run, "shard": shard}
-        return self._flow.run(self._runner.submit, shard_task, parameters)
+        try:
+            return self._flow.run(self._runner.submit, shard_task, parameters)
+        except OSError as error:
+            place = self._options.cluster or "this machine"
+            self._error = ConfigError(
+                f"'extract.cluster': found no {self._options.task_runner} cluster at {place}: "
+                f"{error}; allowed: the address of a running one"
+            )
+            raise self._error from error
 
     @cached_property
     def _runner(self) -> _Runner:

@@ -117,4 +117,18 @@ def test_a_runner_that_is_not_installed(
     assert done.exit_code == 2
     assert f"found '{name}' and no prefect-{name}" in " ".join(done.stderr.split())
     assert f"pip install 'mocme[{name}]'" in " ".join(done.stderr.split())
+    assert "pip install 'mocme'" not in done.stderr  # in a table brackets are no markup
     assert not (dataset / "absent").exists()
+
+
+@NO_DASK
+def test_no_cluster_at_the_address(dataset: Path) -> None:
+    import dask.config
+
+    address = "tcp://127.0.0.1:1"
+    store = f"store={dataset / 'no-cluster'}"
+    words = settings(store, "extract.task_runner=dask", f"extract.cluster={address}")
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        done = mocme("extract", dataset / "mocme.yaml", *words)
+    assert done.exit_code == 2
+    assert f"found no dask cluster at {address}" in " ".join(done.stderr.split())
