@@ -11,6 +11,7 @@ not begin a transaction inside another one.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -159,7 +160,7 @@ class Environment:
         """
         path = self.directory / DATA_FILE
         num_bytes = path.stat().st_size if path.exists() else 0
-        if self._writable:
+        if self._writable and sys.platform == "linux":
             _allocate(self.directory / _LOCK_FILE)
         raw = lmdb.open(
             str(self.directory),

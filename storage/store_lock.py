@@ -7,13 +7,14 @@ however that ends. Readers take none: what they have open stays readable when it
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import StoreError
 
 _FILE = ".lock"
 _OWNER_FILE = ".owner"
+_NUM_ATTEMPTS = 10
 
 
 class InUseError(StoreError):
@@ -84,11 +85,19 @@ def _is_at(file: int, path: Path) -> bool:
 @contextmanager
 def _opened(root: Path, name: str = _FILE) -> Iterator[int]:
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = _open(root, name)
     except OSError as error:
         raise StoreError(f"{root}: cannot be made: {error}") from error
     try:
         yield file
     finally:
         os.close(file)
+
+
+def _open(root: Path, name: str) -> int:
+    """Open a file in a folder, both made if need be; another process may just delete the folder."""
+    for _ in range(_NUM_ATTEMPTS):
+        root.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    raise FileNotFoundError(f"{name} is deleted as often as it is made")
