@@ -5,15 +5,18 @@ from pathlib import Path
 
 from extractors.engine.inventory import Inventory
 from extractors.engine.pipeline import OnProgress, Pipeline
+from extractors.engine.sharding import ShardedPipeline
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan, num_missing
 from extractors.report import Counts, Extraction, FailedItem, Progress, digest_of
+from extractors.shards import Cluster
 from storage.dataset import Dataset
 from storage.errors import MocmeError
 from storage.feature_store import FeatureStore
 from storage.file_index import FileIndex
 from storage.items import Item
+from storage.shards import adopt_shards
 
 __all__ = [
     "Counts",
@@ -52,11 +55,13 @@ def extract_modality(
     store_root: Path,
     options: ExtractOptions,
     on_progress: OnProgress | None = None,
+    cluster: Cluster | None = None,
 ) -> Extraction:
     """Bring the stored features of one modality up to date.
 
     Only contents that the store has never seen are extracted, once each, however many items hold
-    them. Several threads or processes may do this at the same time.
+    them. Several threads or processes may do this at the same time. What an earlier run had
+    extracted by a cluster, and was killed before it was merged, is merged first.
 
     Args:
         dataset: Where the items are listed.
@@ -64,6 +69,7 @@ def extract_modality(
         store_root: Folder of the feature store.
         options: How to run.
         on_progress: Called now and then, from this thread; an exception of it ends the run.
+        cluster: Extracts in this process's stead; by default, this process does.
 
     Raises:
         DatasetError: If the fields do not hold items of the extractor's kind.
@@ -75,6 +81,7 @@ def extract_modality(
         FeatureStore.open(store_root, extractor.space(options.dtype)) as store,
         FileIndex.open(store_root) as index,
     ):
+        adopt_shards(store, store_root)
         inventory = Inventory(
             dataset.root,
             items,
@@ -83,7 +90,11 @@ def extract_modality(
             index,
             retry_failed=options.retry_failed,
         )
-        pipeline = Pipeline(plan.name, extractor, store, options, on_progress)
+        pipeline = (
+            Pipeline(plan.name, extractor, store, options, on_progress)
+            if cluster is None
+            else ShardedPipeline(plan, len(items), store, cluster, options.shard_size, on_progress)
+        )
         _bring_up_to_date(inventory, pipeline, len(items))
         extraction = _summarise(dataset, plan, items, inventory, pipeline)
     if extraction.counts.failure_rate > options.max_failure_rate:
@@ -91,7 +102,9 @@ def extract_modality(
     return extraction
 
 
-def _bring_up_to_date(inventory: Inventory, pipeline: Pipeline, num_items: int) -> None:
+def _bring_up_to_date(
+    inventory: Inventory, pipeline: Pipeline | ShardedPipeline, num_items: int
+) -> None:
     """Extract what is new, and once more what changed while it was read."""
     positions: Sequence[int] = range(num_items)
     for _ in range(_NUM_PASSES):
@@ -104,7 +117,7 @@ def _summarise(
     plan: ModalityPlan,
     items: Sequence[Item],
     inventory: Inventory,
-    pipeline: Pipeline,
+    pipeline: Pipeline | ShardedPipeline,
 ) -> Extraction:
     """Count references, and name those that failed."""
     references: list[tuple[int, bytes]] = []

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 
 class ExtractOptions(BaseModel):
@@ -22,6 +23,23 @@ class ExtractOptions(BaseModel):
     dtype: Literal["float16", "float32"] = Field("float16", description="dtype of stored rows")
     retry_failed: bool = Field(False, description="try again what has failed for good before")
     offline: bool = Field(False, description="take weights from this machine only")
-    task_runner: Literal["threads"] = Field(
-        "threads", description="what runs one task per modality"
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        "threads", description="what extracts: this process, or shards on a cluster"
     )
+    cluster: str | None = Field(
+        None, min_length=1, description="address of a running cluster; default: one of this machine"
+    )
+    cluster_workers: int = Field(
+        2, ge=1, le=1024, description="worker processes of a cluster of this machine"
+    )
+    shard_size: int = Field(
+        4096, ge=1, le=1_000_000, description="items that a worker of a cluster is given at once"
+    )
+
+    @model_validator(mode="after")
+    def _check_cluster(self) -> "ExtractOptions":
+        if self.cluster is not None and self.task_runner == "threads":
+            raise PydanticCustomError(
+                "cluster_without_runner", "cluster: none with task_runner threads; or dask, ray"
+            )
+        return self

@@ -11,6 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from extractors.extraction import ExtractionError, extract_modality
 from extractors.report import Extraction, Progress
 from flows.artifacts import publish_extraction, publish_stages
+from flows.clusters import ShardCluster, open_cluster
 from flows.config import PipelineConfig, load_config
 from flows.failure_report import write_failures
 from flows.inputs import plan_modality, read_inputs
@@ -24,8 +25,9 @@ FEATURES_UPDATED = "mocme.features.updated"
 """Event that tells a server of new features; `prefect.yaml` starts training by it."""
 
 EXTRACTION_RUNNER: Any = ThreadPoolTaskRunner(max_workers=1)
-"""One modality at a time: each has worker processes of its own, and a device has room for one
-backbone. Two or five at once were no faster on 2 cores (9.4 and 9.7 s against 9.0 s, stamps)."""
+"""One modality at a time: each has worker processes of its own, or a cluster's, and a device has
+room for one backbone. Two or five at once were no faster on 2 cores (9.4 and 9.7 s against 9.0 s,
+stamps)."""
 
 
 class ExtractionJob:
@@ -34,10 +36,17 @@ class ExtractionJob:
     No dataclass: Prefect walks through the fields of those item by item.
     """
 
-    def __init__(self, config: PipelineConfig, dataset: Dataset, progress: StageProgress) -> None:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        dataset: Dataset,
+        progress: StageProgress,
+        cluster: ShardCluster | None,
+    ) -> None:
         self._config = config
         self._dataset = dataset
         self._progress = progress
+        self._cluster = cluster
 
     def run(self, modality: str) -> tuple[Extraction, Outcome]:
         """Bring the features of one modality up to date."""
@@ -51,7 +60,9 @@ class ExtractionJob:
 
         config = self._config
         plan, options = plan_modality(config, modality), config.extract
-        found = extract_modality(self._dataset, plan, config.store, options, on_progress)
+        found = extract_modality(
+            self._dataset, plan, config.store, options, on_progress, self._cluster
+        )
         reason = _reason(num_tried, retried=options.retry_failed)
         outcome = Outcome("ran" if num_tried else "skipped", reason, since(start))
         return found, outcome
@@ -75,6 +86,7 @@ def extract_features(
     """Bring the features of all modalities up to date.
 
     Raises:
+        ConfigError: If the config's task runner is not installed; before anything is extracted.
         ExtractionError: If too many items of a modality failed; after all modalities are done.
     """
     start = start_clock()
@@ -98,8 +110,8 @@ def _run_tasks(
     extractions: dict[str, Extraction] = {}
     outcomes: dict[str, Outcome] = {}
     errors: list[BaseException] = []
-    with StageProgress() as progress:
-        job = ExtractionJob(config, dataset, progress)
+    with StageProgress() as progress, open_cluster(config) as cluster:
+        job = ExtractionJob(config, dataset, progress, cluster)
         futures = {name: extract_task.submit(name, job) for name in config.modalities}
         for name, future in futures.items():
             result: Any = future.result(raise_on_failure=False)

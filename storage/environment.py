@@ -11,6 +11,7 @@ not begin a transaction inside another one.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,6 +28,8 @@ Transaction = Any
 ResultT = TypeVar("ResultT")
 
 DATA_FILE = "data.mdb"
+_LOCK_FILE = "lock.mdb"
+_LOCK_BYTES = 8192  # what LMDB makes it for its 126 readers
 INITIAL_MAP_BYTES = 64 * 2**20
 _META_PAGES = 2  # LMDB begins every file with them
 
@@ -97,6 +100,20 @@ class Environment:
                         size = 2 * int(self._raw.info()["map_size"])
                 self._resize(size)
 
+    def copy(self, path: Path) -> None:
+        """Write what the last commit left to a file, without free pages.
+
+        Raises:
+            StoreError: If LMDB fails, or the file cannot be written.
+        """
+        with self._translated(f"cannot be copied to {path}"):
+            while True:
+                with _gate.using(self), suppress(lmdb.MapResizedError), path.open("wb") as file:
+                    self._open(databases=False)
+                    self._raw.copyfd(file.fileno(), compact=True)
+                    return
+                self._resize(0)
+
     def bytes_in_use(self, snapshot: Transaction) -> int:
         """Count the bytes of the pages that a snapshot's content takes."""
         main = self._raw.stat()
@@ -143,6 +160,8 @@ class Environment:
         """
         path = self.directory / DATA_FILE
         num_bytes = path.stat().st_size if path.exists() else 0
+        if self._writable and sys.platform == "linux":
+            _allocate(self.directory / _LOCK_FILE)
         raw = lmdb.open(
             str(self.directory),
             map_size=max(INITIAL_MAP_BYTES, 2 * num_bytes),
@@ -184,6 +203,19 @@ class Environment:
             yield
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"{self.directory}: {what}: {error}") from error
+
+
+def _allocate(path: Path) -> None:
+    """Give a lock file its blocks; LMDB maps it, so a full disk would kill the process.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    try:
+        os.posix_fallocate(file, 0, _LOCK_BYTES)
+    finally:
+        os.close(file)
 
 
 class _Gate:

@@ -213,6 +213,12 @@ class FeatureStore:
         if not sound.all():
             raise self._unreadable(wanted[~sound], "a row that fails its checksum")
 
+    def digests(self) -> list[bytes]:
+        """Return the digests of all vectors, in the order in which they are stored."""
+        with self._environment.read() as snapshot:
+            reader = RowReader(self._environment, snapshot, self.block_format)
+            return digest_bytes(reader.digests())
+
     def failures(self) -> dict[bytes, str]:
         """Return the reason of every digest that has failed."""
         with self._environment.read() as snapshot:

@@ -4,8 +4,6 @@ A space's folder is moved out of sight before its files are deleted, and vectors
 transaction, so a kill at any moment leaves a valid store; the next collection ends what was begun.
 """
 
-import os
-import shutil
 from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,13 +17,14 @@ from storage.environment import DATA_FILE, Environment, Transaction, open_enviro
 from storage.errors import StoreError
 from storage.feature_store import FeatureStore, feature_spaces
 from storage.row_writer import RowWriter
+from storage.shards import merged_into, shard_spaces
 from storage.space_description import read_space
 from storage.store_layout import DATABASES
+from storage.trash import discard, empty_trash
 
 Used = Mapping[Path, Set[bytes] | None]
 """Folder of a space -> digests that somebody refers to; None keeps all of the space."""
 
-_TRASH = ".garbage"  # its spaces lie a level deeper than those of the store, so none is found there
 _KEYED = ("index", "failures")  # by digest
 
 
@@ -50,12 +49,17 @@ class Garbage:
 
 
 def find_garbage(root: Path, used: Used) -> list[Garbage]:
-    """Return what nobody refers to, in the order of the spaces' folders; nothing is changed."""
+    """Return what nobody refers to, in the order of the spaces' folders; nothing is changed.
+
+    Shards that were left of such a space are garbage, too; those of others are merged by the next
+    extraction.
+    """
     found = [
         _unused_of(directory, used[directory]) if directory in used else _whole(directory)
         for directory in feature_spaces(root)
     ]
-    return [garbage for garbage in found if garbage is not None]
+    shards = [path for path in shard_spaces(root) if merged_into(root, path) not in used]
+    return [garbage for garbage in found if garbage is not None] + [*map(_whole, shards)]
 
 
 def collect_garbage(root: Path, used: Used) -> list[Garbage]:
@@ -66,14 +70,14 @@ def collect_garbage(root: Path, used: Used) -> list[Garbage]:
     Returns:
         What was deleted.
     """
-    shutil.rmtree(root / _TRASH, ignore_errors=True)
+    empty_trash(root)
     found = find_garbage(root, used)
     for garbage in found:
         if garbage.is_whole:
             _delete_space(root, garbage.directory)
         else:
             _drop_unused(garbage.directory, used[garbage.directory] or frozenset())
-    shutil.rmtree(root / _TRASH, ignore_errors=True)
+    empty_trash(root)
     return found
 
 
@@ -114,11 +118,11 @@ def _unused_keys(
 
 
 def _delete_space(root: Path, directory: Path) -> None:
-    """Move a space's folder out of sight, then delete it."""
-    trash = root / _TRASH / str(os.getpid()) / directory.parent.name
-    trash.mkdir(parents=True, exist_ok=True)
-    directory.rename(trash / directory.name)
-    shutil.rmtree(trash / directory.name)
+    """Delete a space's folder, and its extractor's if that is empty then; or a shard's."""
+    if directory != merged_into(root, directory):
+        discard(root, directory.parents[1])
+        return
+    discard(root, directory)
     with suppress(OSError):  # there are other spaces of the extractor
         directory.parent.rmdir()
 

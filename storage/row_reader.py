@@ -72,6 +72,13 @@ class RowReader:
     snapshot: Transaction
     block_format: BlockFormat
 
+    def digests(self) -> DigestWords:
+        """Return the digests of all rows, in the order in which they are stored.
+
+        Shape: (num_rows, 4).
+        """
+        return self._digests_of(list(self._scan()))
+
     def locate(self, wanted: DigestWords) -> Located:
         """Find the rows of digests. Shape: (num_wanted, 4)."""
         if SCAN_RATIO * len(wanted) >= self._num_rows():
@@ -116,11 +123,14 @@ class RowReader:
         """Join the wanted digests with those in the blocks, scanned in order."""
         blocks = list(self._scan())
         num_rows = [block.num_rows for block in blocks]
-        digests = [self.block_format.empty.digests, *(block.digests for block in blocks)]
-        position = _join(wanted, np.concatenate(digests))
+        position = _join(wanted, self._digests_of(blocks))
         block_of = np.append(np.repeat(np.arange(len(blocks)), num_rows), -1)[position]
         starts = np.cumsum([0, *num_rows])
         return Located(blocks, block_of, position - starts[block_of])
+
+    def _digests_of(self, blocks: list[Block]) -> DigestWords:
+        """Return the digests in blocks, copied. Shape: (num_rows, 4)."""
+        return np.concatenate([self.block_format.empty.digests, *(it.digests for it in blocks)])
 
     def _locate_by_index(self, wanted: DigestWords) -> Located:
         """Look every wanted digest up."""

@@ -7,12 +7,18 @@ however that ends. Readers take none: what they have open stays readable when it
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import StoreError
 
 _FILE = ".lock"
+_OWNER_FILE = ".owner"
+_NUM_ATTEMPTS = 10
+
+
+class InUseError(StoreError):
+    """A folder that another process is at work in."""
 
 
 @contextmanager
@@ -45,13 +51,53 @@ def deleting(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator[int]:
+def owning(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Be the only one at work in a folder, which the owner may delete.
+
+    Args:
+        folder: The folder; made if need be.
+        wait: Whether to wait for another owner.
+
+    Raises:
+        InUseError: If there is another owner and `wait` is false.
+        StoreError: If the folder cannot be made.
+    """
+    is_owner = False
+    while not is_owner:
+        with _opened(folder, _OWNER_FILE) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError as error:
+                raise InUseError(f"{folder}: found another process at work there") from error
+            is_owner = _is_at(file, folder / _OWNER_FILE)  # it was deleted by the last owner
+            if is_owner:
+                yield
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one that lies at a path now."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = os.open(root / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _opened(root: Path, name: str = _FILE) -> Iterator[int]:
+    try:
+        file = _open(root, name)
     except OSError as error:
         raise StoreError(f"{root}: cannot be made: {error}") from error
     try:
         yield file
     finally:
         os.close(file)
+
+
+def _open(root: Path, name: str) -> int:
+    """Open a file in a folder, both made if need be; another process may just delete the folder."""
+    for _ in range(_NUM_ATTEMPTS):
+        root.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    raise FileNotFoundError(f"{name} is deleted as often as it is made")

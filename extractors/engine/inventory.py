@@ -33,11 +33,13 @@ class Content:
     """Something to extract: what one or more items hold.
 
     Attributes:
+        position: Of the first item that holds it.
         digest: Its address in the store.
         raw: What `Extractor.load` is given.
         signature: Of the file when its digest was taken; None if it is no file.
     """
 
+    position: int
     digest: bytes
     raw: RawContent
     signature: FileSignature | None
@@ -142,7 +144,7 @@ class Inventory:
             self.digests[position] = digest
             if self.states[digest] == "new" and digest not in seen:
                 seen.add(digest)
-                yield Content(digest, self._raw(position), file_signature)
+                yield Content(position, digest, self._raw(position), file_signature)
 
     def unsettled(self, outcomes: Mapping[bytes, Failure | None]) -> list[int]:
         """Return the positions of items whose new content has no outcome yet."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _WIDTH_OF_A_FILE = 140  # columns, where no terminal says how many it has
@@ -40,7 +41,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for position, column in enumerate(columns):
         made.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:
-        made.add_row(*(shown(cell) for cell in row))
+        made.add_row(*(escape(shown(cell)) for cell in row))
     return made
 
 

@@ -98,6 +98,25 @@ app.command("import")(import_features)
 app.command("export")(export_features)
 
 
+@app.command("copy")
+def copy(
+    store: Store,
+    target: Annotated[
+        Path, typer.Argument(metavar="TARGET", help="Folder of the copy: a store, too.")
+    ],
+) -> None:
+    """Copy a store, also while runs write to it; over an older copy.
+
+    Each feature space is copied as its last commit left it, without free pages.
+
+    Example:  mocme store copy data/demo/data/features /backup/features
+    """
+    from storage.backup import copy_store
+
+    for directory in copy_store(store, target):
+        _print_line(str(directory))
+
+
 def _check(directory: Path, *, repair: bool) -> "Repair":
     """Verify one feature space, and drop what is damaged if asked to."""
     from storage.store_verification import Repair, StoreProblem, repair_folder, verify_store

@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,15 @@ class TeamServer:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def kill(self, name: str) -> None:
+        """End the server or the worker, with all that it has started, as a power cut does."""
+        process = self._processes.pop(name)
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.kill()
+        process.wait()
+
     def stop_all(self) -> None:
         """End everything."""
         for name in reversed(list(self._processes)):
@@ -105,11 +116,16 @@ class TeamServer:
         created = self.create_run(name, **parameters).raise_for_status()
         return self.ended(created.json()["id"])
 
+    def flow_run(self, run_id: str) -> dict[str, Any]:
+        """Return a run as the server has it."""
+        found: dict[str, Any] = httpx.get(f"{self.url}/flow_runs/{run_id}").json()
+        return found
+
     def ended(self, run_id: str) -> dict[str, Any]:
         """Wait for the end of a run."""
 
         def read() -> dict[str, Any] | None:
-            run: dict[str, Any] = httpx.get(f"{self.url}/flow_runs/{run_id}").json()
+            run = self.flow_run(run_id)
             return run if run["state_type"] in ENDED else None
 
         found: dict[str, Any] = self.eventually(read)

@@ -50,6 +50,14 @@ REFUSED = {
         "dataset: d\nmodalities:\n  image: {field: image}\n",
         ["'modalities.image.extractor'", "no such key", "required"],
     ),
+    "cluster without a runner of one": (
+        "dataset: d\nextract: {cluster: 'tcp://host:8786'}\n",
+        ["line 2", "'extract'", "allowed: cluster: none with task_runner threads; or dask, ray"],
+    ),
+    "unknown task runner": (
+        "dataset: d\nextract: {task_runner: dusk}\n",
+        ["'extract.task_runner'", "found 'dusk'", "allowed: 'threads', 'dask' or 'ray'"],
+    ),
     "entry that is a word": (
         "dataset: d\nmodalities: {image: image_stats}\n",
         ["'modalities.image'", "found 'image_stats'"],

@@ -141,3 +141,15 @@ def test_every_flow_is_deployed_under_its_name() -> None:
         "extract",
         "pipeline",
     }
+
+
+def test_a_run_is_given_up_only_after_three_heartbeats() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    described = yaml.safe_load((ROOT / "automations.yaml").read_text())
+    (automation,) = described["automations"]
+    tag = automation["trigger"]["match_related"]["prefect.resource.id"].removeprefix("prefect.tag.")
+    for deployment in deployments:
+        environment = deployment["work_pool"]["job_variables"]["env"]
+        seconds = int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+        assert automation["trigger"]["within"] > 3 * seconds
+        assert tag in deployment["tags"]

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from small_runs import mocme, settings
 
-from storage import garbage
+from storage import trash
 from storage.environment import Environment
 from storage.errors import StoreError
 from storage.feature_space import FeatureSpace
 from storage.feature_store import FeatureStore, feature_spaces
 from storage.garbage import Garbage, collect_garbage
+from storage.shards import shard_folder, shard_spaces
 from storage.store_lock import deleting
 from storage.store_verification import verify_store
 
@@ -159,7 +160,7 @@ def test_a_stop_in_the_middle_leaves_a_valid_store(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((garbage.shutil, "rmtree"), (Environment, "write")):
+    for module, name in ((trash.shutil, "rmtree"), (Environment, "write")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, stop)
             with pytest.raises(KeyboardInterrupt):
@@ -206,3 +207,20 @@ def test_the_table_says_what_goes(cluttered: Path) -> None:
     assert "some vectors" in shown
     assert "Deleted" in mocme("store", "gc", cluttered / "mocme.yaml").stdout
     assert "nothing: " in mocme("store", "gc", cluttered / "mocme.yaml").stdout
+
+
+def test_a_shard_goes_with_its_space_and_else_waits_for_the_next_extraction(
+    cluttered: Path,
+) -> None:
+    store = cluttered / "data/features"
+    texts = [space for space in feature_spaces(store) if space.parent.name == "text_hash"]
+    for number, space in enumerate(texts):
+        shutil.copytree(space, shard_folder(store, f"{number}") / "text_hash" / space.name)
+    (unused,) = (
+        found["space"] for found in gc(cluttered, "--dry-run") if ".shards" in found["space"]
+    )
+    assert len(shard_spaces(store)) == 2
+    assert unused in {found["space"] for found in gc(cluttered)}
+    assert len(shard_spaces(store)) == 1
+    mocme("extract", cluttered / "mocme.yaml")
+    assert shard_spaces(store) == []

@@ -3,6 +3,7 @@
 What is stored is compared by plain LMDB calls with what an undisturbed run stores.
 """
 
+import errno
 import os
 import random
 import resource
@@ -195,3 +196,19 @@ def test_a_store_that_goes_on_after_a_full_disk(tmp_path: Path) -> None:
         store.write(vectors(range(10, 2000)), {})
         found = store.read([digest(item) for item in range(2000)])
         np.testing.assert_array_equal(found, rows(range(2000)))
+
+
+def test_a_disk_that_is_full_before_the_lock_file_has_its_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LMDB would map a file with holes, and the kernel kill the process by SIGBUS."""
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        FeatureStore.open(tmp_path, SPACE)
+    monkeypatch.undo()
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        assert (store.directory / "lock.mdb").stat().st_blocks * 512 >= 8192

@@ -1,0 +1,202 @@
+"""Merging shards: killed at any commit, twice, two at once, with failures, of another space."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import plain_store
+import pytest
+from store_items import SPACE, digest, reason, vector, vectors
+
+from storage import shards, trash
+from storage.errors import StoreError
+from storage.feature_space import FeatureSpace
+from storage.feature_store import FeatureStore, space_folder
+from storage.shards import adopt_shards, merge_shard, shard_folder, shard_spaces
+from storage.store_lock import InUseError, owning
+from storage.store_verification import verify_store
+
+NUM_ITEMS = 100
+
+
+def write_shard(root: Path, name: str, items: Iterable[int]) -> None:
+    """Make a shard as a worker does; every tenth item has failed."""
+    good = [item for item in items if item % 10]
+    with FeatureStore.open(shard_folder(root, name), SPACE) as shard:
+        shard.write(vectors(good), {digest(i): reason(i) for i in items if i % 10 == 0})
+
+
+def expected(items: Iterable[int]) -> dict[bytes, bytes | str]:
+    return {digest(i): vector(i).tobytes() if i % 10 else reason(i) for i in items}
+
+
+def contents(root: Path) -> dict[bytes, bytes | str]:
+    return plain_store.contents(space_folder(root, SPACE))
+
+
+def merge(root: Path, *names: str) -> None:
+    with FeatureStore.open(root, SPACE) as store:
+        for name in names:
+            merge_shard(store, root, name)
+
+
+def test_vectors_and_failures_travel_and_the_shard_goes(tmp_path: Path) -> None:
+    write_shard(tmp_path, "a", range(60))
+    write_shard(tmp_path, "b", range(50, NUM_ITEMS))
+    merge(tmp_path, "a", "b")
+    assert contents(tmp_path) == expected(range(NUM_ITEMS))
+    assert verify_store(space_folder(tmp_path, SPACE)) == []
+    assert shard_spaces(tmp_path) == []
+    assert list((tmp_path / ".garbage").iterdir()) == []
+
+
+def test_merging_twice_changes_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        write_shard(tmp_path, "a", range(NUM_ITEMS))
+        merge(tmp_path, "a")
+        merge(tmp_path, "a")  # it is gone
+        assert contents(tmp_path) == expected(range(NUM_ITEMS))
+    assert sum(plain_store.block_sizes(space_folder(tmp_path, SPACE))) == NUM_ITEMS * 9 // 10
+
+
+def test_a_vector_clears_an_earlier_failure_and_no_failure_hides_a_vector(tmp_path: Path) -> None:
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        store.write(vectors([10]), {digest(1): "an earlier reason", digest(20): "another"})
+    write_shard(tmp_path, "a", [1, 10, 20])
+    merge(tmp_path, "a")
+    assert contents(tmp_path) == {**expected([1, 20]), digest(10): vector(10).tobytes()}
+
+
+class TestKilled:
+    """A child is killed at a moment; what the next merge leaves is what an undisturbed one does."""
+
+    @pytest.fixture(autouse=True)
+    def small_commits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shards, "_ROWS_PER_COMMIT", 16)
+
+    @pytest.mark.parametrize("num_commits", range(7))
+    def test_before_any_commit(
+        self, num_commits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_shard(tmp_path, "a", range(NUM_ITEMS))
+        write = FeatureStore.write
+        calls = iter(range(NUM_ITEMS))
+
+        def killed(store: FeatureStore, *batch: dict[bytes, object]) -> None:
+            if next(calls) == num_commits:
+                os.kill(os.getpid(), signal.SIGKILL)
+            write(store, *batch)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(FeatureStore, "write", killed)
+        assert die(lambda: merge(tmp_path, "a"))
+        monkeypatch.undo()
+        before = contents(tmp_path)
+        assert len(before) == min(16 * num_commits, 90)
+        assert before.items() <= expected(range(NUM_ITEMS)).items()
+        self.check_that_the_next_merge_ends_it(tmp_path)
+
+    @pytest.mark.parametrize("step", ["rename", "rmtree"])
+    def test_before_the_shard_is_deleted(
+        self, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_shard(tmp_path, "a", range(NUM_ITEMS))
+        owner = Path if step == "rename" else trash.shutil  # type: ignore[attr-defined]
+        monkeypatch.setattr(owner, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        assert die(lambda: merge(tmp_path, "a"))
+        monkeypatch.undo()
+        assert contents(tmp_path) == expected(range(NUM_ITEMS))
+        self.check_that_the_next_merge_ends_it(tmp_path)
+
+    def check_that_the_next_merge_ends_it(self, root: Path) -> None:
+        with FeatureStore.open(root, SPACE) as store:
+            adopt_shards(store, root)
+        assert contents(root) == expected(range(NUM_ITEMS))
+        assert verify_store(space_folder(root, SPACE)) == []
+        assert shard_spaces(root) == []
+
+
+def die(action: Callable[[], None]) -> bool:
+    """Do something in a child; return whether it was killed."""
+    child = os.fork()
+    if not child:
+        action()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_two_merges_at_once(tmp_path: Path) -> None:
+    names = [f"shard-{number}" for number in range(10)]
+    for number, name in enumerate(names):
+        write_shard(tmp_path, name, range(10 * number, 10 * number + 10))
+    children = [os.fork(), 0]
+    if not children[0]:
+        merge(tmp_path, *reversed(names))
+        os._exit(0)
+    merge(tmp_path, *names)
+    assert os.waitpid(children[0], 0)[1] == 0
+    assert contents(tmp_path) == expected(range(NUM_ITEMS))
+    assert verify_store(space_folder(tmp_path, SPACE)) == []
+    assert shard_spaces(tmp_path) == []
+
+
+def test_another_feature_space_is_refused_and_kept(tmp_path: Path) -> None:
+    other = FeatureSpace("image_test", {"version": 2}, dim=8, dtype="float16")
+    with FeatureStore.open(shard_folder(tmp_path, "a"), other) as shard:
+        shard.write(vectors([1], other), {})
+    with pytest.raises(StoreError, match=f"found vectors of image_test/{other.fingerprint}; allo"):
+        merge(tmp_path, "a")
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        adopt_shards(store, tmp_path)  # which is for those of its own space
+        assert store.digests() == []
+    assert len(shard_spaces(tmp_path)) == 1
+
+
+def test_what_somebody_is_at_work_in_is_not_adopted_but_waited_for(tmp_path: Path) -> None:
+    write_shard(tmp_path, "a", range(20))
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        with owning(shard_folder(tmp_path, "a")):
+            adopt_shards(store, tmp_path)
+            assert store.digests() == []
+            merging = threading.Thread(target=merge_shard, args=(store, tmp_path, "a"))
+            merging.start()
+            merging.join(0.2)
+            assert merging.is_alive()
+        merging.join()
+    assert contents(tmp_path) == expected(range(20))
+
+
+def test_a_folder_that_is_deleted_while_it_is_waited_for_is_made_anew(tmp_path: Path) -> None:
+    folder = shard_folder(tmp_path, "a")
+    with owning(folder):
+        with pytest.raises(InUseError, match="found another process at work"):
+            owning(folder, wait=False).__enter__()
+        waiting = threading.Thread(target=write_as_owner, args=(tmp_path,))
+        waiting.start()
+        waiting.join(0.2)
+        trash.discard(tmp_path, folder)
+    waiting.join()
+    merge(tmp_path, "a")
+    assert contents(tmp_path) == expected(range(20))
+
+
+def write_as_owner(root: Path) -> None:
+    with owning(shard_folder(root, "a")):
+        write_shard(root, "a", range(20))
+
+
+@pytest.mark.parametrize("damage", ["row", "file", "empty"])
+def test_a_damaged_shard_is_deleted(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_shard(tmp_path, "a", range(20))
+    directory = space_folder(shard_folder(tmp_path, "a"), SPACE)
+    if damage == "row":
+        plain_store.flip(directory, vector(3).tobytes()[:16])
+    else:
+        os.truncate(directory / "data.mdb", 5000 if damage == "file" else 0)
+    merge(tmp_path, "a")
+    assert contents(tmp_path).items() <= expected(range(20)).items()
+    assert shard_spaces(tmp_path) == []
+    assert "will be extracted again" in caplog.text
