@@ -32,15 +32,16 @@ def modality_shares(
     """
     parts = _positive_shares(scoring.block_parts(heads, relations, answers))
     shares: dict[str, Tensor] = {}
+    unsaid = torch.zeros(len(heads), device=parts.device)
     for block, part in zip(scoring.blocks, parts.unbind(1), strict=True):
         weights = block.shares[heads] + block.shares[answers]
         total = weights.sum(1)
         divided = part / total.clamp_min(torch.finfo().tiny)
         for name, weight in zip(block.modalities, weights.unbind(1), strict=True):
             shares[name] = shares.get(name, 0) + divided * weight
-        if bool((total == 0).any()):
-            shares[CONTENT] = shares.get(CONTENT, 0) + part * (total == 0)
-    return shares
+        unsaid += part * (total == 0)
+    may_be_unsaid = any(bool((block.shares.sum(1) == 0).any()) for block in scoring.blocks)
+    return {**shares, CONTENT: unsaid} if may_be_unsaid else shares  # alike for all answers
 
 
 def _positive_shares(parts: Tensor) -> Tensor:

@@ -226,7 +226,7 @@ def test_a_question_may_name_an_entity_as_people_call_it(project: Path) -> None:
 @pytest.mark.parametrize(
     ("question", "wanted"),
     [
-        (("--head", "nobody at all", "--relation", "lives_in"), "--head: found 'nobody at all'"),
+        (("--head", "nobody at all", "--relation", "lives_in"), "head: found 'nobody at all'"),
         (("--head", "thing", "--relation", "livesin"), "did you mean 'lives_in'"),
     ],
 )

@@ -39,7 +39,7 @@ FIGURES = {
     *("metrics", "per_relation", "per_modality", "per_side", "loss", "valid_mrr"),
     *("modality_shares", "egns_shares", "egns_held_out", "modality_information"),
     *("modality_relevance", "expert_information_1", "expert_information_2", "block_weights"),
-    *("coverage", "failures"),
+    *("coverage", "failures", "calibration"),
 }
 HOSTILE = (
     '</script><script>document.title="broken"</script>"\'><img src=x onerror=alert(1)> \x01$\\frac{'
@@ -341,10 +341,25 @@ def test_figures_of_an_earlier_report_do_not_stay(moved: tuple[Path, ParsedPage]
     assert not {"coverage", "failures"} & drawn
 
 
-def test_calibration_is_drawn_where_it_was_measured(
-    moved: tuple[Path, ParsedPage], html: str
+@pytest.mark.parametrize(
+    ("calibration", "note"),
+    [
+        (None, "holds no calibration"),
+        (
+            {when: {"num_answers": 0, "bins": []} for when in ("before", "after")},
+            "no question of test to compare probabilities with",
+        ),
+    ],
+)
+def test_without_probabilities_to_judge_there_is_a_sentence(
+    run_dir: Path, calibration: object, note: str
 ) -> None:
-    assert "holds no calibration" in html
+    file = run_dir / "evaluation.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": calibration}))
+    assert note in report(run_dir)
+
+
+def test_calibration_is_drawn_as_it_was_measured(moved: tuple[Path, ParsedPage]) -> None:
     run_dir, page = moved
     assert "0.100 before, 0.040 after" in page.text
     assert [row["calibration"] for row in rows_of(run_dir, "calibration")] == [

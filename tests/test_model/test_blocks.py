@@ -164,7 +164,7 @@ class TestTraining:
         predictor = Predictor(whole)
         assert [block.name for block in predictor.scoring.blocks] == NAMES
         for row in (5, BARE, NEWCOMER, STRANGER):
-            for answer in predictor.predict(head=ids[row], relation=relations[0], k=len(ids)):
+            for answer in predictor.answers(head=ids[row], relation=relations[0], k=len(ids)):
                 shares = answer.modality_weights
                 assert {"image", "text", NEIGHBOURS, STRUCTURE, CONTEXT} <= set(shares)
                 assert set(shares) <= {"image", "text", NEIGHBOURS, STRUCTURE, CONTEXT, CONTENT}

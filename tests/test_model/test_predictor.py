@@ -12,7 +12,7 @@ from random_scoring import random_scoring
 from small_training import SMALL_MODEL, model_config, train_config
 
 from model import Predictor
-from model.config import CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
+from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
 from model.predictor import Answer
 from model.scoring import BlockScoring
 from model.training import train
@@ -123,7 +123,7 @@ class TestShares:
         for question in questions(world)[:-1]:  # the last is about who has no modality
             for answer in predictor.answers(**question, k=world.graph.num_entities):
                 shares = answer.modality_weights
-                assert list(shares) == ["image", "text", NEIGHBOURS, STRUCTURE]
+                assert list(shares) == ["image", "text", NEIGHBOURS, STRUCTURE, CONTENT]
                 assert min(shares.values()) >= 0
                 assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
 
@@ -144,7 +144,7 @@ class TestShares:
         )
         answers = Predictor(tmp_path).answers(**questions(world)[0], k=20)
         for answer in answers:
-            names = [STRUCTURE] if structure else ["image", "text", NEIGHBOURS]
+            names = [STRUCTURE] if structure else ["image", "text", NEIGHBOURS, CONTENT]
             assert list(answer.modality_weights) == names
             assert sum(answer.modality_weights.values()) == pytest.approx(1)
 
