@@ -29,7 +29,7 @@ import torch
 from model.config import ModelConfig, TrainConfig
 from model.distributed import Processes
 from model.run_folder import RunFolder
-from model.training import Trainer
+from model.trainer import Trainer
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
 

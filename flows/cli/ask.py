@@ -10,7 +10,7 @@ import typer
 from flows.cli.console import STDERR, STDOUT, print_json, table, weights
 from flows.cli.flow_runs import run_flow
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
-from flows.prediction_files import check_suffix, write_predictions
+from flows.exporting.prediction_files import check_suffix, write_predictions
 
 if TYPE_CHECKING:
     from model.predictor import Answer

@@ -29,7 +29,7 @@ def export_features(
 
     Example:  mocme store export data/demo/mocme.yaml image data/demo/image.npy
     """
-    from flows.feature_export import stored_features
+    from flows.exporting.feature_export import stored_features
     from storage.feature_export import check_suffix, mean_by_entity, write_features
 
     check_suffix(out)

@@ -27,7 +27,7 @@ def neo4j(
 
     Example:  mocme export neo4j data/neo4j data/demo/mocme.yaml -k 100
     """
-    from flows.neo4j import write_graph
+    from flows.exporting.neo4j import write_graph
     from model.predictor import Predictor  # imports torch
 
     predictor = Predictor(find_run(config, run_dir, overrides).path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_runs import mocme
 
-from flows.n_triples import iri, lines_of
+from flows.exporting.n_triples import iri, lines_of
 from model.predictor import PredictedTriple, Predictor
 from storage.graph import SPLITS
 

@@ -62,7 +62,7 @@ def test_all_formats_hold_the_same(project: Path, tmp_path: Path) -> None:
 def test_one_relation_in_more_than_one_group(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.prediction_files._ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("flows.exporting.prediction_files._ROWS_AT_ONCE", 3)
     relation = Predictor(project / "data/runs/newest").graph.relations[0]
     rows = write(project, tmp_path / "one.parquet", "--relation", relation)
     assert [row["relation"] for row in rows] == [relation] * K

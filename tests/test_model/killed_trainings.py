@@ -24,18 +24,18 @@ import torch.utils.tensorboard
 from planted_graph import planted_world
 from small_training import model_config, train_config
 
-from model import training
+from model import trainer, training
 from model.run_folder import RunFolder
 from model.scoring import BlockScoring
 from model.training_log import TrainingLog
 
 MOMENTS: dict[str, tuple[Any, str]] = {
     "start": (RunFolder, "create"),
-    "measuring": (training.Trainer, "_update_fusion"),
+    "measuring": (trainer.Trainer, "_update_fusion"),
     "step": (torch.optim.Adam, "step"),
-    "evaluation": (training, "rank"),
+    "evaluation": (trainer, "rank"),
     "log": (TrainingLog, "write"),
-    "checkpoint": (training, "save_checkpoint"),
+    "checkpoint": (trainer, "save_checkpoint"),
     "writing": (os, "fsync"),
     "putting in place": (Path, "replace"),
     "deletion": (Path, "unlink"),

@@ -15,7 +15,7 @@ import torch
 from planted_graph import planted_world
 from small_training import model_config, train_config
 
-from model import training
+from model import trainer, training
 from model.checkpoint import save_weights
 from model.config import ModelConfig, TrainConfig
 from model.progress import Progress
@@ -62,9 +62,9 @@ def train(name: str, run_dir: Path, *on_epoch: Any, **changes: Any) -> None:
 
 
 def _write_parameters_at_end() -> None:
-    goes_on = training.Trainer._goes_on
+    goes_on = trainer.Trainer._goes_on
 
-    def spied(self: training.Trainer, progress: Progress) -> bool:
+    def spied(self: trainer.Trainer, progress: Progress) -> bool:
         found = goes_on(self, progress)
         if not found:
             run_dir = self.folder.root
@@ -72,7 +72,7 @@ def _write_parameters_at_end() -> None:
             save_weights(run_dir.with_name(name), self.model)
         return found
 
-    setattr(training.Trainer, "_goes_on", spied)  # noqa: B010 - mypy allows no other way
+    setattr(trainer.Trainer, "_goes_on", spied)  # noqa: B010 - mypy allows no other way
 
 
 def _be_killed(report: EpochReport) -> None:

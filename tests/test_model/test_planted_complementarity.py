@@ -24,7 +24,8 @@ from model.distributed import Processes
 from model.evaluation import evaluate_run
 from model.run_folder import RunFolder
 from model.scoring import BlockScoring
-from model.training import Trainer, train
+from model.trainer import Trainer
+from model.training import train
 from storage.feature_table import FeatureTable
 
 NUM_THINGS = 400

@@ -31,7 +31,8 @@ from model.ranking import Ranking, known_answers, rank
 from model.report import EpochReport
 from model.run_folder import RunFolder
 from model.scorers import SCORERS
-from model.training import Trainer, train
+from model.trainer import Trainer
+from model.training import train
 from storage.errors import MocmeError
 from storage.graph import Graph
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.n_triples import lines_of
+from flows.exporting.n_triples import lines_of
 from storage.atomic import replacing
 from storage.errors import MocmeError
 
@@ -40,7 +40,7 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
     """Write predicted triples with their evidence.
 
     Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, and
-    `weight_<modality>` for each modality. `.nt` is N-Triples: see `flows.n_triples`.
+    `weight_<modality>` for each modality. `.nt` is N-Triples: see `flows.exporting.n_triples`.
 
     Args:
         path: The file; its suffix says what it is.

@@ -1,0 +1,1 @@
+"""What goes to other programs: predicted triples, the graph, stored features."""

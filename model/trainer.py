@@ -1,0 +1,256 @@
+"""One training: its epochs, what it keeps of them, and the scoring that it ends with.
+
+Every random choice of an epoch follows from (seed, epoch), so a run that was killed and resumed
+at its last finished epoch ends as it would have ended without the stop, on the same device.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.batch_loss import BatchLoss
+from model.block_weights import fit_block_weights
+from model.calibration import best_answers, fit_calibration, uncalibrated
+from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
+from model.device import choose_dtype
+from model.distributed import Processes
+from model.egns_log import EgnsLog
+from model.held_back import HeldBack
+from model.inputs import KnownTails, modality_rows, with_inverses
+from model.mocme import MoCME
+from model.negatives import SAMPLERS
+from model.progress import Progress
+from model.ranking import known_answers, rank
+from model.report import EpochReport
+from model.run_folder import RunFolder, telling_damage
+from model.scoring import BlockScoring
+from model.selection import Chosen
+from model.training_log import Numbers, TrainingLog, block_weights_of, fusion_of
+from storage.errors import MocmeError
+from storage.feature_table import FeatureTable
+from storage.graph import Graph
+
+
+class Trainer:
+    """One training.
+
+    The arguments are those of `train`, the processes that share the work, and what a first training
+    has chosen.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        tables: Mapping[str, FeatureTable],
+        model: ModelConfig,
+        config: TrainConfig,
+        folder: RunFolder,
+        processes: Processes,
+        chosen: Chosen | None = None,
+    ) -> None:
+        if len(graph.train) == 0:
+            raise MocmeError("found no training triples; allowed: at least one")
+        self.graph, self.config, self.folder = graph, config, folder
+        self.processes, self.chosen = processes, chosen
+        self.num_epochs = config.epochs if chosen is None else chosen.epochs
+        self.complementarity = model.complementarity
+        self.device = processes.device
+        torch.manual_seed(config.seed)
+        self.dtype = choose_dtype(config.dtype, self.device)
+        rows = modality_rows(tables, graph, self.device, model.attend, self.dtype)
+        seen = torch.from_numpy(graph.seen_in_training)
+        mocme = MoCME(rows, seen, graph.num_relations, model, config.inverse_relations)
+        self.model = mocme.to(self.device)
+        self.optimizer = _build_optimizer(self.model, config)
+        train_triples = np.unique(graph.train, axis=0)
+        both_ways = with_inverses(train_triples, graph.num_relations)
+        self.edges = torch.from_numpy(both_ways).to(self.device)
+        self.neighbourhood = self.model.neighbourhood(self.edges)
+        self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
+        self.loss = BatchLoss(self.model, self.known, config, self.dtype)
+        self.all_known = known_answers(graph, self.device)
+        needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
+        share = config.held_back if needs_held_back else 0.0
+        self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
+        self.sampler = SAMPLERS[config.negatives.sampler](
+            train_triples, graph.num_entities, graph.num_relations
+        )
+
+    def run(self, on_epoch: Callable[[EpochReport], None]) -> None:
+        """Train to the end, then export the best weights' embeddings."""
+        progress = Progress()
+        if self.folder.checkpoint.exists():
+            with telling_damage(self.folder.checkpoint):
+                saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
+                progress = Progress(**saved)
+        self.processes.wait()  # until all have read what the first may delete soon
+        with closing(TrainingLog(self.folder)) as log:
+            while self._goes_on(progress):
+                progress = self._epoch(progress, log, on_epoch)
+        if self.processes.is_first:
+            self._finish(progress)
+        self.processes.wait()  # so that the run is whole, whichever process goes on
+
+    def _finish(self, progress: Progress) -> None:
+        load_weights(self.folder.weights, self.model)
+        self._calibrated(self._scoring()).save(self.folder.scoring)
+        self.folder.finish(
+            {
+                "best_epoch": progress.best_epoch,
+                "best_valid_mrr": progress.best_mrr,
+                "dtype": str(self.dtype).removeprefix("torch."),
+            }
+        )
+
+    def _goes_on(self, progress: Progress) -> bool:
+        is_patient = progress.bad_evaluations < self.config.patience
+        return is_patient and progress.epoch < self.num_epochs
+
+    def _epoch(
+        self, progress: Progress, log: TrainingLog, on_epoch: Callable[[EpochReport], None]
+    ) -> Progress:
+        started = time.perf_counter()
+        progress = progress.next_epoch()
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        self._update_fusion(progress.epoch)
+        self.model.train()
+        loss, numbers = self._train_steps(generator, self.held_back.during(progress.epoch))
+        mrr = None
+        if self._is_evaluated(progress.epoch):
+            mrr = self.processes.from_first(partial(self._evaluate, numbers))
+            progress = progress.evaluated(mrr)
+        elif self.chosen is not None and progress.epoch == self.num_epochs:
+            progress = progress.evaluated(self.chosen.valid_mrr)
+        seconds = time.perf_counter() - started
+        if self.processes.is_first:
+            if progress.best_epoch == progress.epoch:
+                save_weights(self.folder.weights, self.model)
+            report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, seconds)
+            log.write(report, numbers)
+            save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
+            on_epoch(report)
+        return progress
+
+    def _is_evaluated(self, epoch: int) -> bool:
+        is_due = epoch % self.config.eval_every == 0 or epoch == self.num_epochs
+        return is_due and self.chosen is None
+
+    def _evaluate(self, numbers: Numbers) -> float:
+        """Return the MRR on valid, and add to what is logged of the epoch."""
+        scoring = self._scoring(only_ranks=True)
+        numbers |= block_weights_of(scoring)
+        return rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
+
+    def _update_fusion(self, epoch: int) -> None:
+        """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
+        costs_little = self.complementarity == "gaussian"
+        is_due = epoch % self.config.eval_every == 1 % self.config.eval_every
+        if not self.model.weighs or not (costs_little or is_due):
+            return
+        self.model.eval()
+        untrained = self.held_back.during(epoch - 1)
+        sample = self.held_back.sample(epoch - 1, self.known, self.graph.num_entities)
+        self.model.update_fusion(self.neighbourhood, self._audible(untrained), sample)
+        self.processes.share_buffers(self.model)
+
+    def _audible(self, *hidden: Tensor) -> Tensor:
+        """Which edges may carry a message: all but those of some triples, both ways. (N,)."""
+        audible = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
+        for triples in hidden:
+            audible[triples] = audible[triples + len(self.edges) // 2] = False
+        return audible
+
+    def _train_steps(self, generator: torch.Generator, held_back: Tensor) -> tuple[float, Numbers]:
+        """Run one epoch; return the mean loss per question, and what to log of it."""
+        total = torch.zeros((), device=self.device)
+        num_questions = 0
+        batches = list(self._batches(generator, held_back))
+        log = self._egns_log(len(batches))
+        for step, batch in enumerate(batches):
+            audible = self._audible(batch, held_back)
+            questions = self._questions(batch, generator)
+            blocks, shares = self.model(self.neighbourhood, audible)
+            drawn = [self._drawn(len(questions), generator) for _ in blocks]
+            log.observe(step, blocks[0], questions, drawn[0])
+            part, share = self.processes.part(len(questions))
+            losses = [
+                self.loss.mean(block, questions[part], None if found is None else found[part])
+                for block, found in zip(blocks, drawn, strict=True)
+            ]
+            loss = torch.stack(losses).sum() * share
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.processes.add_gradients(self.model.parameters())
+            self.optimizer.step()
+            total += loss.detach() * len(questions)
+            num_questions += len(questions)
+        mean = float(self.processes.sum(total) / num_questions)
+        if not np.isfinite(mean):
+            raise FloatingPointError(
+                f"the loss is {mean}; allowed: a finite number; lower train.learning_rate "
+                f"(now {self.config.learning_rate})"
+            )
+        return mean, {**log.read(), **fusion_of(self.model, shares)}
+
+    def _egns_log(self, num_steps: int) -> EgnsLog:
+        config = self.config.negatives.egns
+        return EgnsLog(self.known, self.all_known, config, num_steps, self.device)
+
+    def _batches(self, generator: torch.Generator, held_back: Tensor) -> Iterator[Tensor]:
+        """Training triples in random order, by index; every triple asks for both its sides."""
+        order = torch.randperm(len(self.edges) // 2, generator=generator).to(self.device)
+        order = order[~torch.isin(order, held_back)]
+        return iter(order.split(max(1, self.config.batch_size // 2)))
+
+    def _questions(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        if self.config.negatives.mode == "sampled":
+            return self.sampler.questions(self.edges[batch], generator)
+        return torch.cat([self.edges[batch], self.edges[batch + len(self.edges) // 2]])
+
+    def _drawn(self, num_questions: int, generator: torch.Generator) -> Tensor | None:
+        """Draw negatives, (B, N); None: all entities are."""
+        if self.config.negatives.mode == "all":
+            return None
+        size = (num_questions, self.config.negatives.num)
+        return self.sampler.draw(size, generator).to(self.device)
+
+    def _scoring(self, *, only_ranks: bool = False) -> BlockScoring:
+        """The model as it ranks: all edges audible, block weights chosen before or fitted on valid.
+
+        If it only ranks, a single block weighs 1: it ranks alike by any weight.
+        """
+        self.model.eval()
+        with torch.no_grad():
+            blocks = self.model(self.neighbourhood, self._audible())[0]
+        if self.chosen is not None:
+            weights = self.chosen.block_weights.to(self.device)
+        elif len(blocks) == 1 and only_ranks:
+            weights = torch.ones(len(blocks[0].relations), 1, device=self.device)
+        else:
+            valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
+            weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
+        odds = uncalibrated(len(weights), self.device)
+        return BlockScoring(blocks, weights, odds)
+
+    def _calibrated(self, scoring: BlockScoring) -> BlockScoring:
+        """Let probabilities be those of valid, or as the first of two trainings has chosen."""
+        if self.chosen is not None:
+            return replace(scoring, calibration=self.chosen.calibration.to(self.device))
+        known = known_answers(self.graph, self.device, besides="valid")
+        best = best_answers(scoring, self.graph.valid, known)
+        found = fit_calibration(best, 2 * self.graph.num_relations)
+        return replace(scoring, calibration=found)
+
+
+def _build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "adagrad":
+        return torch.optim.Adagrad(model.parameters(), lr=config.learning_rate)
+    return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
