@@ -15,7 +15,7 @@ from small_training import (
     train_config,
 )
 
-from model import training
+from model import trainer
 from model.report import EpochReport
 from model.training import train
 
@@ -39,14 +39,14 @@ class TestTensorBoard:
         epoch: int,
     ) -> None:
         """The epoch is in both logs, but has to be trained again."""
-        save = training.save_checkpoint
+        save = trainer.save_checkpoint
 
         def stop(path: Path, *arguments: Any) -> None:
             if arguments[-1]["epoch"] == epoch:
                 raise StopError
             save(path, *arguments)
 
-        monkeypatch.setattr(training, "save_checkpoint", stop)
+        monkeypatch.setattr(trainer, "save_checkpoint", stop)
         with pytest.raises(StopError):
             run_training(world, tmp_path)
         assert len(epochs_of(tmp_path)) == len(drawn_epochs_of(tmp_path)) == epoch
