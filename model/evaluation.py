@@ -12,7 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.calibration import BestAnswers, best_answers, calibrated, reliability, uncalibrated
+from model.calibration import (
+    NUM_ANSWERS,
+    BestAnswers,
+    best_answers,
+    calibrated,
+    reliability,
+    uncalibrated,
+)
 from model.device import choose_device
 from model.ranking import Ranking, known_answers, rank, rank_metrics
 from model.run_folder import RunFolder
@@ -65,8 +72,8 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         was selected on: carved out of train where the published one leaks), `unseen_entities`
         (test triples with an entity unseen in training), `per_side`, `per_relation` and
         `per_modality` (test, by the modalities of the entity that is asked for), `calibration`
-        and `calibration_of_ten` (of the best answer and of the ten best; see
-        `calibration_on_test`), and the split `audit`.
+        and `calibration_of_ten` (of the best answer to every question and of the ten best, `before`
+        and `after`, each as `model.calibration.reliability` tells it), and the split `audit`.
 
     Raises:
         MocmeError: If the run has not finished training.
@@ -88,29 +95,23 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         },
         "per_relation": _per_relation(test, graph),
         "per_modality": _per_modality(test, scoring),
-        "calibration": calibration_on_test(scoring, graph, 1),
-        "calibration_of_ten": calibration_on_test(scoring, graph, 10),
+        **_calibration_on_test(scoring, graph),
         "audit": audit(graph).to_dict(),
     }
 
 
-def calibration_on_test(scoring: BlockScoring, graph: Graph, num_best: int) -> dict[str, Any]:
-    """Compare probabilities with what the clean test split says, of what train and valid lack.
-
-    Args:
-        scoring: The model.
-        graph: The graph.
-        num_best: How many of the best answers to every question count, at most `NUM_ANSWERS`.
-
-    Returns:
-        `before` and `after` calibration, each as `reliability` tells it.
-    """
+def _calibration_on_test(scoring: BlockScoring, graph: Graph) -> dict[str, Any]:
+    """Compare probabilities with what the clean test split says, of what train and valid lack."""
     device = scoring.block_weights.device
     known = known_answers(graph, device, besides="test")
     best = best_answers(scoring, graph.test[clean_test_mask(graph)], known)
+    before = uncalibrated(2 * graph.num_relations, device)
     return {
-        "before": _reliability(best, uncalibrated(2 * graph.num_relations, device), num_best),
-        "after": _reliability(best, scoring.calibration, num_best),
+        name: {
+            "before": _reliability(best, before, num_best),
+            "after": _reliability(best, scoring.calibration, num_best),
+        }
+        for name, num_best in (("calibration", 1), ("calibration_of_ten", NUM_ANSWERS))
     }
 
 
