@@ -20,7 +20,7 @@ import argparse
 import dataclasses
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,17 @@ from pykeen.predict import predict_all
 from pykeen.triples import CoreTriplesFactory
 from robustness import extract, read
 from scipy.stats import spearmanr
+from torch import Tensor
 
 from extractors.sample import write_sample
 from flows.config import PipelineConfig, load_config
-from model.calibration import best_answers, calibrated, reliability, uncalibrated
+from model.calibration import (
+    best_answers,
+    calibrated,
+    log_odds_of,
+    reliability,
+    uncalibrated,
+)
 from model.config import CONTENT, NEIGHBOURS
 from model.evidence import modality_shares
 from model.inputs import KnownTails, with_inverses
@@ -117,30 +124,39 @@ def tell_reasons(run: Path, config: PipelineConfig, tables: Tables) -> None:
     questions = with_inverses(graph.test, graph.num_relations)[:, :2]
     chosen = np.random.default_rng(0).permutation(np.unique(questions, axis=0))[:NUM_QUESTIONS]
     heads, relations = torch.from_numpy(chosen).unbind(1)
-    known = known_answers(graph, torch.device("cpu"))
-    before = scoring.log_odds(heads, relations)
-    odds = before.clone()
-    odds[known.lookup(heads, relations)] = -torch.inf
-    answers = odds.argmax(1)
+    already = known_answers(graph, torch.device("cpu")).lookup(heads, relations)
+
+    def odds(model: BlockScoring, *, against_known: bool) -> Tensor:
+        scores = model.scores(heads, relations)
+        if not against_known:
+            scores[already] = -torch.inf
+        return log_odds_of(scores)
+
+    answers = odds(scoring, against_known=False).argmax(1)
     shares = modality_shares(scoring, heads, relations, answers)
     names = [name for name in shares if name != CONTENT]
-    drops = []
-    for name in names:
-        after = without(name, folder, config, tables, scoring).log_odds(heads, relations)
-        drops.append((before - after).gather(1, answers.unsqueeze(1))[:, 0])
     said = torch.stack([shares[name] for name in names], 1).numpy()
-    found = torch.stack(drops, 1).numpy()
+    lesser = [without(name, folder, config, tables, scoring) for name in names]
+    print(f"\n{len(said)} best answers, {len(names)} modalities and parts: {', '.join(names)}")
+    for known, others in ((False, "others not known"), (True, "all others")):
+        before = odds(scoring, against_known=known)
+        drops = [before - odds(model, against_known=known) for model in lesser]
+        found = torch.stack([drop.gather(1, answers[:, None])[:, 0] for drop in drops], 1)
+        print(f"log-odds against {others}:")
+        tell_agreement(names, said, found.numpy())
+
+
+def tell_agreement(names: Sequence[str], said: np.ndarray, found: np.ndarray) -> None:
+    """Print how shares and drops of log-odds agree. Shapes: (answers, names)."""
     told = [spearmanr(row, column).statistic for row, column in zip(said, found, strict=True)]
     largest = said.argmax(1)
     hits = (largest == found.argmax(1)).mean()
     lowers = (found[np.arange(len(found)), largest] > 0).mean()
-    print(f"\n{len(found)} best answers, {len(names)} modalities and parts: {', '.join(names)}")
-    print(f"rank correlation of share and drop, mean over answers: {np.nanmean(told):.3f}")
-    print(f"the largest share is the largest drop: {hits:.3f} (by chance {1 / len(names):.3f})")
-    print(f"removing the largest share lowers the log-odds: {lowers:.3f}")
-    for index, name in enumerate(names):
-        share, drop = said[:, index].mean(), found[:, index].mean()
-        print(f"  {name}: mean share {share:.3f}, mean drop {drop:.3f}")
+    print(f"  rank correlation of share and drop, mean over answers: {np.nanmean(told):.3f}")
+    print(f"  the largest share is the largest drop: {hits:.3f} (by chance {1 / len(names):.3f})")
+    print(f"  removing the largest share lowers the log-odds: {lowers:.3f}")
+    for name, share, drop in zip(names, said.mean(0), found.mean(0), strict=True):
+        print(f"    {name}: mean share {share:.3f}, mean drop {drop:.3f}")
 
 
 def without(
