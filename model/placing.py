@@ -138,7 +138,8 @@ def _check_unchanged(learned: EncodedBlock, encoded: EncodedBlock, num_known: in
     """Refuse where known entities would be encoded otherwise than they were."""
     before, after = learned.entities.float(), encoded.entities[:num_known].float()
     length = before.norm(dim=1).clamp_min(1e-6)
-    num_changed = int(((after - before).norm(dim=1) > LARGEST_CHANGE * length).sum())
+    is_alike = (after - before).norm(dim=1) <= LARGEST_CHANGE * length  # never, if not a number
+    num_changed = int((~is_alike).sum())
     if num_changed:
         raise OtherFeaturesError(
             f"found other features of {num_changed} of the {num_known} entities that the run knows "

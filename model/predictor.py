@@ -141,7 +141,8 @@ class Predictor:
             raise MocmeError(f"found head {head!r} and tail {tail!r}; allowed: exactly one of them")
         _check_wanted(k)
         asks_for_head = head is None
-        entity = find_entity(self.graph, str(head or tail), "tail" if asks_for_head else "head")
+        named, part = (str(tail), "tail") if asks_for_head else (str(head), "head")
+        entity = find_entity(self.graph, named, part)
         index = self._relation_row[find_relation(self.graph, relation)]
         heads = torch.tensor([self._entity_row[entity]])
         question = torch.tensor([index + self.graph.num_relations * asks_for_head])

@@ -7,7 +7,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from flows.ablation.variants import StudyName
-from flows.cli.console import STDERR, STDOUT, table
+from flows.cli.console import STDERR, STDOUT, print_line, table
 from flows.cli.options import ConfigFile, Overrides
 from flows.config import load_config
 
@@ -56,9 +56,5 @@ def ablate(
     written = write_report(comparisons, left_out, folder, title)
     STDOUT.print(table(title, COLUMNS, rows_of(comparisons)))
     for name, reason in left_out.items():
-        STDOUT.print(f"left out: {name} ({reason})", highlight=False, soft_wrap=True)
-    STDOUT.print(
-        f"written to {written}, table.csv, plot.svg and plot.png beside it",
-        highlight=False,
-        soft_wrap=True,
-    )
+        print_line(f"left out: {name} ({reason})")
+    print_line(f"written to {written}, table.csv, plot.svg and plot.png beside it")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_json, table, weights
+from flows.cli.console import STDERR, STDOUT, print_json, print_line, table, weights
 from flows.cli.flow_runs import run_flow
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
 from flows.exporting.prediction_files import check_suffix, write_predictions
@@ -93,7 +93,7 @@ def _complete(run_dir: Path, relation: str | None, k: int, out: Path, *, as_json
     if as_json:
         print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
     else:
-        STDOUT.print(f"{count} triples written to {out}", highlight=False, soft_wrap=True)
+        print_line(f"{count} triples written to {out}")
 
 
 def _print_answers(question: str, answers: Iterable["Answer"]) -> None:

@@ -22,11 +22,14 @@ STDOUT = _console(sys.stdout, stderr=False)
 STDERR = _console(sys.stderr, stderr=True)
 
 
+def print_line(line: str) -> None:
+    """Print a line on standard output as it is, however long, brackets and all."""
+    STDOUT.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON object on standard output, for scripts."""
-    STDOUT.print(
-        json.dumps(value, ensure_ascii=False), soft_wrap=True, markup=False, highlight=False
-    )
+    print_line(json.dumps(value, ensure_ascii=False))
 
 
 def print_error(message: str) -> None:
@@ -37,7 +40,7 @@ def print_error(message: str) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table; the first column holds names, the others hold numbers or words."""
-    made = Table(title=title, title_justify="left", title_style="bold")
+    made = Table(title=escape(title), title_justify="left", title_style="bold")
     for position, column in enumerate(columns):
         made.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import STDOUT, print_json, table
+from flows.cli.console import STDOUT, print_json, print_line, table
 from flows.cli.options import AsJson
 
 
@@ -25,13 +25,10 @@ def sample(
     written = write_sample(directory, seed, num_things)
     items = ", ".join(f"{count} {modality}" for modality, count in written.num_items.items())
     triples = ", ".join(f"{count} {split}" for split, count in written.num_triples.items())
-    STDOUT.print(
+    print_line(
         f"{written.num_entities} entities; triples: {triples}\nitems: {items} "
         f"({written.num_broken} broken on purpose); {written.num_bytes / 1e6:.1f} MB\n"
-        f"what is planted: {directory / 'FACTS.md'}\nnext: mocme run {written.config}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"what is planted: {directory / 'FACTS.md'}\nnext: mocme run {written.config}"
     )
 
 

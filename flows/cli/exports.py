@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_json
+from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile, Overrides
 from flows.config import load_config
 
@@ -49,4 +49,4 @@ def export_features(
         counts = preview.counts
         lines.append(f"left out: {counts.new} items not extracted yet, {counts.failed} failed")
     for line in lines:
-        STDOUT.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(line)

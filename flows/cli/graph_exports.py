@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_json
+from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, find_run
 
 app = typer.Typer(help="What a run has learned, for other programs.", no_args_is_help=True)
@@ -36,7 +36,7 @@ def neo4j(
     if as_json:
         print_json({"written": str(out), "predicted": count})
     else:
-        _print(f"the graph and {count} predicted triples written to {out}")
+        print_line(f"the graph and {count} predicted triples written to {out}")
 
 
 @app.command("embeddings")
@@ -65,10 +65,6 @@ def embeddings(
     if as_json:
         print_json({"files": list(map(str, files)), "rows": len(rows), "columns": columns})
         return
-    _print(f"{len(rows)} rows of {rows.shape[1]} numbers: {', '.join(map(str, files))}")
+    print_line(f"{len(rows)} rows of {rows.shape[1]} numbers: {', '.join(map(str, files))}")
     for name, (first, last) in columns.items():
-        _print(f"columns {first} to {last - 1}: {name}")
-
-
-def _print(line: str) -> None:
-    STDOUT.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(f"columns {first} to {last - 1}: {name}")

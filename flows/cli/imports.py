@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_json
+from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile
 from flows.config import load_config
 
@@ -62,7 +62,7 @@ def import_features(
     told = ", ".join(f"{count} {what}" for what, count in counts.items())
     line = f"  {modality}: {json.dumps(relative, ensure_ascii=False)}"
     for text in (f"{modality}: {told}", f"refer to them in {config}, below `modalities`:", line):
-        STDOUT.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_line(text)
 
 
 def _extract(config: Path, modality: str, entry: dict[str, Any]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The `place` command: entities that arrived after a training."""
 
-from flows.cli.console import STDERR, STDOUT, print_json
+from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile, Overrides, RunDir
 from flows.config import load_config
 
@@ -31,11 +31,9 @@ def place(
         folder = None if placed.folder is None else str(placed.folder)
         print_json({"run_dir": folder, "new": placed.num_new, "facts": placed.num_facts})
     elif placed.folder is None:
-        STDOUT.print("nothing new: the run knows every entity of the dataset")
+        print_line("nothing new: the run knows every entity of the dataset")
     else:
-        STDOUT.print(
+        print_line(
             f"{placed.num_new} new entities placed, with {placed.num_facts} facts of theirs; ask:\n"
-            f"  mocme predict --run {placed.folder} --head X --relation R",
-            highlight=False,
-            soft_wrap=True,
+            f"  mocme predict --run {placed.folder} --head X --relation R"
         )

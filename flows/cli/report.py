@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_json
+from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, find_run
 
 
@@ -47,12 +47,8 @@ def report(
         paths = {"page": str(made.page), "figures": str(made.figures)}
         print_json({"run_dir": str(folder.path), **asdict(made), **paths})
         return
-    STDOUT.print(
+    print_line(
         f"{made.page}: {made.num_bytes / MEGABYTE:.1f} MB, {made.num_figures} figures, "
-        f"{made.num_predictions} predictions, {made.num_media} media",
-        highlight=False,
-        soft_wrap=True,
+        f"{made.num_predictions} predictions, {made.num_media} media"
     )
-    STDOUT.print(
-        f"its figures as .svg, .png and .csv: {made.figures}", highlight=False, soft_wrap=True
-    )
+    print_line(f"its figures as .svg, .png and .csv: {made.figures}")

@@ -1,6 +1,6 @@
 """The command `status`: what a run of a config would do."""
 
-from flows.cli.console import STDERR, STDOUT, print_json, table
+from flows.cli.console import STDERR, STDOUT, print_json, print_line, table
 from flows.cli.dry_run import items_table
 from flows.cli.options import AsJson, ConfigFile, Overrides
 from flows.config import load_config
@@ -29,4 +29,4 @@ def status(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fa
         made.add_row(stage, it.state, _WOULD[it.state], it.reason)
     STDOUT.print(made)
     if found.run_dir is not None:
-        STDOUT.print(f"run: {found.run_dir}", markup=False, highlight=False, soft_wrap=True)
+        print_line(f"run: {found.run_dir}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import STDOUT, print_json, table
+from flows.cli.console import STDOUT, print_json, print_line, table
 from flows.cli.exports import export_features
 from flows.cli.garbage import gc
 from flows.cli.imports import import_features
@@ -114,7 +114,7 @@ def copy(
     from storage.backup import copy_store
 
     for directory in copy_store(store, target):
-        _print_line(str(directory))
+        print_line(str(directory))
 
 
 def _check(directory: Path, *, repair: bool) -> "Repair":
@@ -136,14 +136,14 @@ def _print_problems(store: Path, problems: Sequence[Mapping[str, Any]]) -> None:
         rows = [list(problem.values()) for problem in problems]
         STDOUT.print(table("Damage", list(problems[0]), rows))
     else:
-        _print_line(f"{store}: everything is sound")
+        print_line(f"{store}: everything is sound")
 
 
 def _print_repair(num_dropped: int, broken: Sequence[Path]) -> None:
     if num_dropped:
-        _print_line(f"{num_dropped} vectors dropped; `mocme extract CONFIG` makes them anew")
+        print_line(f"{num_dropped} vectors dropped; `mocme extract CONFIG` makes them anew")
     for directory in broken:
-        _print_line(f"{directory}: beyond repair; delete the folder and extract again")
+        print_line(f"{directory}: beyond repair; delete the folder and extract again")
 
 
 def _print_failures(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -158,10 +158,6 @@ def _print_failures(rows: Sequence[Mapping[str, Any]]) -> None:
         title = f"Failures: {min(len(counted), _MOST_REASONS)} of {len(counted)} reasons"
         columns = ["reason", "extractor", "items"]
         STDOUT.print(table(title, columns, counted[:_MOST_REASONS]))
-
-
-def _print_line(line: str) -> None:
-    STDOUT.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _spaces(store: Path) -> list[Path]:

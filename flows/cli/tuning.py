@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_json, table
+from flows.cli.console import STDERR, STDOUT, print_json, print_line, table
 from flows.cli.options import AsJson, ConfigFile, Overrides
 from flows.config import load_config
 
@@ -64,7 +64,7 @@ def tune(
         return
     _print(tuned, config.stem)
     written = f"written to {best}; on valid the best of many flatters, `mocme run` tests it"
-    STDOUT.print(written, highlight=False, soft_wrap=True)
+    print_line(written)
 
 
 def _print(tuned: "Tuned", name: str) -> None:
@@ -74,4 +74,4 @@ def _print(tuned: "Tuned", name: str) -> None:
     STDOUT.print(table(f"{name}: the best trials", columns_of(tuned), rows_of(tuned)))
     if tuned.importances:
         shares = ", ".join(f"{key} {share:.2f}" for key, share in tuned.importances.items())
-        STDOUT.print(f"what mattered: {shares}", highlight=False, soft_wrap=True)
+        print_line(f"what mattered: {shares}")

@@ -1,7 +1,7 @@
 """Predicted triples as N-Triples: the triple itself, and what is known of it as a statement.
 
-Source: https://www.w3.org/TR/n-triples/; statements as in RDF 1.1 Schema, section 5.3, which every
-store of triples reads.
+Source: https://www.w3.org/TR/n-triples/; statements as in RDF 1.1 Schema, section 5.3, so it is
+RDF without extensions.
 """
 
 from collections.abc import Iterable, Iterator

@@ -68,3 +68,11 @@ def test_a_dataset_without_new_entities(project: Path) -> None:
     assert command.exit_code == 0, command.stderr
     assert command.stdout.strip() == "nothing new: the run knows every entity of the dataset"
     assert not (run / "placed").exists()
+
+
+def test_a_path_with_brackets_is_printed_as_it_is(project: Path) -> None:
+    """Rich would take `[bold]` for markup, and leave it out."""
+    out = project / "[bold]found.csv"
+    run = project / "data/runs/newest"
+    command = mocme("predict", "--run", run, "--out", out, "-k", 1)
+    assert command.stdout.strip().endswith(f"triples written to {out}")
