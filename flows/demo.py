@@ -8,6 +8,7 @@ from flows.cli.console import STDERR, STDOUT, table, weights
 from flows.cli.flow_runs import open_flow
 from flows.cli.summary import metrics_table, print_summary
 from flows.config import load_config
+from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.run_record import RunRecord, start_record
 from flows.staged_run import PREDICTIONS_FILE
 
@@ -47,40 +48,41 @@ def _run(pipeline: Any, title: str, overrides: tuple[str, ...] = ()) -> RunRecor
 
 def _show_predictions(folder: Path) -> None:
     """Show each relation's most probable missing fact, and how many of all were planted."""
-    planted = set(_rows(DEMO_DIR / "unstated.tsv"))
-    heading, *rows = _rows(folder / PREDICTIONS_FILE)
-    best: dict[str, tuple[str, ...]] = {}
-    for row in sorted(rows, key=lambda row: -float(row[3])):
-        best.setdefault(row[1], row)
-    modalities = [column.removeprefix("weight_") for column in heading[4:]]
+    lines = (DEMO_DIR / "unstated.tsv").read_text().splitlines()
+    planted = {tuple(line.split("\t")) for line in lines}
+    predictions = read_predictions(folder / PREDICTIONS_FILE)
+    best: dict[str, Prediction] = {}
+    for found in sorted(predictions, key=lambda it: -it.probability):
+        best.setdefault(found.relation, found)
     cells = [
         (
-            f"{head} {relation} {tail}",
-            "yes" if (head, relation, tail) in planted else "no",
-            f"{float(probability):.2f}",
-            weights(dict(zip(modalities, map(float, shares), strict=True))),
+            f"{found.head} {found.relation} {found.tail}",
+            "yes" if _triple(found) in planted else "no",
+            f"{found.probability:.2f}",
+            weights(found.weights),
         )
-        for head, relation, tail, probability, *shares in best.values()
+        for found in best.values()
     ]
     columns = ["triple", "holds?", "probability", "weights"]
     STDOUT.print(table("Gaps filled, the surest of each relation", columns, cells))
-    num_true = sum(row[:3] in planted for row in rows)
+    num_true = sum(_triple(found) in planted for found in predictions)
     STDOUT.print(
-        f"{num_true} of {len(rows)} predictions hold; {len(planted)} facts had been held back",
+        f"{num_true} of {len(predictions)} predictions hold; "
+        f"{len(planted)} facts had been held back",
         highlight=False,
     )
 
 
-def _rows(path: Path) -> list[tuple[str, ...]]:
-    return [tuple(line.split("\t")) for line in path.read_text().splitlines()]
+def _triple(found: Prediction) -> tuple[str, ...]:
+    return found.head, found.relation, found.tail
 
 
 def _show_next_commands(folder: Path) -> None:
     """Print what a newcomer may try on the sample."""
-    head, relation = _rows(folder / PREDICTIONS_FILE)[1][:2]
+    first = read_predictions(folder / PREDICTIONS_FILE)[0]
     STDOUT.rule("next", align="left")
     for command in (
-        f"mocme predict {CONFIG} --head {head} --relation {relation} -k 5",
+        f"mocme predict {CONFIG} --head {first.head} --relation {first.relation} -k 5 --why",
         f"mocme report {folder}",
         f"mocme run {CONFIG} --set train.epochs=50",
         f"mocme audit {DEMO_DIR}",

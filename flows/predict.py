@@ -1,8 +1,8 @@
 """The `predict` flow: the most probable missing triples, by the newest run of a config."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -10,16 +10,13 @@ from prefect.client.schemas.objects import State
 
 from flows.artifacts import publish_stages
 from flows.config import PipelineConfig, load_config
+from flows.exporting.prediction_files import write_predictions
 from flows.keys import predict_key
 from flows.run_record import RunRecord, take_record
 from flows.staged_run import PREDICTIONS_FILE, StagedRun, newest_run_of
 from flows.stages import run_stage
 from flows.states import as_state, failure_recorded
 from model.config import PredictConfig
-from storage.atomic import write_whole
-
-if TYPE_CHECKING:
-    from model.predictor import PredictedTriple
 
 
 def _predict(folder: StagedRun, config: PredictConfig) -> Sequence[Path]:
@@ -28,21 +25,8 @@ def _predict(folder: StagedRun, config: PredictConfig) -> Sequence[Path]:
     relations = None if config.relations == "all" else config.relations
     triples = Predictor(folder.path).missing_triples(relations, config.k)
     path = folder.path / PREDICTIONS_FILE
-    write_whole(path, "".join(f"{line}\n" for line in prediction_lines(triples)))
+    write_predictions(path, triples)
     return [path]
-
-
-def prediction_lines(triples: Iterable["PredictedTriple"]) -> Iterator[str]:
-    """Yield the lines of `predictions.tsv`: a heading, then a triple each, the weights last."""
-    modalities: list[str] | None = None
-    for triple in triples:
-        if modalities is None:
-            modalities = list(triple.modality_weights)
-            weights = [f"weight_{modality}" for modality in modalities]
-            yield "\t".join(["head", "relation", "tail", "probability", *weights])
-        numbers = [triple.probability, *(triple.modality_weights[name] for name in modalities)]
-        cells = [triple.head, triple.relation, triple.tail, *(f"{x:.6g}" for x in numbers)]
-        yield "\t".join(cells)
 
 
 @task(name="predict", cache_policy=NO_CACHE)

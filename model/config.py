@@ -122,6 +122,13 @@ class NegativesConfig(_Section):
     num: Annotated[int, SearchRange(32, 1024, log=True)] = Field(
         128, ge=1, le=100_000, description="negatives per triple if mode = sampled"
     )
+    known_weight: Annotated[float, SearchRange(0.0, 1.0)] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="weight of other true answers of the training triples as negatives, "
+        "if mode = all",
+    )
     egns: EgnsConfig = EgnsConfig()
 
 

@@ -93,13 +93,15 @@ def weights(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Ten
 def one_vs_all_loss(
     scores: Tensor, target: Tensor, known: Tensor, config: NegativesConfig
 ) -> Tensor:
-    """-s+ + log(e^{s+} + sum_j w_j e^{s_j}) over all entities that are not known to be true.
+    """-s+ + log(e^{s+} + sum_j w_j e^{s_j}) over all other entities.
+
+    The w_j of those that are known to be true is `config.known_weight`; the others' average 1.
 
     Args:
         scores: Scores of all entities as the tail. Shape: (B, N).
         target: The positives' columns. Shape: (B,).
-        known: Rows and columns of all training triples, whose weight as negatives is 0; the
-            positives are among them. Shape: (2, n).
+        known: Rows and columns of all training triples; the positives are among them.
+            Shape: (2, n).
         config: The config's `train.negatives` section.
 
     Returns:
@@ -116,13 +118,17 @@ class _OneVsAllLoss(torch.autograd.Function):
     def forward(
         ctx: Any, scores: Tensor, target: Tensor, known: Tensor, config: NegativesConfig
     ) -> Tensor:
-        positive = scores.gather(1, target.unsqueeze(1))
-        negatives = scores.index_put((known[0], known[1]), scores.new_tensor(-torch.inf))
+        positive, places = scores.gather(1, target.unsqueeze(1)), (known[0], known[1])
+        negatives = scores.index_put(places, scores.new_tensor(-torch.inf))
         weight = None if config.weighting == "none" else weights(positive, negatives, config)
-        largest = torch.maximum(negatives.amax(1, keepdim=True), positive)
+        rivals = scores if config.known_weight else negatives
+        largest = torch.maximum(rivals.amax(1, keepdim=True), positive)
         terms = negatives.sub_(largest).exp_()
         if weight is not None:
             terms.mul_(weight)
+        if config.known_weight:
+            rival = (scores[places] - largest[known[0], 0]).exp_() * config.known_weight
+            terms.index_put_(places, rival * (known[1] != target[known[0]]))
         others = terms.sum(1, keepdim=True)
         total = others + (positive - largest).exp()
         ctx.gradient = terms.div_(total).scatter_(1, target.unsqueeze(1), -others / total)

@@ -16,10 +16,9 @@ def modality_shares(
 ) -> dict[str, Tensor]:
     """Divide answers' scores among modalities.
 
-    A block's share in an answer is what it adds to the score above its mean over all entities, in
-    proportion to the other blocks'. It is divided among what speaks in the block by the mean of
-    their shares in the embeddings of the question's and the answer's entity; where neither has
-    anything of it, it goes to `content`.
+    A block's share in an answer (see `block_shares`) is divided among what speaks in the block by
+    the mean of their shares in the embeddings of the question's and the answer's entity; where
+    neither has anything of it, it goes to `content`.
 
     Args:
         scoring: The model.
@@ -30,7 +29,7 @@ def modality_shares(
     Returns:
         By modality, and by part of the model, shares that are at least 0 and sum to 1. Shape: (B,).
     """
-    parts = _positive_shares(scoring.block_parts(heads, relations, answers))
+    parts = block_shares(scoring, heads, relations, answers)
     shares: dict[str, Tensor] = {}
     unsaid = torch.zeros(len(heads), device=parts.device)
     for block, part in zip(scoring.blocks, parts.unbind(1), strict=True):
@@ -44,8 +43,18 @@ def modality_shares(
     return {**shares, CONTENT: unsaid} if may_be_unsaid else shares  # alike for all answers
 
 
-def _positive_shares(parts: Tensor) -> Tensor:
-    """What is above zero of a row, in proportion; alike if nothing is. Shapes: (B, n) -> (B, n)."""
+@torch.inference_mode()
+def block_shares(
+    scoring: BlockScoring, heads: Tensor, relations: Tensor, answers: Tensor
+) -> Tensor:
+    """Divide answers' scores among blocks: what each adds above its mean, in proportion.
+
+    Where none adds anything, all have the same share. The arguments are those of `modality_shares`.
+
+    Returns:
+        Shares that are at least 0 and sum to 1. Shape: (B, num_blocks).
+    """
+    parts = scoring.block_parts(heads, relations, answers)
     above = parts.clamp_min(0)
     total = above.sum(1, keepdim=True)
     alike = torch.full_like(above, 1 / parts.shape[1])

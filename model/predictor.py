@@ -1,6 +1,6 @@
 """Predictions of a finished run: who answers a question, how likely, and what spoke for it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import Tensor
 from model.completion import expected_questions, most_probable_missing
 from model.evidence import modality_shares
 from model.names import find_entity, find_relation
+from model.nearest_facts import FactIndex
 from model.ranking import known_answers
 from model.run_folder import RunFolder
 from storage.errors import MocmeError
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _TRIPLES_AT_ONCE = 256  # whose evidence is looked at together
+_FACTS_OF_AN_ANSWER = 3
+
+
+@dataclass(frozen=True)
+class NearFact:
+    """A training fact of the same relation as a triple, and how much it is like it.
+
+    Attributes:
+        head: Id.
+        head_name: What a person calls it.
+        tail: Id.
+        tail_name: What a person calls it.
+        similarity: Between 0 and 1; see `model.nearest_facts`.
+    """
+
+    head: str
+    head_name: str
+    tail: str
+    tail_name: str
+    similarity: float
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,7 @@ class Answer:
         modality_weights: Share of every modality in the answer's score, summing to 1; see
             `model.evidence`.
         known: Whether the triple stands in the graph already.
+        nearest_facts: The training facts that are most like it, the nearest first.
     """
 
     entity: str
@@ -40,21 +62,25 @@ class Answer:
     probability: float
     modality_weights: dict[str, float]
     known: bool
+    nearest_facts: tuple[NearFact, ...]
 
     def row(self) -> dict[str, Any]:
-        """The fields by name, each modality's weight in a column of its own."""
+        """The fields by name, what spoke for it in columns of their own."""
         return {
             "entity": self.entity,
             "name": self.name,
             "probability": self.probability,
             "known": self.known,
-            **_weight_columns(self.modality_weights),
+            **_reason_columns(self.modality_weights, self.nearest_facts),
         }
 
 
 @dataclass(frozen=True)
 class PredictedTriple:
-    """A triple that the graph lacks: ids, names, and what else is as in `Answer`."""
+    """A triple that the graph lacks: ids, names, and what else is as in `Answer`.
+
+    Of the training facts there is the nearest alone, if the relation has any.
+    """
 
     head: str
     head_name: str
@@ -63,9 +89,10 @@ class PredictedTriple:
     tail_name: str
     probability: float
     modality_weights: dict[str, float]
+    nearest_facts: tuple[NearFact, ...]
 
     def row(self) -> dict[str, Any]:
-        """The fields by name, each modality's weight in a column of its own."""
+        """The fields by name, what spoke for it in columns of their own."""
         return {
             "head": self.head,
             "head_name": self.head_name,
@@ -73,12 +100,21 @@ class PredictedTriple:
             "tail": self.tail,
             "tail_name": self.tail_name,
             "probability": self.probability,
-            **_weight_columns(self.modality_weights),
+            **_reason_columns(self.modality_weights, self.nearest_facts),
         }
 
 
-def _weight_columns(modality_weights: dict[str, float]) -> dict[str, float]:
-    return {f"weight_{name}": weight for name, weight in modality_weights.items()}
+def _reason_columns(
+    modality_weights: Mapping[str, float], nearest_facts: Sequence[NearFact]
+) -> dict[str, Any]:
+    """The nearest fact, None where there is none, and each modality's weight."""
+    nearest = nearest_facts[0] if nearest_facts else None
+    return {
+        "nearest_head": nearest and nearest.head,
+        "nearest_tail": nearest and nearest.tail,
+        "similarity": nearest and nearest.similarity,
+        **{f"weight_{name}": weight for name, weight in modality_weights.items()},
+    }
 
 
 class Predictor:
@@ -96,6 +132,7 @@ class Predictor:
         self.graph = folder.read_graph()
         self.scoring = folder.read_scoring()
         self._known = known_answers(self.graph, torch.device("cpu"))
+        self._facts = FactIndex(self.graph.train, self.graph.num_relations)
         self._entity_row = {entity: row for row, entity in enumerate(self.graph.entities)}
         self._relation_row = {name: row for row, name in enumerate(self.graph.relations)}
 
@@ -105,7 +142,8 @@ class Predictor:
         """Answer a question, in a table: as `answers`, a row each.
 
         Returns:
-            Columns `entity`, `name`, `probability`, `known`, and `weight_<modality>` for each.
+            Columns `entity`, `name`, `probability`, `known`, of the nearest training fact
+            `nearest_head`, `nearest_tail`, `similarity`, and `weight_<modality>` for each.
         """
         return _table(self.answers(head=head, relation=relation, tail=tail, k=k))
 
@@ -113,7 +151,8 @@ class Predictor:
         """Find what the graph lacks, in a table: as `missing_triples`, a row each.
 
         Returns:
-            Columns `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, and
+            Columns `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the
+            nearest training fact `nearest_head`, `nearest_tail`, `similarity`, and
             `weight_<modality>` for each.
         """
         return _table(self.missing_triples(relations, k))
@@ -149,12 +188,15 @@ class Predictor:
         odds = self.scoring.log_odds(heads, question)[0]
         known = set(self._known.lookup(heads, question)[1].tolist())
         top = odds.topk(min(k, len(odds)))
-        size = len(top.indices)
-        shares = self._shares(heads.expand(size), question.expand(size), top.indices)
+        asker = heads.expand(len(top.indices))
+        shares = self._shares(asker, question.expand(len(asker)), top.indices)
+        pair = (top.indices, asker) if asks_for_head else (asker, top.indices)
+        facts = self._nearest(index, *pair, _FACTS_OF_AN_ANSWER)
+        ids, names = self.graph.entities, self.graph.names
         return [
-            Answer(self.graph.entities[row], self.graph.names[row], chance, share, row in known)
-            for chance, row, share in zip(
-                top.values.sigmoid().tolist(), top.indices.tolist(), shares, strict=True
+            Answer(ids[row], names[row], chance, share, row in known, near)
+            for chance, row, share, near in zip(
+                top.values.sigmoid().tolist(), top.indices.tolist(), shares, facts, strict=True
             )
         ]
 
@@ -189,8 +231,9 @@ class Predictor:
         heads = torch.tensor([head for _, head, _ in found])
         tails = torch.tensor([tail for _, _, tail in found])
         shares = self._shares(heads, torch.full_like(heads, relation), tails)
+        facts = self._nearest(relation, heads, tails, 1)
         ids, names = self.graph.entities, self.graph.names
-        for (chance, head, tail), share in zip(found, shares, strict=True):
+        for (chance, head, tail), share, near in zip(found, shares, facts, strict=True):
             yield PredictedTriple(
                 ids[head],
                 names[head],
@@ -199,6 +242,7 @@ class Predictor:
                 names[tail],
                 chance,
                 share,
+                near,
             )
 
     def _shares(self, heads: Tensor, relations: Tensor, answers: Tensor) -> list[dict[str, float]]:
@@ -206,6 +250,21 @@ class Predictor:
         shares = modality_shares(self.scoring, heads, relations, answers)
         columns = [share.tolist() for share in shares.values()]
         return [dict(zip(shares, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _nearest(
+        self, relation: int, heads: Tensor, tails: Tensor, k: int
+    ) -> list[tuple[NearFact, ...]]:
+        """Return the k training facts most like each triple, of those that are like it at all."""
+        found = self._facts.nearest(self.scoring, relation, heads, tails, k)
+        columns = (found.heads.tolist(), found.tails.tolist(), found.similarities.tolist())
+        return [
+            tuple(self._near_fact(*fact) for fact in zip(*rows, strict=True) if fact[-1] > 0)
+            for rows in zip(*columns, strict=True)
+        ]
+
+    def _near_fact(self, head: int, tail: int, similarity: float) -> NearFact:
+        ids, names = self.graph.entities, self.graph.names
+        return NearFact(ids[head], names[head], ids[tail], names[tail], similarity)
 
 
 def _check_wanted(k: int) -> None:

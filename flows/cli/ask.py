@@ -10,7 +10,9 @@ import typer
 from flows.cli.console import STDERR, STDOUT, print_json, print_line, table, weights
 from flows.cli.flow_runs import run_flow
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
+from flows.cli.reasons import find_media, print_reasons
 from flows.exporting.prediction_files import check_suffix, write_predictions
+from flows.staged_run import StagedRun
 
 if TYPE_CHECKING:
     from model.predictor import Answer
@@ -36,6 +38,10 @@ def predict(
             ".csv, .tsv, .jsonl, .parquet or .nt (N-Triples).",
         ),
     ] = None,
+    why: Annotated[
+        bool,
+        typer.Option("--why", help="Add to each answer the known facts most like it, and media."),
+    ] = False,
     run_dir: RunDir = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -63,22 +69,35 @@ def predict(
     elif relation is None or (head is None) == (tail is None):
         raise typer.BadParameter("a question is --relation with either --head or --tail")
     else:
-        folder = find_run(config, run_dir, overrides).path
-        _answer(folder, head, relation, tail, k, as_json=as_json)
+        folder = find_run(config, run_dir, overrides)
+        _answer(folder, head, relation, tail, k, why=why, as_json=as_json)
 
 
 def _answer(
-    run_dir: Path, head: str | None, relation: str, tail: str | None, k: int, *, as_json: bool
+    folder: StagedRun,
+    head: str | None,
+    relation: str,
+    tail: str | None,
+    k: int,
+    *,
+    why: bool,
+    as_json: bool,
 ) -> None:
     """Ask one question and print the answers."""
+    from model.names import find_entity
     from model.predictor import Predictor  # imports torch
 
-    predictor = Predictor(run_dir)
+    predictor = Predictor(folder.path)
     answers = predictor.answers(head=head, relation=relation, tail=tail, k=k)
+    asker = find_entity(predictor.graph, str(head or tail), "head" if head else "tail")
+    media = find_media(folder, [asker, *(it.entity for it in answers)]) if why else {}
     if as_json:
-        print_json({"run_dir": str(run_dir), "answers": [asdict(answer) for answer in answers]})
-    else:
-        _print_answers(f"{head or '?'}  {relation}  {tail or '?'}", answers)
+        found = {"run_dir": str(folder.path), "answers": [asdict(answer) for answer in answers]}
+        print_json({**found, "media": media} if why else found)
+        return
+    _print_answers(f"{head or '?'}  {relation}  {tail or '?'}", answers)
+    if why:
+        print_reasons(relation, asker, answers, media)
 
 
 def _complete(run_dir: Path, relation: str | None, k: int, out: Path, *, as_json: bool) -> None:

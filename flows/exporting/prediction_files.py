@@ -7,6 +7,7 @@ place when it is whole.
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,34 @@ from storage.errors import MocmeError
 if TYPE_CHECKING:
     from model.predictor import PredictedTriple
 
+_WEIGHT = "weight_"  # begins the names of the modalities' columns
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
 
 
 class PredictionFileError(MocmeError):
     """A file of predictions that cannot be written."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted triple as it is read back.
+
+    Attributes:
+        head: Entity id.
+        relation: Relation id.
+        tail: Entity id.
+        probability: The model's belief.
+        nearest: Head and tail of the training fact that is most like it, and how much it is; None
+            if there is none.
+        weights: Share of every modality in the score.
+    """
+
+    head: str
+    relation: str
+    tail: str
+    probability: float
+    nearest: tuple[str, str, float] | None
+    weights: dict[str, float]
 
 
 def check_suffix(path: Path) -> None:
@@ -39,8 +63,10 @@ def check_suffix(path: Path) -> None:
 def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
     """Write predicted triples with their evidence.
 
-    Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, and
-    `weight_<modality>` for each modality. `.nt` is N-Triples: see `flows.exporting.n_triples`.
+    Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the training
+    fact that is most like the triple `nearest_head`, `nearest_tail`, `similarity` (empty if the
+    relation has none), and `weight_<modality>` for each modality. `.nt` is N-Triples: see
+    `flows.exporting.n_triples`.
 
     Args:
         path: The file; its suffix says what it is.
@@ -65,6 +91,39 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
         raise PredictionFileError(
             f"{path}: found {error.strerror}; allowed: a file in a folder that can be written to"
         ) from error
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """Read what `write_predictions` wrote to a `.tsv` file.
+
+    Raises:
+        PredictionFileError: If a line is not as it wrote it.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, dialect="excel-tab", strict=True)
+        try:
+            return [_parse(row) for row in rows]
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            raise PredictionFileError(
+                f"{path}: found a damaged line, {rows.line_num} ({error!r}); allowed: the file as "
+                "`mocme predict` wrote it"
+            ) from error
+
+
+def _parse(row: Mapping[str, str]) -> Prediction:
+    nearest = row["nearest_head"], row["nearest_tail"]
+    return Prediction(
+        row["head"],
+        row["relation"],
+        row["tail"],
+        float(row["probability"]),
+        (*nearest, float(row["similarity"])) if row["similarity"] else None,
+        {
+            name.removeprefix(_WEIGHT): float(cell)
+            for name, cell in row.items()
+            if name.startswith(_WEIGHT)
+        },
+    )
 
 
 def _write_separated(path: Path, triples: Iterator["PredictedTriple"], dialect: str) -> int:

@@ -10,9 +10,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from flows.exporting.prediction_files import Prediction
 from flows.report.figure import COLOURS
 from flows.report.media import EntityMedia, Gallery
-from flows.report.predictions import Prediction
 from flows.report.run_data import RunData
 from flows.report.sections import Section
 from flows.report.table import as_text
@@ -69,6 +69,7 @@ class Card:
         head_media: What there is of it; None where an earlier card holds it.
         tail_media: The same of the tail.
         shares: Weights, the largest first.
+        nearest: The training fact most like it, and how much it is; None if there is none.
     """
 
     prediction: Prediction
@@ -77,6 +78,7 @@ class Card:
     head_media: EntityMedia | None
     tail_media: EntityMedia | None
     shares: tuple[Share, ...]
+    nearest: tuple[str, str, float] | None
 
 
 def render_page(
@@ -182,9 +184,20 @@ def _cards(run: RunData, predictions: Sequence[Prediction], gallery: Gallery) ->
             head_media=media_of(it.head) if number < PAGE_SIZE else None,
             tail_media=media_of(it.tail) if number < PAGE_SIZE else None,
             shares=_shares(it, colours),
+            nearest=_named(it.nearest, names),
         )
         for number, it in enumerate(predictions)
     ]
+
+
+def _named(
+    nearest: tuple[str, str, float] | None, names: Mapping[str, str]
+) -> tuple[str, str, float] | None:
+    """Name the entities of a fact."""
+    if nearest is None:
+        return None
+    head, tail, similarity = nearest
+    return names.get(head, head), names.get(tail, tail), similarity
 
 
 def _colours(run: RunData) -> dict[str, int]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.config import PipelineConfig
+from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.failure_report import FAILURES_FILE
 from flows.inputs import plan_modality
-from flows.report.predictions import Prediction, read_predictions
+from flows.run_source import Source, find_source
 from flows.staged_run import CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, Manifest, StagedRun
-from storage.dataset import Dataset, read_dataset
 from storage.errors import MocmeError
 from storage.graph import Graph
 
@@ -22,21 +21,6 @@ if TYPE_CHECKING:
 
 class ReportError(MocmeError):
     """A run that no report can be made of, or a place that none can be written to."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the run's media come from, as far as it is still there.
-
-    Attributes:
-        config: The config that the run was made with.
-        dataset: The dataset.
-        problem: Why there is no config or no dataset.
-    """
-
-    config: PipelineConfig | None = None
-    dataset: Dataset | None = None
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +101,7 @@ def read_run(folder: StagedRun) -> RunData:
     from model.measured import read_complementarity, read_voices  # imports torch
     from model.run_folder import RunFolder
 
-    source, voices = _find_source(folder), read_voices(folder.path)
+    source, voices = find_source(folder), read_voices(folder.path)
     run, predicted = RunFolder(folder.path), folder.path / PREDICTIONS_FILE
     graph = run.read_graph()
     return RunData(
@@ -157,16 +141,6 @@ def _read_evaluation(folder: StagedRun) -> Mapping[str, Any]:
             f"{path}: found a damaged file ({error}); allowed: the file as `mocme evaluate` "
             "wrote it"
         ) from error
-
-
-def _find_source(folder: StagedRun) -> Source:
-    """Read config and dataset; either may be gone, or be of another version of mocme."""
-    config = None
-    try:
-        config = folder.config()
-        return Source(config, read_dataset(config.dataset))
-    except MocmeError as error:
-        return Source(config, None, str(error))
 
 
 def _count_coverage(source: Source) -> list[ModalityCoverage] | None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.exporting.prediction_files import Prediction
 from flows.report.figure import FIGURE_SUFFIXES, save_figure
 from flows.report.media import Gallery, collect_media
 from flows.report.page import render_page
-from flows.report.predictions import Prediction, in_turns
+from flows.report.predictions import in_turns
 from flows.report.run_data import ReportError, RunData, read_run
 from flows.report.sections import Section, sections_of
 from flows.staged_run import REPORT_FILE, REPORT_FOLDER, StagedRun

@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 from small_runs import SMALL, Command, mocme, settings, small
 
+from flows.exporting.prediction_files import read_predictions
 from storage.dataset import read_dataset
 
 ALL = ["extract", "train", "evaluate", "predict"]
@@ -78,16 +79,15 @@ def test_the_run_folder_says_everything(first_run: tuple[Path, Command]) -> None
     config = yaml.safe_load((run_dir / "config.yaml").read_text())
     assert config["train"]["epochs"] == 2
     assert (run_dir / config["dataset"]).resolve() == folder
-    heading, *lines = (run_dir / "predictions.tsv").read_text().splitlines()
-    assert heading.split("\t")[:4] == ["head", "relation", "tail", "probability"]
     graph = read_dataset(folder).graph
     known = {tuple(row) for split in ("train", "valid", "test") for row in split_ids(folder, split)}
-    for line in lines:
-        head, relation, tail, probability, *weights = line.split("\t")
-        assert {head, tail} <= set(graph.entities)
-        assert (head, relation, tail) not in known
-        assert 0 <= float(probability) <= 1
-        assert sum(map(float, weights)) == pytest.approx(1, abs=1e-3)
+    predictions = read_predictions(run_dir / "predictions.tsv")
+    assert {it.relation for it in predictions} == set(graph.relations)
+    for found in predictions:
+        assert {found.head, found.tail} <= set(graph.entities)
+        assert (found.head, found.relation, found.tail) not in known
+        assert 0 <= found.probability <= 1
+        assert sum(found.weights.values()) == pytest.approx(1, abs=1e-3)
 
 
 def split_ids(folder: Path, split: str) -> list[list[str]]:

@@ -9,11 +9,17 @@ import pytest
 from pyarrow import parquet
 from small_runs import mocme
 
-from model.predictor import Predictor
+from flows.exporting.prediction_files import (
+    Prediction,
+    PredictionFileError,
+    read_predictions,
+    write_predictions,
+)
+from model.predictor import NearFact, PredictedTriple, Predictor
 from storage.graph import SPLITS
 
 K = 4
-TEXT = {"head", "head_name", "relation", "tail", "tail_name"}
+TEXT = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -55,6 +61,9 @@ def test_all_formats_hold_the_same(project: Path, tmp_path: Path) -> None:
         assert 0 < row["probability"] <= 1
         weights = [value for name, value in row.items() if name.startswith("weight_")]
         assert sum(weights) == pytest.approx(1, abs=1e-5)
+        fact = (rows[row["nearest_head"]], triple[1], rows[row["nearest_tail"]])
+        assert fact in set(map(tuple, graph.train.tolist()))
+        assert 0 < row["similarity"] <= 1.000001
     counts = {name: sum(row["relation"] == name for row in first) for name in graph.relations}
     assert set(counts.values()) == {K}
 
@@ -69,6 +78,30 @@ def test_one_relation_in_more_than_one_group(
     assert parquet.ParquetFile(tmp_path / "one.parquet").num_row_groups == 2
     chances = [row["probability"] for row in rows]
     assert chances == sorted(chances, reverse=True)
+
+
+def triple(head: str, fact: tuple[NearFact, ...]) -> PredictedTriple:
+    return PredictedTriple(head, "a name", "r", "t", "", 0.25, {"text": 0.75, "x y": 0.25}, fact)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    near = NearFact("n", "", "\\m", "", 0.5)
+    made = [triple('a "quoted"\tid', (near,)), triple("b", ())]
+    write_predictions(tmp_path / "x.tsv", made)
+    shares = {"text": 0.75, "x y": 0.25}
+    assert read_predictions(tmp_path / "x.tsv") == [
+        Prediction('a "quoted"\tid', "r", "t", 0.25, ("n", "\\m", 0.5), shares),
+        Prediction("b", "r", "t", 0.25, None, shares),
+    ]
+
+
+@pytest.mark.parametrize("damage", ["one cell", "a\tb\tc\td\te\tmuch\tf\tg\t1\t1", "\t" * 9])
+def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "x.tsv"
+    write_predictions(path, [triple("a", ())])
+    path.write_text(path.read_text() + damage + "\n")
+    with pytest.raises(PredictionFileError, match=r"x.tsv: found a damaged line, 3 "):
+        read_predictions(path)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ from report_page import ParsedPage, media_of, parse, whole_folder
 from safetensors.numpy import load_file, save_file
 from small_runs import Command, mocme, small
 
+from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.report.figure import COLOURS
-from flows.report.predictions import Prediction, in_turns
+from flows.report.predictions import in_turns
 from flows.staged_run import StagedRun
 
 SECTIONS = [
@@ -181,6 +182,8 @@ def test_predictions_are_all_there_and_the_first_without_scripts(
     cards = [it for it in parse(html).all("li") if it.attributes.get("class") == "card"]
     assert len(cards) == num_lines == command.json["num_predictions"]
     assert sum("hidden" not in card.attributes for card in cards) == 6
+    facts = [it for it in parse(html).all("p") if it.attributes.get("class") == "nearest"]
+    assert len(facts) == num_lines
 
 
 def test_media_are_what_they_say_and_there_once(reported: tuple[Path, Command], html: str) -> None:
@@ -268,7 +271,8 @@ def test_a_second_report_has_the_same_bytes(reported: tuple[Path, Command], html
 def test_names_and_texts_from_data_are_never_markup(run_dir: Path, project: Path) -> None:
     graph_file, predictions = run_dir / "graph.json", run_dir / "predictions.tsv"
     graph = json.loads(graph_file.read_text())
-    head, relation, tail = predictions.read_text().splitlines()[1].split("\t")[:3]
+    first = read_predictions(predictions)[0]
+    head, relation, tail = first.head, first.relation, first.tail
     for entity in (head, tail):
         graph["names"][graph["entities"].index(entity)] = HOSTILE
     graph["relations"][graph["relations"].index(relation)] = HOSTILE
@@ -436,7 +440,9 @@ def test_a_config_stands_for_its_newest_run(project: Path) -> None:
 
 def test_every_relation_has_its_turn() -> None:
     answers = [("r", 0.9), ("r", 0.8), ("s", 0.3), ("r", 0.95)]
-    made = [Prediction("a", relation, "b", probability, {}) for relation, probability in answers]
+    made = [
+        Prediction("a", relation, "b", probability, None, {}) for relation, probability in answers
+    ]
     assert [(it.relation, it.probability) for it in in_turns(made)] == [
         *(("r", 0.95), ("s", 0.3), ("r", 0.9), ("r", 0.8))
     ]

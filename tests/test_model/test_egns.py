@@ -265,3 +265,42 @@ class TestLosses:
         masked = torch.zeros(1, 3, dtype=torch.bool)
         config = negatives_config(weighting="egns")
         assert torch.autograd.gradcheck(lambda s: loss_of(mode, s, masked, config), scores)
+
+
+class TestKnownWeight:
+    """Other true answers of the training triples that compete after all."""
+
+    def case(self) -> tuple[Tensor, Tensor]:
+        """Return scores, positives first, and which of the others are known to be true."""
+        return draw(16, 31).double(), draw(16, 30, seed=5) > 1
+
+    def test_of_1_without_other_weights_is_the_cross_entropy_over_all(self) -> None:
+        scores, masked = self.case()
+        found = loss_of("all", scores, masked, negatives_config(weighting="none", known_weight=1))
+        torch.testing.assert_close(found, -scores.log_softmax(1)[:, 0])
+
+    @pytest.mark.parametrize("weighting", WEIGHTINGS)
+    def test_is_the_weight_of_their_terms_alone(self, weighting: str) -> None:
+        scores, masked = self.case()
+        config = negatives_config(weighting=weighting, known_weight=0.3)
+        others = weights(scores[:, :1], scores[:, 1:].masked_fill(masked, -torch.inf), config)
+        relative = torch.where(masked, 0.3, others)
+        total = scores[:, 0].exp() + (relative * scores[:, 1:].exp()).sum(1)
+        torch.testing.assert_close(
+            loss_of("all", scores, masked, config), total.log() - scores[:, 0]
+        )
+
+    def test_gradients_are_the_derivatives(self) -> None:
+        scores, masked = self.case()
+        config = negatives_config(weighting="none", known_weight=0.3)
+        scores.requires_grad_()
+        assert torch.autograd.gradcheck(lambda s: loss_of("all", s, masked, config), scores)
+
+    def test_a_known_answer_far_above_stays_finite(self) -> None:
+        scores = torch.tensor([[-1e4, 1e4, 0.0]], requires_grad=True)
+        masked = torch.tensor([[True, False]])
+        loss = loss_of("all", scores, masked, negatives_config(known_weight=0.5))
+        loss.sum().backward()
+        assert scores.grad is not None
+        assert bool(loss.isfinite().all())
+        assert bool(scores.grad.isfinite().all())

@@ -191,6 +191,47 @@ class TestShares:
             )
 
 
+class TestNearestFacts:
+    def test_are_training_facts_of_the_relation(self, predictor: Predictor, world: World) -> None:
+        graph = world.graph
+        facts = set(map(tuple, graph.train.tolist()))
+        for question in questions(world)[:-2]:
+            for answer in predictor.answers(**question):
+                relation = graph.relations.index(question["relation"])
+                assert 0 < len(answer.nearest_facts) <= 3
+                for fact in answer.nearest_facts:
+                    head, tail = graph.entities.index(fact.head), graph.entities.index(fact.tail)
+                    assert (head, relation, tail) in facts
+                    assert (graph.names[head], graph.names[tail]) == (
+                        fact.head_name,
+                        fact.tail_name,
+                    )
+                    asked = {question.get("head", fact.head), question.get("tail", fact.tail)}
+                    assert {fact.head, fact.tail} != asked | {answer.entity}
+
+    def test_of_a_head_that_was_asked_for_are_those_of_the_same_triple(
+        self, predictor: Predictor, world: World
+    ) -> None:
+        """Whichever side is asked for, the same facts are like a triple, by and large."""
+        graph = world.graph
+        head, relation, tail = graph.test[0].tolist()
+        ids, k = graph.entities, graph.num_entities
+        forth = predictor.answers(head=ids[head], relation=graph.relations[relation], k=k)
+        back = predictor.answers(tail=ids[tail], relation=graph.relations[relation], k=k)
+        of_tail = next(it.nearest_facts for it in forth if it.entity == ids[tail])
+        of_head = next(it.nearest_facts for it in back if it.entity == ids[head])
+        assert of_tail == of_head
+
+    def test_a_predicted_triple_tells_the_nearest(self, predictor: Predictor) -> None:
+        found = next(predictor.missing_triples(["has colour"], k=1))
+        answers = predictor.answers(head=found.head, relation="has colour", k=30)
+        same = next(it for it in answers if it.entity == found.tail)
+        assert found.nearest_facts == same.nearest_facts[:1]
+        row = found.row()
+        assert row["nearest_head"] == same.nearest_facts[0].head
+        assert row["similarity"] == same.nearest_facts[0].similarity
+
+
 class TestBadQuestions:
     def test_unknown_entity(self, predictor: Predictor) -> None:
         with pytest.raises(MocmeError, match=r"head: found 'entty-12' \(did you mean 'entity-12'"):

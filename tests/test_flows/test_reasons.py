@@ -1,0 +1,69 @@
+"""`mocme predict --why`: facts like an answer, and the media of its entities."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_runs import Command, mocme
+
+
+@pytest.fixture(scope="module")
+def question(first_run: tuple[Path, Command]) -> list[str]:
+    """Ask of an entity that has a picture."""
+    folder, _ = first_run
+    entities = map(json.loads, (folder / "entities.jsonl").read_text().splitlines())
+    pictured = {entity["id"] for entity in entities if entity.get("image")}
+    triples = (line.split("\t") for line in (folder / "train.tsv").read_text().splitlines())
+    head, relation = next((h, r) for h, r, _ in triples if h in pictured)
+    return ["--head", head, "--relation", relation, "-k", "4"]
+
+
+def ask(project: Path, *words: str) -> Command:
+    command = mocme("predict", "--run", project / "data/runs/newest", *words)
+    assert command.exit_code == 0, command.stderr
+    return command
+
+
+def entity_of(project: Path, name: str) -> dict[str, Any]:
+    lines = map(json.loads, (project / "entities.jsonl").read_text().splitlines())
+    return next(line for line in lines if line["id"] == name)
+
+
+def test_every_answer_is_told_with_facts_and_media(project: Path, question: list[str]) -> None:
+    answers = ask(project, *question, "--json").json["answers"]
+    lines = ask(project, *question, "--why").stdout.splitlines()
+    reasons = lines[lines.index(f"asked of {question[1]}") :]
+    for number, answer in enumerate(answers, start=1):
+        start = reasons.index(f"{number}. {answer['name']}")
+        assert reasons[start + 1].startswith("   weights: ")
+        fact = answer["nearest_facts"][0]
+        expected = f"{fact['head_name']} {question[3]} {fact['tail_name']}"
+        assert reasons[start + 2] == f"   like: {expected} ({fact['similarity']:.2f})"
+
+
+def test_media_are_files_that_are_there(project: Path, question: list[str]) -> None:
+    found = ask(project, *question, "--why", "--json").json
+    asked = found["media"][question[1]]
+    pictures = entity_of(project, question[1])["image"]
+    assert [Path(path).relative_to(project) for path in asked["image"]] == [*map(Path, pictures)]
+    assert all(Path(path).is_file() for path in asked["image"])
+    assert set(found["media"]) == {question[1], *(it["entity"] for it in found["answers"])}
+    assert f"   image: {asked['image'][0]}" in ask(project, *question, "--why").stdout.splitlines()
+
+
+def test_without_the_dataset_facts_are_told_and_why_there_are_no_media(
+    project: Path, question: list[str], tmp_path: Path
+) -> None:
+    run_dir = (project / "data/runs/newest").resolve()
+    alone = shutil.copytree(run_dir, tmp_path / "alone" / run_dir.name)
+    command = mocme("predict", "--run", alone, *question, "--why")
+    assert command.exit_code == 0, command.stderr
+    assert "   like: " in command.stdout
+    assert "no media: " in command.stderr
+    assert "image: " not in command.stdout
+
+
+def test_without_why_there_are_no_media(project: Path, question: list[str]) -> None:
+    assert "media" not in ask(project, *question, "--json").json
