@@ -1,6 +1,6 @@
-"""What spoke for an answer: the share of every modality in its score.
+"""What spoke for an answer: the share of every modality, and of each of its experts, in its score.
 
-Shapes: B answers, E entities, M modalities.
+Shapes: B answers, K experts.
 """
 
 import torch
@@ -10,15 +10,27 @@ from model.config import CONTENT
 from model.scoring import BlockScoring
 
 
-@torch.inference_mode()
 def modality_shares(
     scoring: BlockScoring, heads: Tensor, relations: Tensor, answers: Tensor
 ) -> dict[str, Tensor]:
-    """Divide answers' scores among modalities.
+    """Divide answers' scores among modalities: the sums over experts of `expert_shares`.
+
+    Returns:
+        By modality, and by part of the model, shares that are at least 0 and sum to 1. Shape: (B,).
+    """
+    shares = expert_shares(scoring, heads, relations, answers)
+    return {name: share.sum(1) for name, share in shares.items()}
+
+
+@torch.inference_mode()
+def expert_shares(
+    scoring: BlockScoring, heads: Tensor, relations: Tensor, answers: Tensor
+) -> dict[str, Tensor]:
+    """Divide answers' scores among the experts of all modalities.
 
     A block's share in an answer (see `block_shares`) is divided among what speaks in the block by
-    the mean of their shares in the embeddings of the question's and the answer's entity; where
-    neither has anything of it, it goes to `content`.
+    the mean of their shares in the embeddings of the question's and the answer's entity, and then
+    among the experts by their weights; where neither entity has anything, it goes to `content`.
 
     Args:
         scoring: The model.
@@ -27,7 +39,8 @@ def modality_shares(
         answers: Entities. Shape: (B,).
 
     Returns:
-        By modality, and by part of the model, shares that are at least 0 and sum to 1. Shape: (B,).
+        By modality, and by part of the model, shares that are at least 0; all together sum to 1.
+        Shape: (B, K), K being 1 for parts that have no experts.
     """
     parts = block_shares(scoring, heads, relations, answers)
     shares: dict[str, Tensor] = {}
@@ -36,11 +49,13 @@ def modality_shares(
         weights = block.shares[heads] + block.shares[answers]
         total = weights.sum(1)
         divided = part / total.clamp_min(torch.finfo().tiny)
-        for name, weight in zip(block.modalities, weights.unbind(1), strict=True):
-            shares[name] = shares.get(name, 0) + divided * weight
+        for index, name in enumerate(block.modalities):
+            of_modality = (divided * weights[:, index]).unsqueeze(1)
+            shares[name] = shares.get(name, 0) + of_modality * block.experts[index]
         unsaid += part * (total == 0)
     may_be_unsaid = any(bool((block.shares.sum(1) == 0).any()) for block in scoring.blocks)
-    return {**shares, CONTENT: unsaid} if may_be_unsaid else shares  # alike for all answers
+    rest = {CONTENT: unsaid.unsqueeze(1)} if may_be_unsaid else {}  # alike for all answers
+    return {**shares, **rest}
 
 
 @torch.inference_mode()
@@ -49,7 +64,7 @@ def block_shares(
 ) -> Tensor:
     """Divide answers' scores among blocks: what each adds above its mean, in proportion.
 
-    Where none adds anything, all have the same share. The arguments are those of `modality_shares`.
+    Where none adds anything, all have the same share. The arguments are those of `expert_shares`.
 
     Returns:
         Shares that are at least 0 and sum to 1. Shape: (B, num_blocks).

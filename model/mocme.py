@@ -48,7 +48,9 @@ class EncodedBlock:
         scorer: How its triples are scored.
         modalities: What speaks in it: modalities, or parts of the model.
         shares: How much of each entity's embedding is each of those, at least zero, without
-            gradient. Shape: (E, len(modalities)).
+            gradient. Shape: (E, M).
+        experts: How much of each of those each of its experts is, without gradient; rows sum to 1.
+            Shape: (M, K).
     """
 
     name: str
@@ -58,6 +60,7 @@ class EncodedBlock:
     scorer: Scorer
     modalities: tuple[str, ...]
     shares: Tensor
+    experts: Tensor
 
 
 class MoCME(nn.Module):
@@ -227,12 +230,13 @@ class MoCME(nn.Module):
         return None
 
     def _content_block(self, name: str, entities: Tensor, shares: Tensor) -> EncodedBlock:
-        modalities = cast(ContentEncoder, self.contents[name]).modalities
-        return self._block(name, entities, shares.sum(1) > 0, modalities, shares.detach())
+        content = cast(ContentEncoder, self.contents[name])
+        voices = (content.modalities, shares.detach(), content.strengths.expert_shares())
+        return self._block(name, entities, shares.sum(1) > 0, *voices)
 
     def _learned_block(self, name: str, entities: Tensor, present: Tensor) -> EncodedBlock:
-        shares = entities.new_ones(len(entities), 1)
-        return self._block(name, entities, present, (name,), shares)
+        voices = ((name,), entities.new_ones(len(entities), 1), entities.new_ones(1, 1))
+        return self._block(name, entities, present, *voices)
 
     def _block(
         self,
@@ -241,11 +245,12 @@ class MoCME(nn.Module):
         present: Tensor,
         modalities: tuple[str, ...],
         shares: Tensor,
+        experts: Tensor,
     ) -> EncodedBlock:
         scorer, relations = cast(Scorer, self.scorers[name]), self.relations[name]
         if not self.inverse_relations:
             relations = torch.cat([relations, scorer.inverse(relations)])
-        return EncodedBlock(name, entities, relations, present, scorer, modalities, shares)
+        return EncodedBlock(name, entities, relations, present, scorer, modalities, shares, experts)
 
 
 def _content_blocks(

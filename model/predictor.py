@@ -1,6 +1,6 @@
 """Predictions of a finished run: who answers a question, how likely, and what spoke for it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model.completion import expected_questions, most_probable_missing
-from model.evidence import modality_shares
+from model.evidence import expert_shares
 from model.names import find_entity, find_relation
 from model.nearest_facts import FactIndex
 from model.ranking import known_answers
@@ -53,6 +53,7 @@ class Answer:
         probability: That the triple holds, by what came true on valid; see `model.calibration`.
         modality_weights: Share of every modality in the answer's score, summing to 1; see
             `model.evidence`.
+        expert_weights: Of the modalities that have several experts, how that is divided among them.
         known: Whether the triple stands in the graph already.
         nearest_facts: The training facts that are most like it, the nearest first.
     """
@@ -61,6 +62,7 @@ class Answer:
     name: str
     probability: float
     modality_weights: dict[str, float]
+    expert_weights: dict[str, list[float]]
     known: bool
     nearest_facts: tuple[NearFact, ...]
 
@@ -71,7 +73,7 @@ class Answer:
             "name": self.name,
             "probability": self.probability,
             "known": self.known,
-            **_reason_columns(self.modality_weights, self.nearest_facts),
+            **_reason_columns(self),
         }
 
 
@@ -89,6 +91,7 @@ class PredictedTriple:
     tail_name: str
     probability: float
     modality_weights: dict[str, float]
+    expert_weights: dict[str, list[float]]
     nearest_facts: tuple[NearFact, ...]
 
     def row(self) -> dict[str, Any]:
@@ -100,20 +103,24 @@ class PredictedTriple:
             "tail": self.tail,
             "tail_name": self.tail_name,
             "probability": self.probability,
-            **_reason_columns(self.modality_weights, self.nearest_facts),
+            **_reason_columns(self),
         }
 
 
-def _reason_columns(
-    modality_weights: Mapping[str, float], nearest_facts: Sequence[NearFact]
-) -> dict[str, Any]:
-    """The nearest fact, None where there is none, and each modality's weight."""
-    nearest = nearest_facts[0] if nearest_facts else None
+def _reason_columns(found: Answer | PredictedTriple) -> dict[str, Any]:
+    """The nearest fact, None where there is none, and each modality's and expert's weight."""
+    nearest = found.nearest_facts[0] if found.nearest_facts else None
+    experts = {
+        f"expert_weight_{name}_{number}": weight
+        for name, weights in found.expert_weights.items()
+        for number, weight in enumerate(weights, start=1)
+    }
     return {
         "nearest_head": nearest and nearest.head,
         "nearest_tail": nearest and nearest.tail,
         "similarity": nearest and nearest.similarity,
-        **{f"weight_{name}": weight for name, weight in modality_weights.items()},
+        **{f"weight_{name}": weight for name, weight in found.modality_weights.items()},
+        **experts,
     }
 
 
@@ -143,7 +150,8 @@ class Predictor:
 
         Returns:
             Columns `entity`, `name`, `probability`, `known`, of the nearest training fact
-            `nearest_head`, `nearest_tail`, `similarity`, and `weight_<modality>` for each.
+            `nearest_head`, `nearest_tail`, `similarity`, `weight_<modality>` for each, and
+            `expert_weight_<modality>_<number>` for each expert of several.
         """
         return _table(self.answers(head=head, relation=relation, tail=tail, k=k))
 
@@ -152,8 +160,9 @@ class Predictor:
 
         Returns:
             Columns `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the
-            nearest training fact `nearest_head`, `nearest_tail`, `similarity`, and
-            `weight_<modality>` for each.
+            nearest training fact `nearest_head`, `nearest_tail`, `similarity`,
+            `weight_<modality>` for each, and `expert_weight_<modality>_<number>` for each expert
+            of several.
         """
         return _table(self.missing_triples(relations, k))
 
@@ -194,7 +203,7 @@ class Predictor:
         facts = self._nearest(index, *pair, _FACTS_OF_AN_ANSWER)
         ids, names = self.graph.entities, self.graph.names
         return [
-            Answer(ids[row], names[row], chance, share, row in known, near)
+            Answer(ids[row], names[row], chance, *share, row in known, near)
             for chance, row, share, near in zip(
                 top.values.sigmoid().tolist(), top.indices.tolist(), shares, facts, strict=True
             )
@@ -241,15 +250,27 @@ class Predictor:
                 ids[tail],
                 names[tail],
                 chance,
-                share,
+                *share,
                 near,
             )
 
-    def _shares(self, heads: Tensor, relations: Tensor, answers: Tensor) -> list[dict[str, float]]:
-        """Return every answer's shares by modality. Shapes: (B,) each."""
-        shares = modality_shares(self.scoring, heads, relations, answers)
-        columns = [share.tolist() for share in shares.values()]
-        return [dict(zip(shares, row, strict=True)) for row in zip(*columns, strict=True)]
+    def _shares(
+        self, heads: Tensor, relations: Tensor, answers: Tensor
+    ) -> list[tuple[dict[str, float], dict[str, list[float]]]]:
+        """Return every answer's shares by modality, and by expert. Shapes: (B,) each."""
+        found = expert_shares(self.scoring, heads, relations, answers)
+        columns = {name: share.tolist() for name, share in found.items()}
+        rows = [
+            {name: column[number] for name, column in columns.items()}
+            for number in range(len(heads))
+        ]
+        return [
+            (
+                {name: sum(weights) for name, weights in row.items()},
+                {name: weights for name, weights in row.items() if len(weights) > 1},
+            )
+            for row in rows
+        ]
 
     def _nearest(
         self, relation: int, heads: Tensor, tails: Tensor, k: int

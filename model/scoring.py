@@ -139,6 +139,7 @@ class BlockScoring:
             tensors[f"{block.name}.relations"] = block.relations
             tensors[f"{block.name}.present"] = block.present
             tensors[f"{block.name}.shares"] = block.shares
+            tensors[f"{block.name}.experts"] = block.experts
             for key, value in block.scorer.state_dict().items():
                 tensors[f"{block.name}.scorer.{key}"] = value
         metadata = {
@@ -173,9 +174,10 @@ def _block(
     tensors: Mapping[str, Tensor],
 ) -> EncodedBlock:
     """Put together what `BlockScoring.save` took apart."""
-    entities, relations, present, shares = (
-        tensors[f"{name}.{part}"] for part in ("entities", "relations", "present", "shares")
+    entities, relations, present, shares, experts = (
+        tensors[f"{name}.{part}"]
+        for part in ("entities", "relations", "present", "shares", "experts")
     )
     scorer = build_scorer(scorer_name, entities.shape[1]).to(entities.device)
     scorer.load_state_dict({key: tensors[f"{name}.scorer.{key}"] for key in scorer.state_dict()})
-    return EncodedBlock(name, entities, relations, present, scorer, modalities, shares)
+    return EncodedBlock(name, entities, relations, present, scorer, modalities, shares, experts)

@@ -62,6 +62,10 @@ class Strengths(nn.Module):
         """Return the strengths of what entities have. Shapes: (E, M), bool -> (E, M)."""
         return self.of_patterns[pattern_of(present)]
 
+    def expert_shares(self) -> Tensor:
+        """Return the views' strengths, made to sum to 1 by modality. (num_modalities, K)."""
+        return self.of_views / self.of_views.sum(1, keepdim=True)
+
     def update(self) -> None:
         """Let the strengths follow from what was measured."""
         if not self.are_weighed:

@@ -65,8 +65,9 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
 
     Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the training
     fact that is most like the triple `nearest_head`, `nearest_tail`, `similarity` (empty if the
-    relation has none), and `weight_<modality>` for each modality. `.nt` is N-Triples: see
-    `flows.exporting.n_triples`.
+    relation has none), `weight_<modality>` for each modality, and
+    `expert_weight_<modality>_<number>` where a modality has several experts. `.nt` is N-Triples:
+    see `flows.exporting.n_triples`.
 
     Args:
         path: The file; its suffix says what it is.

@@ -20,7 +20,9 @@ LINE = re.compile(rf"(?:{IRI}|_:\w+) {IRI} (?:{IRI}|_:\w+|{TEXT}(?:\^\^{IRI})?) 
 
 
 def triple(head: str, relation: str = "made of", tail: str = "wood") -> PredictedTriple:
-    return PredictedTriple(head, head, relation, tail, tail, 0.25, {"text": 0.75, "a b": 0.25}, ())
+    return PredictedTriple(
+        head, head, relation, tail, tail, 0.25, {"text": 0.75, "a b": 0.25}, {}, ()
+    )
 
 
 class TestNTriples:

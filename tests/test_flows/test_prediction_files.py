@@ -81,7 +81,8 @@ def test_one_relation_in_more_than_one_group(
 
 
 def triple(head: str, fact: tuple[NearFact, ...]) -> PredictedTriple:
-    return PredictedTriple(head, "a name", "r", "t", "", 0.25, {"text": 0.75, "x y": 0.25}, fact)
+    weights, experts = {"text": 0.75, "x y": 0.25}, {"text": [0.5, 0.25]}
+    return PredictedTriple(head, "a name", "r", "t", "", 0.25, weights, experts, fact)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_without_the_dataset_facts_are_told_and_why_there_are_no_media(
     assert command.exit_code == 0, command.stderr
     assert "   like: " in command.stdout
     assert "no media: " in command.stderr
-    assert "image: " not in command.stdout
+    assert "   image: " not in command.stdout
 
 
 def test_without_why_there_are_no_media(project: Path, question: list[str]) -> None:

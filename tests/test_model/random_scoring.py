@@ -41,7 +41,9 @@ def random_scoring(
             parameter.data = draw(*parameter.shape)
         relations = draw(2 * num_relations, how.relation_dim)
         entities = draw(num_entities, DIM)
-        return EncodedBlock(name, entities, relations, present, how, modalities, shares)
+        experts = draw(len(modalities), 2 if name == CONTENT else 1).abs() + 1
+        experts = experts / experts.sum(1, keepdim=True)
+        return EncodedBlock(name, entities, relations, present, how, modalities, shares, experts)
 
     has_content, has_row = torch.arange(num_entities) % 3 > 0, torch.arange(num_entities) % 4 > 0
     shares = torch.rand(num_entities, 2, generator=generator) * has_content[:, None]

@@ -24,10 +24,15 @@ def block(name: str, seed: int) -> EncodedBlock:
     generator = torch.Generator().manual_seed(seed)
     entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
     relations = torch.randn(NUM_RELATIONS, DIM, generator=generator).sign() * DIM**-0.5
-    present = torch.ones(NUM_ENTITIES, dtype=torch.bool)
-    return EncodedBlock(
-        name, entities, relations, present, SCORER, (name,), torch.ones(NUM_ENTITIES, 1)
-    )
+    return learned_block(name, entities, relations)
+
+
+def learned_block(name: str, entities: Tensor, relations: Tensor) -> EncodedBlock:
+    """Return a block that knows everyone by rows of its own."""
+    size = len(entities)
+    present = torch.ones(size, dtype=torch.bool)
+    voices = ((name,), torch.ones(size, 1), torch.ones(1, 1))
+    return EncodedBlock(name, entities, relations, present, SCORER, *voices)
 
 
 def questions_of(scores: Sequence[Tensor], relations: Sequence[int]) -> Tensor:
@@ -161,9 +166,7 @@ def anything(seed: int) -> tuple[list[EncodedBlock], Tensor]:
         scale = 10 ** float(torch.empty(1).uniform_(-3, 2, generator=generator))
         entities = torch.randn(size, DIM, generator=generator) * scale
         relations = torch.randn(NUM_RELATIONS, DIM, generator=generator)
-        present = torch.ones(size, dtype=torch.bool)
-        name, shares = str(index), torch.ones(size, 1)
-        blocks.append(EncodedBlock(name, entities, relations, present, SCORER, (name,), shares))
+        blocks.append(learned_block(str(index), entities, relations))
     columns = [
         torch.randint(limit, (count,), generator=generator) for limit in (size, NUM_RELATIONS, size)
     ]

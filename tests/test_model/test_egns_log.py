@@ -84,9 +84,8 @@ class TestSample:
         entities = torch.randn(NUM_ENTITIES, DIM, generator=generator)
         relations = torch.randn(NUM_RELATIONS, DIM, generator=generator)
         everyone = torch.ones(NUM_ENTITIES, 1)
-        return EncodedBlock(
-            "content", entities, relations, everyone[:, 0] > 0, SCORER, ("image",), everyone
-        )
+        voices = (("image",), everyone, torch.ones(1, 1))
+        return EncodedBlock("content", entities, relations, everyone[:, 0] > 0, SCORER, *voices)
 
     def log(self, triples: np.ndarray, num_steps: int) -> EgnsLog:
         """A log for which the first 200 triples are training triples."""

@@ -168,6 +168,26 @@ class TestShares:
             assert answer.modality_weights[STRUCTURE] == pytest.approx(structure, abs=1e-5)
             assert answer.modality_weights["image"] == pytest.approx(image, abs=1e-5)
 
+    def test_of_experts_divide_their_modality_by_their_weights(
+        self, world: World, finished_run: Path
+    ) -> None:
+        predictor = Predictor(finished_run)
+        predictor.scoring = random_scoring(world.graph.num_entities, world.graph.num_relations)
+        experts = predictor.scoring.blocks[0].experts
+        for answer in predictor.answers(**questions(world)[0], k=20):
+            assert list(answer.expert_weights) == ["image", "text"]
+            for index, name in enumerate(("image", "text")):
+                expected = [answer.modality_weights[name] * it for it in experts[index].tolist()]
+                assert answer.expert_weights[name] == pytest.approx(expected, abs=1e-6)
+
+    def test_of_experts_are_those_of_the_fusion(self, predictor: Predictor) -> None:
+        answer = predictor.answers(head="entity-1", relation="has colour", k=1)[0]
+        assert set(answer.expert_weights) == {"image", "text", NEIGHBOURS}
+        for name, weights in answer.expert_weights.items():
+            assert len(weights) == SMALL_MODEL.num_experts
+            assert sum(weights) == pytest.approx(answer.modality_weights[name], abs=1e-6)
+        assert f"expert_weight_image_{SMALL_MODEL.num_experts}" in answer.row()
+
     def test_where_neither_side_has_any_modality(self, world: World, finished_run: Path) -> None:
         predictor = Predictor(finished_run)
         scoring = random_scoring(world.graph.num_entities, world.graph.num_relations)
