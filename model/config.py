@@ -123,11 +123,11 @@ class NegativesConfig(_Section):
         128, ge=1, le=100_000, description="negatives per triple if mode = sampled"
     )
     known_weight: Annotated[float, SearchRange(0.0, 1.0)] = Field(
-        0.0,
+        1.0,
         ge=0,
         le=1,
-        description="weight of other true answers of the training triples as negatives, "
-        "if mode = all",
+        description="if mode = all: weight, against a training triple, of the other true answers "
+        "to its question; 0 leaves them out",
     )
     egns: EgnsConfig = EgnsConfig()
 
@@ -144,7 +144,7 @@ class TrainConfig(_Section):
         0.1, gt=0, le=10
     )
     n3_weight: Annotated[float, SearchRange(0.0001, 1.0, log=True, by_default=True)] = Field(
-        0.01, ge=0, description="weight of the nuclear 3-norm penalty"
+        0.05, ge=0, description="weight of the nuclear 3-norm penalty"
     )
     inverse_relations: bool = Field(True, description="learn heads as tails of inverse relations")
     negatives: NegativesConfig = NegativesConfig()

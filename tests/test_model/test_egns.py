@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +37,11 @@ def entropy(difference: float, temperature: float) -> tuple[float, float]:
     chance = 1 / (1 + math.exp(-difference / temperature))
     parts = [p * math.log(p) for p in (chance, 1 - chance) if p > 0]
     return chance, -sum(parts)
+
+
+def masking(**changes: Any) -> NegativesConfig:
+    """Return options by which other true answers are left out."""
+    return negatives_config(known_weight=0, **changes)
 
 
 def loss_of(mode: str, scores: Tensor, masked: Tensor, config: NegativesConfig) -> Tensor:
@@ -153,22 +159,22 @@ class TestLosses:
 
     def test_plain(self, mode: str) -> None:
         scores, masked = self.case()
-        found = loss_of(mode, scores, masked, negatives_config(weighting="none"))
+        found = loss_of(mode, scores, masked, masking(weighting="none"))
         expected = plain_loss(mode, scores, masked)
         torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=1e-6)
 
     @pytest.mark.parametrize("flat", [1.0, 2.5])
     def test_equal_weights_are_the_plain_loss_exactly(self, mode: str, flat: float) -> None:
         scores, masked = self.case()
-        plain = loss_of(mode, scores, masked, negatives_config(weighting="none"))
-        egns = negatives_config(weighting="egns", egns=dict.fromkeys(FLAT, flat))
+        plain = loss_of(mode, scores, masked, masking(weighting="none"))
+        egns = masking(weighting="egns", egns=dict.fromkeys(FLAT, flat))
         assert torch.equal(loss_of(mode, scores, masked, egns), plain)
 
     def test_equal_weights_give_the_plain_gradient_exactly(self, mode: str) -> None:
         gradients = []
         for config in (
-            negatives_config(weighting="none"),
-            negatives_config(weighting="egns", egns=FLAT),
+            masking(weighting="none"),
+            masking(weighting="egns", egns=FLAT),
         ):
             scores, masked = self.case()
             scores.requires_grad_()
@@ -184,7 +190,7 @@ class TestLosses:
             mode,
             scores,
             torch.zeros(1, 2, dtype=torch.bool),
-            negatives_config(weighting="egns", egns=egns),
+            masking(weighting="egns", egns=egns),
         )
         easy, ambiguous = 0.5, 1.5
         if mode == "all":
@@ -198,7 +204,7 @@ class TestLosses:
     @pytest.mark.parametrize("weighting", WEIGHTINGS)
     def test_known_triples_change_nothing(self, mode: str, weighting: str) -> None:
         scores, masked = self.case()
-        config = negatives_config(weighting=weighting)
+        config = masking(weighting=weighting)
         shouting = torch.where(F.pad(masked, (1, 0)), torch.tensor(50.0), scores).requires_grad_()
         loss = loss_of(mode, shouting, masked, config)
         assert torch.equal(loss, loss_of(mode, scores, masked, config))
@@ -211,7 +217,7 @@ class TestLosses:
     def test_extreme_scores_stay_finite(self, mode: str, weighting: str, scale: float) -> None:
         scores, masked = self.case(scale)
         scores.requires_grad_()
-        loss = loss_of(mode, scores, masked, negatives_config(weighting=weighting))
+        loss = loss_of(mode, scores, masked, masking(weighting=weighting))
         loss.sum().backward()
         assert scores.grad is not None
         assert bool(loss.isfinite().all())
@@ -222,7 +228,7 @@ class TestLosses:
         scores = draw(3, 6).requires_grad_()
         masked = torch.zeros(3, 5, dtype=torch.bool)
         masked[1] = True
-        loss = loss_of(mode, scores, masked, negatives_config(weighting=weighting))
+        loss = loss_of(mode, scores, masked, masking(weighting=weighting))
         loss.sum().backward()
         expected = 0.0 if mode == "all" else F.softplus(-scores[1, 0]).item()
         assert loss[1].item() == pytest.approx(expected)
@@ -233,7 +239,7 @@ class TestLosses:
     def test_a_category_may_weigh_nothing(self, mode: str, category: str) -> None:
         difference = {"easy_weight": -9.0, "ambiguous_weight": 0.0, "hard_weight": 9.0}
         others = [d for name, d in difference.items() if name != category]
-        egns = negatives_config(weighting="egns", egns={**FLAT, category: 0.0})
+        egns = masking(weighting="egns", egns={**FLAT, category: 0.0})
         losses = []
         for left_out in (difference[category], difference[category] * 1.1):
             scores = torch.tensor([[0.0, left_out, *others]], requires_grad=True)
@@ -246,7 +252,7 @@ class TestLosses:
         assert losses[0] == losses[1]
 
     def test_a_row_of_nothing_but_a_category_that_weighs_nothing(self, mode: str) -> None:
-        egns = negatives_config(weighting="egns", egns={**FLAT, "easy_weight": 0.0})
+        egns = masking(weighting="egns", egns={**FLAT, "easy_weight": 0.0})
         scores = torch.tensor([[9.0, -9.0, -8.0]], requires_grad=True)
         loss = loss_of(mode, scores, torch.zeros(1, 2, dtype=torch.bool), egns)
         loss.sum().backward()
@@ -256,14 +262,14 @@ class TestLosses:
 
     def test_self_adversarial_minds_the_likely_most(self, mode: str) -> None:
         scores, masked = self.case()
-        plain = loss_of(mode, scores, masked, negatives_config(weighting="none"))
-        minding = loss_of(mode, scores, masked, negatives_config(weighting="self_adversarial"))
+        plain = loss_of(mode, scores, masked, masking(weighting="none"))
+        minding = loss_of(mode, scores, masked, masking(weighting="self_adversarial"))
         assert bool((minding >= plain).all())
 
     def test_gradients_are_the_derivatives_at_fixed_weights(self, mode: str) -> None:
         scores = torch.tensor([[0.4, -7.0, 0.2, 6.0]], dtype=torch.double, requires_grad=True)
         masked = torch.zeros(1, 3, dtype=torch.bool)
-        config = negatives_config(weighting="egns")
+        config = masking(weighting="egns")
         assert torch.autograd.gradcheck(lambda s: loss_of(mode, s, masked, config), scores)
 
 
