@@ -1,7 +1,8 @@
-"""What entities list in a dataset, by kind: texts, and files of pictures, sounds, clips."""
+"""What entities list in a dataset, by kind: texts, numbers, files of pictures, sounds, clips."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from storage.items import ItemKind
 Kind = Literal["image", "audio", "video"]
 
 _LONGEST_TEXT = 200  # characters
+_MOST_NUMBERS = 8  # of an entity
 
 
 class ListedItems:
@@ -39,6 +41,17 @@ class ListedItems:
             short = whole if len(whole) <= _LONGEST_TEXT else f"{whole[: _LONGEST_TEXT - 1]}…"
             yield entity, short
 
+    def numbers(self, entities: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield each entity's first numbers, as `height 3.2, weight 5`."""
+        found: dict[str, dict[str, object]] = {entity: {} for entity in entities}
+        for entity, content in self._items("numeric", "numbers", set(found)):
+            if isinstance(content, Mapping):
+                found[entity].update(content)
+        for entity, by_attribute in found.items():
+            first = islice(by_attribute.items(), _MOST_NUMBERS)
+            if told := ", ".join(f"{name} {value}" for name, value in first):
+                yield entity, told
+
     def files(self, kind: Kind, entities: Sequence[str]) -> Mapping[str, Sequence[Path]]:
         """Return the files of one kind that entities list, in the order of the entities."""
         contents = self._contents(kind, "file", entities)
@@ -52,16 +65,23 @@ class ListedItems:
         self, modality: str, kind: ItemKind, entities: Sequence[str]
     ) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {entity: [] for entity in entities}
+        for entity, content in self._items(modality, kind, set(found)):
+            if str(content) not in found[entity]:
+                found[entity].append(str(content))
+        return {entity: contents for entity, contents in found.items() if contents}
+
+    def _items(
+        self, modality: str, kind: ItemKind, entities: set[str]
+    ) -> Iterator[tuple[str, str | Mapping[str, object]]]:
+        """Yield what some entities list for the extractors of a modality."""
         ids = self._dataset.graph.entities
         for name, entry in self._config.modalities.items():
             extractor = load_extractor_class(entry.extractor)
             if (getattr(extractor, "modality", None), extractor.item_kind) != (modality, kind):
                 continue
             for item in self._dataset.items(self._config.fields_of(name), kind):
-                contents = found.get(ids[item.entity])
-                if contents is not None and str(item.content) not in contents:
-                    contents.append(str(item.content))
-        return {entity: contents for entity, contents in found.items() if contents}
+                if ids[item.entity] in entities:
+                    yield ids[item.entity], item.content
 
 
 def failed_files(runs: Path) -> set[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from model.predictor import Answer
 
 Media = Mapping[str, Mapping[str, Sequence[str]]]
-"""By entity and kind: the beginning of its texts, and the paths of its files."""
+"""By entity and kind: the beginning of its texts, its numbers, and the paths of its files."""
 
 
 def find_media(folder: StagedRun, entities: Iterable[str]) -> Media:
@@ -29,6 +29,8 @@ def find_media(folder: StagedRun, entities: Iterable[str]) -> Media:
     for entity, text in listed.texts(list(media)):
         if text:
             media[entity]["text"] = [text]
+    for entity, numbers in listed.numbers(list(media)):
+        media[entity]["numbers"] = [numbers]
     for kind in get_args(Kind):
         for entity, paths in listed.files(kind, list(media)).items():
             media[entity][kind] = [str(path) for path in paths]

@@ -25,6 +25,7 @@ class EntityMedia:
 
     Attributes:
         text: The beginning of its texts.
+        numbers: Its first numbers.
         image: Data URI of a picture.
         audio: Data URI of the beginning of a sound.
         video: Data URI of some frames of a clip.
@@ -32,6 +33,7 @@ class EntityMedia:
     """
 
     text: str = ""
+    numbers: str = ""
     image: str | None = None
     audio: str | None = None
     video: str | None = None
@@ -75,6 +77,9 @@ def collect_media(source: Source, runs: Path, entities: Sequence[str], budget: i
     for entity, text in listed.texts(entities):
         gallery.of[entity].text = text
         budget -= len(text.encode()) + _MARKUP_BYTES
+    for entity, numbers in listed.numbers(entities):
+        gallery.of[entity].numbers = numbers
+        budget -= len(numbers.encode()) + _MARKUP_BYTES
     for kind in get_args(Kind):
         budget = _copy_kind(gallery, kind, listed.files(kind, entities), budget)
     return gallery

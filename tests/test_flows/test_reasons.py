@@ -49,6 +49,9 @@ def test_media_are_files_that_are_there(project: Path, question: list[str]) -> N
     pictures = entity_of(project, question[1])["image"]
     assert [Path(path).relative_to(project) for path in asked["image"]] == [*map(Path, pictures)]
     assert all(Path(path).is_file() for path in asked["image"])
+    numbers = list(entity_of(project, question[1]).get("numeric", {}).items())
+    told = asked.get("numbers", [""])[0]
+    assert told == ", ".join(f"{name} {value}" for name, value in numbers[:8])
     assert set(found["media"]) == {question[1], *(it["entity"] for it in found["answers"])}
     assert f"   image: {asked['image'][0]}" in ask(project, *question, "--why").stdout.splitlines()
 

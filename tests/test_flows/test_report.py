@@ -186,6 +186,17 @@ def test_predictions_are_all_there_and_the_first_without_scripts(
     assert len(facts) == num_lines
 
 
+def test_numbers_are_told_of_whom_has_any(
+    reported: tuple[Path, Command], first_run: tuple[Path, Command], html: str
+) -> None:
+    predicted = read_predictions(reported[0] / "predictions.tsv")
+    shown = {entity for it in predicted for entity in (it.head, it.tail)}
+    lines = map(json.loads, (first_run[0] / "entities.jsonl").read_text().splitlines())
+    has_numbers = [line for line in lines if line.get("numeric") and line["id"] in shown]
+    told = [it for it in parse(html).all("p") if it.attributes.get("class") == "numbers"]
+    assert len({it.text for it in told}) == len({str(line["numeric"]) for line in has_numbers}) > 0
+
+
 def test_media_are_what_they_say_and_there_once(reported: tuple[Path, Command], html: str) -> None:
     found = media_of(html)
     kinds = {mime for mime, _ in found}
