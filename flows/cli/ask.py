@@ -56,9 +56,13 @@ def predict(
 
     Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
     """
+    if why and relation is None:
+        raise typer.BadParameter("--why is about the answers to a question; give one")
     if out is not None:
-        if head is not None or tail is not None:
-            raise typer.BadParameter("--out completes relations; give it without --head and --tail")
+        if why or head is not None or tail is not None:
+            raise typer.BadParameter(
+                "--out completes relations; give it without --head, --tail and --why"
+            )
         _complete(find_run(config, run_dir, overrides).path, relation, k, out, as_json=as_json)
     elif head is None and relation is None and tail is None:
         if config is None or run_dir is not None:
@@ -89,7 +93,8 @@ def _answer(
 
     predictor = Predictor(folder.path)
     answers = predictor.answers(head=head, relation=relation, tail=tail, k=k)
-    asker = find_entity(predictor.graph, str(head or tail), "head" if head else "tail")
+    named, part = (head, "head") if head is not None else (str(tail), "tail")
+    asker = find_entity(predictor.graph, named, part)
     media = find_media(folder, [asker, *(it.entity for it in answers)]) if why else {}
     if as_json:
         found = {"run_dir": str(folder.path), "answers": [asdict(answer) for answer in answers]}

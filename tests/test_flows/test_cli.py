@@ -41,6 +41,8 @@ def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> Non
         ("run", "config.yaml", "--quick"),
         ("predict",),
         ("predict", "--relation", "likes"),
+        ("predict", "config.yaml", "--why"),
+        ("predict", "--relation", "likes", "--out", "x.csv", "--why"),
         ("predict", "--relation", "likes", "--head", "a", "--tail", "b"),
         ("predict", "config.yaml", "--run", "data/runs/newest"),
         ("predict", "config.yaml", "--run", "runs", "--head", "a", "--relation", "likes"),

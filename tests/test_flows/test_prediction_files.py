@@ -114,7 +114,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
         ),
         (["--out", "none/x.csv"], "none/x.csv: found No such file or directory"),
         (["--out", "x.csv", "--relation", "nonsense"], "relation: found 'nonsense'"),
-        (["--out", "x.csv", "--head", "a"], "give it without --head and --tail"),
+        (["--out", "x.csv", "--head", "a"], "give it without --head, --tail"),
     ],
 )
 def test_what_cannot_be_written_leaves_nothing(
