@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from robustness import extract, read
+from robustness import extract, read, read_config
 from torch import Tensor
 
-from extractors.sample import write_sample
-from flows.config import PipelineConfig, load_config
+from flows.config import PipelineConfig
 from model.inputs import with_inverses
 from model.nearest_facts import FactIndex
 from model.ranking import known_answers
@@ -45,9 +44,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory(prefix="mocme-facts-") as name:
         folder = Path(name)
-        if options.config is None:
-            write_sample(folder / "sample")
-        config = load_config(options.config or folder / "sample" / "mocme.yaml", options.set)
+        config = read_config(options.config, options.set, folder)
         extract(config)
         graph, tables = read(config)
         found = [

@@ -28,12 +28,11 @@ import torch
 from pykeen.models import ComplEx
 from pykeen.predict import predict_all
 from pykeen.triples import CoreTriplesFactory
-from robustness import extract, read
+from robustness import extract, read, read_config
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from extractors.sample import write_sample
-from flows.config import PipelineConfig, load_config
+from flows.config import PipelineConfig
 from model.calibration import (
     best_answers,
     calibrated,
@@ -75,9 +74,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory(prefix="mocme-predictions-") as name:
         folder = Path(name)
-        if options.config is None:
-            write_sample(folder / "sample")
-        config = load_config(options.config or folder / "sample" / "mocme.yaml", options.set)
+        config = read_config(options.config, options.set, folder)
         extract(config)
         graph, tables = read(config)
         run = options.run

@@ -66,11 +66,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/robustness"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mocme-robustness-") as folder:
-        config = options.config
-        if config is None:
-            write_sample(Path(folder) / "sample")
-            config = Path(folder) / "sample" / "mocme.yaml"
-        settings = load_config(config, options.set)
+        settings = read_config(options.config, options.set, Path(folder))
         extract(settings)
         damages = product(KINDS, options.shares, options.fusions, range(options.seeds))
         jobs = list(dict.fromkeys(Job(*damage).first_alike() for damage in damages))
@@ -87,6 +83,14 @@ def main() -> None:
 def prepare() -> None:
     """Let a process take one thread, since there are as many processes as cores."""
     torch.set_num_threads(1)
+
+
+def read_config(path: Path | None, settings: Sequence[str], folder: Path) -> PipelineConfig:
+    """Read a config, or that of a sample written to a folder."""
+    if path is None:
+        write_sample(folder / "sample")
+        path = folder / "sample" / "mocme.yaml"
+    return load_config(path, settings)
 
 
 def extract(config: PipelineConfig) -> None:

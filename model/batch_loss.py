@@ -16,7 +16,8 @@ class BatchLoss:
 
     Args:
         model: The model whose blocks they are.
-        known: Training triples, which are no negatives.
+        known: Training triples, which are no negatives; in 1-vs-all training they compete by
+            `train.negatives.known_weight`.
         config: The config's `train` section.
         dtype: What products of all entities are computed in.
     """

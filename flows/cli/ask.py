@@ -56,16 +56,15 @@ def predict(
 
     Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
     """
-    if why and relation is None:
-        raise typer.BadParameter("--why is about the answers to a question; give one")
+    is_question = head is not None or tail is not None
     if out is not None:
-        if why or head is not None or tail is not None:
+        if why or is_question:
             raise typer.BadParameter(
                 "--out completes relations; give it without --head, --tail and --why"
             )
         _complete(find_run(config, run_dir, overrides).path, relation, k, out, as_json=as_json)
-    elif head is None and relation is None and tail is None:
-        if config is None or run_dir is not None:
+    elif relation is None and not is_question:
+        if config is None or run_dir is not None or why:
             raise typer.BadParameter(
                 "give CONFIG alone, or a question: --relation with --head or --tail"
             )

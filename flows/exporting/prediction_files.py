@@ -19,6 +19,7 @@ from storage.errors import MocmeError
 if TYPE_CHECKING:
     from model.predictor import PredictedTriple
 
+_TEXTS = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
 _WEIGHT = "weight_"  # begins the names of the modalities' columns
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
 
@@ -172,10 +173,12 @@ def _write_parquet(path: Path, triples: Iterator["PredictedTriple"]) -> int:
 
     rows = (triple.row() for triple in triples)
     group = list(islice(rows, _ROWS_AT_ONCE))
-    table, num_rows = pyarrow.Table.from_pylist(group), 0
-    with parquet.ParquetWriter(path, table.schema) as writer:
+    kinds = {True: pyarrow.string(), False: pyarrow.float64()}
+    names = group[0] if group else ()
+    schema, num_rows = pyarrow.schema([(name, kinds[name in _TEXTS]) for name in names]), 0
+    with parquet.ParquetWriter(path, schema) as writer:
         while group:
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=table.schema))
+            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
             num_rows += len(group)
             group = list(islice(rows, _ROWS_AT_ONCE))
     return num_rows

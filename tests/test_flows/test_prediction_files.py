@@ -96,6 +96,17 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     ]
 
 
+def test_whoever_comes_first_a_column_has_one_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first group has no fact at all, and the second has."""
+    monkeypatch.setattr("flows.exporting.prediction_files._ROWS_AT_ONCE", 1)
+    made = [triple("a", ()), triple("b", (NearFact("n", "", "m", "", 0.5),))]
+    write_predictions(tmp_path / "x.parquet", made)
+    facts = [(row["nearest_head"], row["similarity"]) for row in read(tmp_path / "x.parquet")]
+    assert facts == [(None, None), ("n", 0.5)]
+
+
 @pytest.mark.parametrize("damage", ["one cell", "a\tb\tc\td\te\tmuch\tf\tg\t1\t1", "\t" * 9])
 def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "x.tsv"
