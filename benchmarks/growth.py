@@ -64,8 +64,8 @@ def write_dataset(root: Path, num_entities: int) -> None:
         for number in range(num_entities):
             for step in (1, 7):
                 file.write(f"e{number}\tr{step}\te{(number + step) % num_entities}\n")
-    for split in ("valid", "test"):
-        (root / f"{split}.tsv").write_text("e0\tr1\te5\n")
+    for split, tail in (("valid", "e5"), ("test", "e6")):
+        (root / f"{split}.tsv").write_text(f"e0\tr1\t{tail}\n")
 
 
 def measure_merging(num_shards: int) -> str:

@@ -63,9 +63,21 @@ def log_odds_of(scores: Tensor) -> Tensor:
     Returns:
         Shape (B, E), finite.
     """
-    share = scores - scores.logsumexp(1, keepdim=True)
-    others = torch.log(-torch.expm1(share.clamp_max(-1e-12)))
-    return (share - others).nan_to_num(-_WITHOUT_DOUBT, _WITHOUT_DOUBT, -_WITHOUT_DOUBT)
+    return log_odds_of_shares(scores.log_softmax(1))
+
+
+def log_odds_of_shares(log_shares: Tensor) -> Tensor:
+    """Turn the logarithm of what a softmax gives an answer into the log-odds against all others.
+
+    Args:
+        log_shares: At most 0. Shape: (any).
+
+    Returns:
+        Finite, in the same order. Shape: (any).
+    """
+    others = torch.log(-torch.expm1(log_shares.clamp_max(-1e-12)))
+    odds = log_shares - others
+    return odds.nan_to_num(-_WITHOUT_DOUBT, _WITHOUT_DOUBT, -_WITHOUT_DOUBT)
 
 
 def calibrated(log_odds: Tensor, relations: Tensor, calibration: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from model.inputs import KnownTails, with_inverses
 from model.scoring import BlockScoring
@@ -62,19 +63,48 @@ def most_probable_missing(
     best: dict[tuple[int, int], float] = {}
     for index in (relation, relation + scoring.num_relations):
         askers = torch.from_numpy(np.flatnonzero(asked[:, index]))
-        for heads in askers.split(chunk_size):
-            relations = torch.full_like(heads, index)
-            odds = scoring.log_odds(heads, relations)
-            odds[known.lookup(heads, relations)] = -torch.inf
-            odds[torch.arange(len(heads)), heads] = -torch.inf
-            top = odds.flatten().topk(min(k, odds.numel()))
-            for value, place in zip(top.values.tolist(), top.indices.tolist(), strict=True):
-                asker, answer = int(heads[place // odds.shape[1]]), place % odds.shape[1]
-                pair = (asker, answer) if index == relation else (answer, asker)
-                best[pair] = max(best.get(pair, -math.inf), value)
+        log_shares, pairs = _likeliest(scoring, askers, known, index, k, chunk_size)
+        odds = scoring.calibrated_log_odds(log_shares[None], torch.tensor([index]))[0]
+        for value, (asker, answer) in zip(odds.tolist(), pairs.tolist(), strict=True):
+            pair = (asker, answer) if index == relation else (answer, asker)
+            best[pair] = max(best.get(pair, -math.inf), value)
     ranked = heapq.nlargest(k, ((value, *pair) for pair, value in best.items()))
-    return [
-        (1 / (1 + math.exp(-value)), head, tail)
-        for value, head, tail in ranked
-        if value > -math.inf
-    ]
+    return [(1 / (1 + math.exp(-value)), head, tail) for value, head, tail in ranked]
+
+
+def _likeliest(
+    scoring: BlockScoring,
+    askers: Tensor,
+    known: KnownTails,
+    question: int,
+    k: int,
+    chunk_size: int,
+) -> tuple[Tensor, Tensor]:
+    """Find the k answers to one question, whoever asks, that the model believes in most.
+
+    Only what may be among them is sorted and told: most of the time goes into scores.
+
+    Returns:
+        Logarithms of the beliefs, (n,), and rows of asker and answer, (n, 2), for n <= k.
+    """
+    best, pairs = torch.empty(0), torch.empty(0, 2, dtype=torch.long)
+    for heads in askers.split(chunk_size):
+        questions = torch.full_like(heads, question)
+        found = scoring.log_shares(heads, questions)
+        found[known.lookup(heads, questions)] = -torch.inf
+        found[torch.arange(len(heads)), heads] = -torch.inf
+        # Each row's best one is an answer, so at least k are as good as the k-th of these.
+        bound = max(_kth_largest(best, k), _kth_largest(found.amax(1), k))
+        rows, answers = torch.nonzero((found >= bound) & (found > -torch.inf), as_tuple=True)
+        best = torch.cat([best, found[rows, answers]])
+        pairs = torch.cat([pairs, torch.stack([heads[rows], answers], dim=1)])
+        best, kept = best.topk(min(k, len(best)))
+        pairs = pairs[kept]
+    return best, pairs
+
+
+def _kth_largest(values: Tensor, k: int) -> float:
+    """The k-th largest of some numbers; -inf if there are fewer."""
+    if len(values) < k:
+        return -math.inf
+    return float(values.nan_to_num(-torch.inf).topk(k).values[-1])

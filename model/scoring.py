@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.calibration import calibrated, log_odds_of
+from model.calibration import calibrated, log_odds_of_shares
 from model.config import CONTENT, ScorerName
 from model.mocme import EncodedBlock
 from model.scorers import build_scorer
@@ -78,6 +78,30 @@ class BlockScoring:
             start=torch.zeros((), device=heads.device),
         )
 
+    def log_shares(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """The logarithm of the model's belief in each entity as the tail.
+
+        Args:
+            heads: Shape (B,).
+            relations: As in `scores`. Shape: (B,).
+
+        Returns:
+            Shape (B, E).
+        """
+        return self.scores(heads, relations).log_softmax(1)
+
+    def calibrated_log_odds(self, log_shares: Tensor, relations: Tensor) -> Tensor:
+        """How probably answers hold, by the model's belief in them.
+
+        Args:
+            log_shares: Of `log_shares`, all or some. Shape: (B, any).
+            relations: As in `scores`. Shape: (B,).
+
+        Returns:
+            Log-odds, finite, in the same order in each row and for each relation. Shape: (B, any).
+        """
+        return calibrated(log_odds_of_shares(log_shares), relations, self.calibration)
+
     def log_odds(self, heads: Tensor, relations: Tensor) -> Tensor:
         """How probably each entity is an answer, calibrated.
 
@@ -88,8 +112,7 @@ class BlockScoring:
         Returns:
             Log-odds, finite. Shape: (B, E).
         """
-        log_odds = log_odds_of(self.scores(heads, relations))
-        return calibrated(log_odds, relations, self.calibration)
+        return self.calibrated_log_odds(self.log_shares(heads, relations), relations)
 
     def entity_rows(self) -> tuple[Tensor, dict[str, tuple[int, int]]]:
         """The entities' embeddings of all blocks, side by side.

@@ -12,6 +12,8 @@ from flows.config import PipelineConfig
 from flows.config_file import write_config
 from flows.staged_run import StagedRun
 from flows.training_pool import TrainingPool
+from storage.audit import clean_test_mask
+from storage.dataset import read_dataset
 from storage.errors import MocmeError
 from storage.suggestion import did_you_mean
 
@@ -65,6 +67,19 @@ def chosen(variants: Variants, only: Sequence[str]) -> dict[str, PipelineConfig]
             )
     names = {FULL, *(only or variants.configs)}
     return {name: config for name, config in variants.configs.items() if name in names}
+
+
+def check_test(dataset: Path) -> None:
+    """See to it, before hours of training, that there is something to compare variants on.
+
+    Raises:
+        StudyError: If no triple of test is clean.
+    """
+    if not clean_test_mask(read_dataset(dataset).graph).any():
+        raise StudyError(
+            f"{dataset}: found no triple of test that stands in neither train nor valid, so none "
+            "to compare variants on; allowed: at least one"
+        )
 
 
 def run_study(

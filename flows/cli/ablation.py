@@ -37,14 +37,16 @@ def ablate(
     if study not in get_args(StudyName):
         raise typer.BadParameter(f"found {study!r}; allowed: {', '.join(get_args(StudyName))}")
     from flows.ablation.report import COLUMNS, compare, rows_of, write_report
-    from flows.ablation.study import chosen, run_study
+    from flows.ablation.study import check_test, chosen, run_study
     from flows.ablation.variants import variants_of
 
     settings = load_config(config, overrides or ())
     variants = variants_of(settings, cast(StudyName, study))
+    wanted = chosen(variants, only or ())
+    check_test(settings.dataset)
     folder: Path = settings.runs / "ablation" / study
     runs = run_study(
-        chosen(variants, only or ()),
+        wanted,
         folder,
         range(seeds),
         processes,

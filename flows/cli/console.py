@@ -49,7 +49,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 def shown(cell: object) -> str:
-    """Return a cell's text."""
+    """Return a cell's text; none for None."""
+    if cell is None:
+        return ""
     return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
 
 

@@ -42,9 +42,9 @@ def metrics_table(metrics: dict[str, dict[str, float]]) -> Table:
     """Return a table of ranking metrics.
 
     Args:
-        metrics: Metrics by row title.
+        metrics: Metrics by row title; those of no triples are left blank.
     """
-    rows = [(title, *(found[name] for name in METRICS)) for title, found in metrics.items()]
+    rows = [(title, *(found.get(name) for name in METRICS)) for title, found in metrics.items()]
     return table("Metrics", ["", *METRICS.values()], rows)
 
 

@@ -155,9 +155,12 @@ def _counted(number: int, what: str) -> str:
 def _tiles(run: RunData) -> list[Tile]:
     test, clean = run.evaluation["test"], run.evaluation["test_clean"]
     found = [
-        Tile("MRR", as_text(test["mrr"]), f"test; clean {as_text(clean['mrr'])}"),
-        Tile("Hits@1", as_text(test["hits_at_1"]), f"clean {as_text(clean['hits_at_1'])}"),
-        Tile("Hits@10", as_text(test["hits_at_10"]), f"clean {as_text(clean['hits_at_10'])}"),
+        Tile(title, as_text(test[name]), f"{test_is}clean {as_text(clean.get(name))}")
+        for name, title, test_is in (
+            ("mrr", "MRR", "test; "),
+            ("hits_at_1", "Hits@1", ""),
+            ("hits_at_10", "Hits@10", ""),
+        )
     ]
     if run.predictions is not None:
         note = f"of {_counted(len({it.relation for it in run.predictions}), 'relation')}"

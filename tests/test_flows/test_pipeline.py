@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -167,6 +168,24 @@ def test_structure_alone_needs_no_extraction(project: Path) -> None:
     command = run(project, "modalities={}")
     assert command.json["extracted"] == {}
     assert ran(command) == ["train", "evaluate", "predict"]
+
+
+def test_a_test_split_that_leaks_as_a_whole_has_no_clean_metrics(extracted: Path) -> None:
+    shutil.copyfile(extracted / "train.tsv", extracted / "test.tsv")
+    config = extracted / "mocme.yaml"
+    shown = mocme("run", config, *settings(*SMALL))
+    assert shown.exit_code == 0, shown.stderr
+    clean, published = (
+        next(line for line in shown.stdout.splitlines() if f"│ {split} " in line)
+        for split in ("test_clean", "test")
+    )
+    assert re.findall(r"\d", clean) == []
+    assert re.findall(r"0\.\d{4}", published)
+    reported = mocme("report", extracted / "data" / "runs" / "newest")
+    assert reported.exit_code == 0, reported.stderr
+    compared = mocme("ablate", config, "--seeds", 1, *settings(*SMALL))
+    assert compared.exit_code == 2
+    assert "found no triple of test that stands in neither train nor valid" in compared.stderr
 
 
 def test_too_many_failures_fail_the_run_after_everything_good_is_stored(project: Path) -> None:
