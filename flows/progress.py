@@ -1,7 +1,8 @@
-"""Progress of long stages: bars on a terminal, else a log line now and then."""
+"""Progress of long stages: bars on a terminal, else log lines; and bars in Prefect's pages."""
 
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import Self
 
 from prefect import get_run_logger
@@ -9,9 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from extractors.report import Progress as ItemProgress
+from flows.artifacts import PublishedProgress
 from model.report import EpochReport
 
-_SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN = 10.0
+"""Between two lines, or two updates of Prefect's pages; shorter stages have none."""
 
 
 class StageProgress:
@@ -28,16 +31,24 @@ class StageProgress:
         )
         self._watched = self._bars.console.is_terminal
         self._ids: dict[str, TaskID] = {}
-        self._last_lines: dict[str, float] = {}
+        self._published = PublishedProgress()
+        self._last_told: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         if self._watched:
             self._bars.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._watched:
             self._bars.stop()
+        if error is None:
+            self._published.finish()
 
     def of_items(self) -> Callable[[ItemProgress], None]:
         """Return what shows an extraction's progress. Call it in the task, for its log."""
@@ -70,13 +81,16 @@ class StageProgress:
     def _show(
         self, name: str, done: int, total: int, note: str, log: Callable[[str], None]
     ) -> None:
-        """Update the bar of that name, or log a line if the last one is long ago."""
+        """Update the bar of that name, and tell it if that was last done long ago."""
         if self._watched:
             if name not in self._ids:
                 self._ids[name] = self._bars.add_task(name, total=total, note=note)
             self._bars.update(self._ids[name], completed=done, total=total, note=note)
-            return
         now = time.monotonic()
-        if now - self._last_lines.setdefault(name, now) >= _SECONDS_BETWEEN_LINES:
-            self._last_lines[name] = now
-            log(f"{name}: {done} of {total}, {note}")
+        if now - self._last_told.setdefault(name, now) < SECONDS_BETWEEN:
+            return
+        self._last_told[name] = now
+        note = f"{done} of {total}, {note}"
+        if not self._watched:
+            log(f"{name}: {note}")
+        self._published.tell(name, 100 * done / max(total, 1), note)

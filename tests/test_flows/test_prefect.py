@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from small_runs import SMALL, small
 
+import flows.artifacts
 import flows.extract
+import flows.progress
+from flows.artifacts import PublishedProgress
 from flows.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +76,6 @@ def test_a_flow_takes_a_path_or_the_whole_config(
 def test_skipped_stages_and_modalities_are_shown_as_cached(
     project: Path, prefect_server: str
 ) -> None:
-    import httpx
 
     small("run", project / "mocme.yaml")
     latest = {"sort": "START_TIME_DESC", "limit": 1, "flows": {"name": {"any_": ["pipeline"]}}}
@@ -90,15 +93,17 @@ def test_skipped_stages_and_modalities_are_shown_as_cached(
     assert set(eventually(states).values()) == {"Cached"}
 
 
-def test_tables_are_published(project: Path, prefect_server: str) -> None:
-    import httpx
+def latest_artifact(server: str, key: str) -> dict[str, Any]:
+    wanted = {"artifacts": {"key": {"any_": [key]}}}
+    (found,) = httpx.post(f"{server}/artifacts/latest/filter", json=wanted).json()
+    return dict(found)
 
-    small("run", project / "mocme.yaml")
+
+def test_tables_and_links_are_published(project: Path, prefect_server: str) -> None:
+    command = small("run", project / "mocme.yaml")
 
     def latest(key: str) -> Any:
-        wanted = {"artifacts": {"key": {"any_": [key]}}}
-        (found,) = httpx.post(f"{prefect_server}/artifacts/latest/filter", json=wanted).json()
-        return yaml.safe_load(found["data"])
+        return yaml.safe_load(latest_artifact(prefect_server, key)["data"])
 
     rows = {row["modality"]: row for row in latest("mocme-extraction")}
     assert rows["image"]["cached"] > 0
@@ -106,6 +111,35 @@ def test_tables_are_published(project: Path, prefect_server: str) -> None:
     assert {row["reason"] for row in latest("mocme-extraction-failures")}
     assert {row["status"] for row in latest("mocme-stages")} == {"skipped"}
     assert {row["split"] for row in latest("mocme-metrics")} == {"test", "test_clean", "valid"}
+    for key, name in (("mocme-run", "run_dir"), ("mocme-failures", "failures")):
+        address = Path(command.json[name]).as_uri()
+        assert f"({address})" in latest_artifact(prefect_server, key)["data"]
+
+
+def test_progress_is_published(
+    extracted: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows.progress, "SECONDS_BETWEEN", 0.0)
+    assert small("train", extracted / "mocme.yaml").exit_code == 0
+    found = latest_artifact(prefect_server, "mocme-progress")
+    assert (found["type"], found["data"]) == ("progress", 100)
+    assert found["description"] == "train: done"
+    assert found["task_run_id"] is not None
+
+
+def test_a_server_that_is_not_there_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def refuse(*_: object, **__: object) -> None:
+        told.append(1)
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr(flows.artifacts, "create_progress_artifact", refuse)
+    published = PublishedProgress()
+    for percent in (10.0, 20.0):
+        published.tell("train", percent, "on its way")
+    published.finish()
+    assert told == [1]
 
 
 def test_new_features_are_announced_once_and_by_the_extract_flow_alone(
