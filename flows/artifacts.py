@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -98,9 +98,8 @@ class PublishedProgress:
             if name in self._bars:
                 update_progress_artifact(self._bars[name], percent, description)
             else:
-                self._bars[name] = create_progress_artifact(
-                    percent, key="mocme-progress", description=description
-                )
+                made = create_progress_artifact(percent, "mocme-progress", description)
+                self._bars[name] = cast(UUID, made)  # a coroutine in coroutines alone
         except (httpx.HTTPError, PrefectException):
             self._is_heard = False
 
