@@ -204,8 +204,13 @@ def _named(
 
 
 def _colours(run: RunData) -> dict[str, int]:
-    """Return the number of each modality's colour."""
-    names = dict.fromkeys(name for it in run.predictions or () for name in it.weights)
+    """Return the number of each modality's colour, of those that are shown anywhere."""
+    names = dict.fromkeys(
+        name
+        for it in run.predictions or ()
+        for name, weight in it.weights.items()
+        if weight >= _SMALLEST_SHARE
+    )
     return {name: number % len(COLOURS) for number, name in enumerate(names)}
 
 
