@@ -103,7 +103,7 @@ class PublishedProgress:
         except (httpx.HTTPError, PrefectException):
             self._is_heard = False
 
-    def finish(self) -> None:
-        """Move all bars to their ends, for stages that ended well."""
-        for name in self._bars:
+    def finish(self, name: str) -> None:
+        """Move a bar to its end, if there is one."""
+        if name in self._bars:
             self.tell(name, 100.0, "done")

@@ -63,6 +63,7 @@ class ExtractionJob:
         found = extract_modality(
             self._dataset, plan, config.store, options, on_progress, self._cluster
         )
+        self._progress.items_done(modality)
         reason = _reason(num_tried, retried=options.retry_failed)
         outcome = Outcome("ran" if num_tried else "skipped", reason, since(start))
         return found, outcome

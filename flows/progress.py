@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from prefect import get_run_logger
@@ -15,6 +14,8 @@ from model.report import EpochReport
 
 SECONDS_BETWEEN = 10.0
 """Between two lines, or two updates of Prefect's pages; shorter stages have none."""
+
+_EPOCHS = "train"
 
 
 class StageProgress:
@@ -39,16 +40,9 @@ class StageProgress:
             self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._watched:
             self._bars.stop()
-        if error is None:
-            self._published.finish()
 
     def of_items(self) -> Callable[[ItemProgress], None]:
         """Return what shows an extraction's progress. Call it in the task, for its log."""
@@ -58,7 +52,7 @@ class StageProgress:
             left = progress.seconds_left
             note = f"{progress.items_per_second:.0f} items/s, {progress.failed} failed"
             note += "" if left is None else f", {left:.0f} s left"
-            self._show(f"extract {progress.modality}", progress.done, progress.total, note, log)
+            self._show(_items_of(progress.modality), progress.done, progress.total, note, log)
 
         return show
 
@@ -74,9 +68,17 @@ class StageProgress:
             seconds.append(report.seconds)
             left = (report.num_epochs - report.epoch) * sum(seconds) / len(seconds)
             note = f"loss {report.loss:.4f}, best valid MRR {best_mrr:.4f}, {left:.0f} s left"
-            self._show("train", report.epoch, report.num_epochs, note, log)
+            self._show(_EPOCHS, report.epoch, report.num_epochs, note, log)
 
         return show
+
+    def items_done(self, modality: str) -> None:
+        """Say that the extraction of a modality ended well."""
+        self._published.finish(_items_of(modality))
+
+    def epochs_done(self) -> None:
+        """Say that the training ended well, though it may have stopped early."""
+        self._published.finish(_EPOCHS)
 
     def _show(
         self, name: str, done: int, total: int, note: str, log: Callable[[str], None]
@@ -94,3 +96,7 @@ class StageProgress:
         if not self._watched:
             log(f"{name}: {note}")
         self._published.tell(name, 100 * done / max(total, 1), note)
+
+
+def _items_of(modality: str) -> str:
+    return f"extract {modality}"

@@ -70,6 +70,7 @@ class Training:
                 folder.path,
                 progress.of_epochs(),
             )
+            progress.epochs_done()
         return folder.training_outputs()
 
     def _table(self, extraction: Extraction) -> FeatureTable:

@@ -69,7 +69,8 @@ def most_probable_missing(
             pair = (asker, answer) if index == relation else (answer, asker)
             best[pair] = max(best.get(pair, -math.inf), value)
     ranked = heapq.nlargest(k, ((value, *pair) for pair, value in best.items()))
-    return [(1 / (1 + math.exp(-value)), head, tail) for value, head, tail in ranked]
+    chances = torch.tensor([value for value, *_ in ranked], dtype=torch.float64).sigmoid()
+    return [(chance, *pair) for chance, (_, *pair) in zip(chances.tolist(), ranked, strict=True)]
 
 
 def _likeliest(

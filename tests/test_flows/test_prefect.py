@@ -138,7 +138,7 @@ def test_a_server_that_is_not_there_is_told_once(monkeypatch: pytest.MonkeyPatch
     published = PublishedProgress()
     for percent in (10.0, 20.0):
         published.tell("train", percent, "on its way")
-    published.finish()
+    published.finish("train")
     assert told == [1]
 
 

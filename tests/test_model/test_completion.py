@@ -96,6 +96,16 @@ def test_is_the_definition(graph: Graph, relation: int, k: int, chunk_size: int)
     np.testing.assert_allclose([c for c, *_ in found], [c for c, *_ in expected], rtol=1e-4)
 
 
+def test_what_is_next_to_impossible_has_no_chance(graph: Graph) -> None:
+    """Log-odds may be thousands below zero."""
+    scoring = random_scoring(NUM_ENTITIES, NUM_RELATIONS)
+    certain = replace(scoring, block_weights=scoring.block_weights * 1e4)
+    known = known_answers(graph, torch.device("cpu"))
+    found = most_probable_missing(certain, expected_questions(graph), known, 0, 500)
+    chances = [chance for chance, *_ in found]
+    assert (chances[0], chances[-1]) == (1.0, 0.0)
+
+
 class TestOfARun:
     @pytest.fixture(scope="class")
     def predictor(self, finished_run: Path) -> Predictor:
