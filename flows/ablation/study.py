@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.ablation.variants import FULL, Variants
-from flows.config import PipelineConfig
+from flows.config import PipelineConfig, load_config
 from flows.config_file import write_config
 from flows.staged_run import StagedRun
+from flows.status import status_of
 from flows.training_pool import TrainingPool
 from storage.audit import clean_test_mask
 from storage.dataset import read_dataset
@@ -96,7 +97,7 @@ def run_study(
         folder: Where their configs are written, and beside it the runs of all studies.
         seeds: `train.seed` of the runs.
         num_processes: Trainings at once; the processor's threads are shared out.
-        on_run: Called with the variant and the seed when a run is finished.
+        on_run: Called with the variant and the seed when a run is finished, or found to be.
 
     Raises:
         MocmeError: If a run fails.
@@ -117,10 +118,23 @@ def run_study(
     # By seed, so that a study that was stopped has compared all variants on some seeds; the first
     # run extracts what is new, alone, as two would extract it twice.
     jobs = [(name, seed) for seed in seeds for name in variants]
-    run_dirs = dict(zip(jobs, [run(jobs[0]), *pool.map(run, jobs[1:])], strict=True))
+    run_dirs = {jobs[0]: run(jobs[0])}
+    for job in jobs[1:]:
+        if (done := _finished_run(files[job[0]], seed=job[1])) is not None:
+            run_dirs[job] = done
+            on_run(*job)
+    left = [job for job in jobs if job not in run_dirs]
+    run_dirs |= zip(left, pool.map(run, left), strict=True)
     return [
         _ranked(name, files[name], [run_dirs[name, seed] for seed in seeds]) for name in variants
     ]
+
+
+def _finished_run(config_file: Path, *, seed: int) -> Path | None:
+    """Return the folder of a run that need not be trained, which costs Prefect's start-up."""
+    found = status_of(load_config(config_file, [f"train.seed={seed}"]))
+    is_done = {found.stages[stage].state for stage in ("extract", "train")} == {"fresh"}
+    return found.run_dir if is_done else None
 
 
 def _write_variant(folder: Path, name: str, config: PipelineConfig) -> Path:

@@ -178,7 +178,9 @@ def test_rows_hold_means_over_seeds_and_what_they_differ_by() -> None:
     assert second["seconds"] == "3"
 
 
-def test_a_study_is_run_compared_and_found_again(extracted: Path) -> None:
+def test_a_study_is_run_compared_and_found_again(
+    extracted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["ablate", extracted / "mocme.yaml", "--study", "fusion", "--seeds", 1]
     chosen = ["--only", "sum, one embedding"]
     command = [*arguments, *chosen, "--processes", 2, *settings(*SMALL)]
@@ -199,7 +201,18 @@ def test_a_study_is_run_compared_and_found_again(extracted: Path) -> None:
     assert len(weights) == 2
     assert not (runs / "newest").exists(), "the runs of an ablation are not the config's own"
     written = [path.stat().st_mtime_ns for path in weights]
-    assert mocme(*command).exit_code == 0
+    begun: list[str] = []
+    train = TrainingPool.train
+
+    def counted(pool: TrainingPool, config_file: Path, overrides: list[str]) -> Path:
+        begun.append(config_file.stem)
+        return train(pool, config_file, overrides)
+
+    monkeypatch.setattr(TrainingPool, "train", counted)
+    again = mocme(*command)
+    assert again.exit_code == 0
+    assert "sum, one embedding, seed 0: trained" in again.stderr
+    assert begun == [FULL], "it extracts what is new; the others are found without a process"
     assert [path.stat().st_mtime_ns for path in weights] == written
 
 
