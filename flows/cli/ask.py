@@ -17,6 +17,8 @@ from flows.staged_run import StagedRun
 if TYPE_CHECKING:
     from model.predictor import Answer
 
+_COMPLETED = Path("predictions.csv")  # needs no further package, as .parquet does
+
 
 def predict(
     config: MaybeConfigFile = None,
@@ -38,6 +40,10 @@ def predict(
             ".csv, .tsv, .jsonl, .parquet or .nt (N-Triples).",
         ),
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help=f"Complete all relations; without --out to {_COMPLETED}."),
+    ] = False,
     why: Annotated[
         bool,
         typer.Option("--why", help="Add to each answer the known facts most like it, and media."),
@@ -51,17 +57,20 @@ def predict(
 
     A question is --relation with --head or --tail. It goes to the run in --run DIR, else to the
     newest run of CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable
-    missing triples of every relation to the run's predictions.tsv; --out FILE writes them to a file
-    of your own, as many as you like.
+    missing triples of every relation to the run's predictions.tsv; --all or --out FILE writes them
+    to a file of your own, as many as you like.
 
     Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
     """
     is_question = head is not None or tail is not None
-    if out is not None:
+    if everything and relation is not None:
+        raise typer.BadParameter("--all completes all relations; give it without --relation")
+    if everything or out is not None:
         if why or is_question:
             raise typer.BadParameter(
-                "--out completes relations; give it without --head, --tail and --why"
+                "--all and --out complete relations; give them without --head, --tail and --why"
             )
+        out = out or _COMPLETED
         _complete(find_run(config, run_dir, overrides).path, relation, k, out, as_json=as_json)
     elif relation is None and not is_question:
         if config is None or run_dir is not None or why:

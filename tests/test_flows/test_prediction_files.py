@@ -116,6 +116,18 @@ def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
         read_predictions(path)
 
 
+def test_all_completes_the_graph_with_a_name_for_the_file_or_without(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = write(project, tmp_path / "named.csv", "--all")
+    monkeypatch.chdir(project)
+    command = mocme("predict", "--run", "data/runs/newest", "--all", "-k", K)
+    assert command.exit_code == 0, command.stderr
+    assert read(project / "predictions.csv") == named
+    graph = Predictor(project / "data/runs/newest").graph
+    assert {row["relation"] for row in named} == set(graph.relations)
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -125,7 +137,9 @@ def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
         ),
         (["--out", "none/x.csv"], "none/x.csv: found No such file or directory"),
         (["--out", "x.csv", "--relation", "nonsense"], "relation: found 'nonsense'"),
-        (["--out", "x.csv", "--head", "a"], "give it without --head, --tail"),
+        (["--out", "x.csv", "--head", "a"], "give them without --head, --tail"),
+        (["--all", "--why"], "give them without --head, --tail"),
+        (["--all", "--relation", "eats"], "give it without --relation"),
     ],
 )
 def test_what_cannot_be_written_leaves_nothing(
