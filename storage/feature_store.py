@@ -21,7 +21,7 @@ from storage.errors import StoreError
 from storage.feature_space import FeatureSpace
 from storage.row_reader import Indices, RowReader
 from storage.row_writer import RowWriter
-from storage.space_description import describe_space, read_space
+from storage.space_description import create_space, describe_space, read_space
 from storage.store_layout import DATABASES
 from storage.store_lock import writing
 from storage.store_verification import StoreProblem, repair_store, verify_store
@@ -73,9 +73,9 @@ class FeatureStore:
         self._writable = space is not None
         self._closing = ExitStack()
         try:
-            if self._writable:
+            if space is not None:
                 self._closing.enter_context(writing(directory.parents[1]))
-                _make(directory)
+                _make(directory, space)
             self._environment = open_environment(directory, DATABASES, writable=self._writable)
             self._closing.callback(self._environment.release)
             if space is not None:
@@ -312,9 +312,11 @@ def space_folder(root: Path, space: FeatureSpace) -> Path:
     return root / space.extractor / space.fingerprint
 
 
-def _make(directory: Path) -> None:
+def _make(directory: Path, space: FeatureSpace) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        if not (directory / DATA_FILE).exists():
+            create_space(directory, space)
     except OSError as error:
         raise StoreError(f"{directory}: cannot be made: {error}") from error
 

@@ -1,15 +1,34 @@
 """Which feature space a store holds, as its meta sub-database says; nothing there is trusted."""
 
 import json
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
-from storage.environment import Environment, Transaction
+from storage.environment import DATA_FILE, Environment, Transaction, open_environment
 from storage.errors import StoreError
 from storage.feature_space import FeatureDtype, FeatureLayout, FeatureSpace
-from storage.store_layout import FORMAT_KEY, FORMAT_VERSION, SPACE_KEY
+from storage.store_layout import DATABASES, FORMAT_KEY, FORMAT_VERSION, SPACE_KEY
+from storage.trash import scratch_folder
 
 MAX_DIM = 2**24
+
+
+def create_space(directory: Path, space: FeatureSpace) -> None:
+    """Make the file of a space in its folder: it appears with its description, or not at all.
+
+    So whoever copies or checks the store meanwhile meets no space that says nothing of itself.
+    Where another process was faster, or the disk has no hard links, nothing is done.
+    """
+    with scratch_folder(directory.parents[1]) as folder:
+        environment = open_environment(folder, DATABASES, writable=True)
+        try:
+            describe_space(environment, space)
+        finally:
+            environment.release()
+        with suppress(OSError):
+            os.link(folder / DATA_FILE, directory / DATA_FILE)
 
 
 def describe_space(environment: Environment, space: FeatureSpace) -> None:

@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TRASH = ".garbage"  # what is in it lies deeper than a store's feature spaces, so is none of them
@@ -15,6 +16,14 @@ def discard(root: Path, directory: Path) -> None:
     with suppress(FileNotFoundError):
         directory.rename(trash / directory.name)
     shutil.rmtree(trash)
+
+
+@contextmanager
+def scratch_folder(root: Path) -> Iterator[Path]:
+    """Yield a folder out of sight, deleted in the end; if the process is killed, with the trash."""
+    (root / _TRASH).mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root / _TRASH, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def empty_trash(root: Path) -> None:

@@ -13,7 +13,8 @@ import plain_store
 import pytest
 from store_items import SPACE, digest, reason, rows, vector, vectors
 
-from storage import copy_threads, environment, ordered_copy
+from storage import copy_threads, environment, ordered_copy, space_description
+from storage.environment import Environment
 from storage.errors import StoreError
 from storage.feature_space import FeatureSpace
 from storage.feature_store import FeatureStore, feature_spaces
@@ -211,6 +212,21 @@ class TestWhatIsKnown:
         (tmp_path / "files").mkdir()
         expected = sorted(tmp_path / space.extractor / space.fingerprint for space in spaces)
         assert feature_spaces(tmp_path) == expected
+
+    def test_a_new_space_is_seen_with_its_description_or_not_at_all(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        describe, seen = space_description.describe_space, []
+
+        def describing(environment: Environment, space: FeatureSpace) -> None:
+            seen.append(feature_spaces(tmp_path))
+            describe(environment, space)
+
+        monkeypatch.setattr(space_description, "describe_space", describing)
+        FeatureStore.open(tmp_path, SPACE).close()
+        assert seen == [[]]
+        assert len(feature_spaces(tmp_path)) == 1
+        assert not any((tmp_path / ".garbage").iterdir())
 
 
 class TestRefused:

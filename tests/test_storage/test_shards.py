@@ -102,6 +102,7 @@ class TestKilled:
         self, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write_shard(tmp_path, "a", range(NUM_ITEMS))
+        FeatureStore.open(tmp_path, SPACE).close()
         owner = Path if step == "rename" else trash.shutil  # type: ignore[attr-defined]
         monkeypatch.setattr(owner, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
         assert die(lambda: merge(tmp_path, "a"))
