@@ -33,8 +33,8 @@ def main() -> None:
     target = torch.randint(options.entities, (options.batch,))
 
     def part_loss(scores: Tensor, place: slice) -> Tensor:
-        known = torch.stack([torch.arange(len(scores)), target[place]])
-        return one_vs_all_loss(scores, target[place], known, NegativesConfig()).sum()
+        answers = torch.stack([torch.arange(len(scores)), target[place]])
+        return one_vs_all_loss(scores, answers, answers, NegativesConfig()).sum()
 
     def whole() -> Tensor:
         return part_loss(query @ entities.T, slice(0, options.batch))

@@ -137,7 +137,16 @@ class TrainConfig(_Section):
 
     epochs: int = Field(50, ge=1, le=100_000)
     batch_size: Annotated[int, SearchRange(128, 2048, log=True, by_default=True)] = Field(
-        512, ge=1, description="questions per step; a triple asks two"
+        512,
+        ge=1,
+        description="sides of triples per step; both are asked for, or, if negatives are sampled, "
+        "one that is drawn",
+    )
+    answers_at_once: int = Field(
+        8,
+        ge=1,
+        description="if train.negatives.mode = all: answers to one question that are learned in "
+        "one step at most, by one scoring of all entities",
     )
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     learning_rate: Annotated[float, SearchRange(0.001, 1.0, log=True, by_default=True)] = Field(

@@ -52,17 +52,25 @@ class Processes:
         """Whether this is the process that evaluates and writes."""
         return self.rank == 0
 
-    def part(self, count: int) -> tuple[slice, float]:
+    def part(self, triples: Tensor) -> tuple[slice, float]:
         """Return this process's part of a batch, and which share of the batch that is.
 
-        Where there are fewer questions than processes, some take one with a share of 0: that
-        gives the same parameters a gradient in every process.
+        Answers to one question that stand side by side stay together. Where there are fewer
+        questions than processes, some take a triple with a share of 0: that gives the same
+        parameters a gradient in every process.
 
         Args:
-            count: Questions of the batch; at least one.
+            triples: The batch's, h and r asking for t; at least one. Shape: (B, 3).
         """
-        start, stop = (count * rank // self.size for rank in (self.rank, self.rank + 1))
-        return slice(start, max(stop, start + 1)), (stop - start) / count
+        if self.size == 1:
+            return slice(0, len(triples)), 1.0
+        turns = (triples[1:, :2] != triples[:-1, :2]).any(1).nonzero().flatten() + 1
+        bounds = [0, *turns.tolist(), len(triples)]
+        start, stop = (
+            bounds[(len(bounds) - 1) * rank // self.size] for rank in (self.rank, self.rank + 1)
+        )
+        first = min(start, len(triples) - 1)
+        return slice(first, max(stop, first + 1)), (stop - start) / len(triples)
 
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every parameter the sum of its gradients in all processes."""

@@ -91,52 +91,67 @@ def weights(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Ten
 
 
 def one_vs_all_loss(
-    scores: Tensor, target: Tensor, known: Tensor, config: NegativesConfig
+    scores: Tensor, answers: Tensor, known: Tensor, config: NegativesConfig
 ) -> Tensor:
-    """-s+ + log(e^{s+} + sum_j w_j e^{s_j}) over all other entities.
+    """-s+ + log(e^{s+} + sum_j w_j e^{s_j}) over all other entities, for every answer's s+.
 
     The w_j of those that are known to be true is `config.known_weight`; the others' average 1.
+    The answers to one question share the weights of its negatives: s+ is their mean score there.
 
     Args:
-        scores: Scores of all entities as the tail. Shape: (B, N).
-        target: The positives' columns. Shape: (B,).
+        scores: Scores of all entities as the tail. Shape: (Q, N).
+        answers: Rows and columns of the positives, each once. Shape: (2, B).
         known: Rows and columns of all training triples; the positives are among them.
             Shape: (2, n).
         config: The config's `train.negatives` section.
 
     Returns:
-        Loss of every positive, in nats. Shape: (B,).
+        Loss of every question, summed over its answers, in nats. Shape: (Q,).
     """
-    losses: Tensor = _OneVsAllLoss.apply(scores, target, known, config)
+    losses: Tensor = _OneVsAllLoss.apply(scores, answers, known, config)
     return losses
 
 
 class _OneVsAllLoss(torch.autograd.Function):
-    """Computes the gradient with the loss: a negative's is the share of its term in the sum."""
+    """Computes the gradient with the loss: a negative's is the share of its term in the sums."""
 
     @staticmethod
     def forward(
-        ctx: Any, scores: Tensor, target: Tensor, known: Tensor, config: NegativesConfig
+        ctx: Any, scores: Tensor, answers: Tensor, known: Tensor, config: NegativesConfig
     ) -> Tensor:
-        positive, places = scores.gather(1, target.unsqueeze(1)), (known[0], known[1])
-        negatives = scores.index_put(places, scores.new_tensor(-torch.inf))
-        weight = None if config.weighting == "none" else weights(positive, negatives, config)
-        rivals = scores if config.known_weight else negatives
-        largest = torch.maximum(rivals.amax(1, keepdim=True), positive)
-        terms = negatives.sub_(largest).exp_()
+        question, answer = answers
+        positive, of_known = scores[question, answer], (known[0], known[1])
+        terms = scores.index_put(of_known, scores.new_tensor(-torch.inf))
+        weight = None
+        if config.weighting != "none":
+            count = _sums(torch.ones_like(positive), question, len(scores))
+            mean = _sums(positive, question, len(scores)) / count
+            weight = weights(mean.unsqueeze(1), terms, config)
+        terms[question, answer] = positive
+        largest = (scores if config.known_weight else terms).amax(1)
+        terms.sub_(largest.unsqueeze(1)).exp_()
         if weight is not None:
             terms.mul_(weight)
+        rival = terms.new_zeros(())
         if config.known_weight:
-            rival = (scores[places] - largest[known[0], 0]).exp_() * config.known_weight
-            terms.index_put_(places, rival * (known[1] != target[known[0]]))
-        others = terms.sum(1, keepdim=True)
-        total = others + (positive - largest).exp()
-        ctx.gradient = terms.div_(total).scatter_(1, target.unsqueeze(1), -others / total)
-        return (total.log() + largest - positive).squeeze(1)
+            rival = (scores[of_known] - largest[known[0]]).exp_() * config.known_weight
+        terms.index_put_(of_known, rival)
+        own = (positive - largest[question]).exp() * (1 - config.known_weight)
+        total = terms.sum(1)[question] + own
+        losses = _sums(total.log() + largest[question] - positive, question, len(scores))
+        terms.mul_(_sums(1 / total, question, len(scores)).unsqueeze(1))
+        terms[question, answer] += own / total - 1
+        ctx.gradient = terms
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         return ctx.gradient.mul(grads[0].unsqueeze(1)), None, None, None
+
+
+def _sums(values: Tensor, question: Tensor, num_questions: int) -> Tensor:
+    """Sum the values of each question. Shapes: (B,), (B,) -> (Q,)."""
+    return values.new_zeros(num_questions).index_add_(0, question, values)
 
 
 def sampled_loss(positive: Tensor, negatives: Tensor, config: NegativesConfig) -> Tensor:

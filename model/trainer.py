@@ -22,6 +22,7 @@ from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
 from model.device import choose_dtype
 from model.distributed import Processes
 from model.egns_log import EgnsLog
+from model.epoch_order import EpochOrder
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
 from model.mocme import MoCME
@@ -79,6 +80,7 @@ class Trainer:
         needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
         share = config.held_back if needs_held_back else 0.0
         self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
+        self.order = EpochOrder(self.edges, config.answers_at_once)
         self.sampler = SAMPLERS[config.negatives.sampler](
             train_triples, graph.num_entities, graph.num_relations
         )
@@ -174,13 +176,12 @@ class Trainer:
         num_questions = 0
         batches = list(self._batches(generator, held_back))
         log = self._egns_log(len(batches))
-        for step, batch in enumerate(batches):
+        for step, (batch, questions) in enumerate(batches):
             audible = self._audible(batch, held_back)
-            questions = self._questions(batch, generator)
             blocks, shares = self.model(self.neighbourhood, audible)
             drawn = [self._drawn(len(questions), generator) for _ in blocks]
             log.observe(step, blocks[0], questions, drawn[0])
-            part, share = self.processes.part(len(questions))
+            part, share = self.processes.part(questions)
             losses = [
                 self.loss.mean(block, questions[part], None if found is None else found[part])
                 for block, found in zip(blocks, drawn, strict=True)
@@ -204,16 +205,26 @@ class Trainer:
         config = self.config.negatives.egns
         return EgnsLog(self.known, self.all_known, config, num_steps, self.device)
 
-    def _batches(self, generator: torch.Generator, held_back: Tensor) -> Iterator[Tensor]:
-        """Training triples in random order, by index; every triple asks for both its sides."""
-        order = torch.randperm(len(self.edges) // 2, generator=generator).to(self.device)
-        order = order[~torch.isin(order, held_back)]
-        return iter(order.split(max(1, self.config.batch_size // 2)))
+    def _batches(
+        self, generator: torch.Generator, held_back: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training triples in random order, by index, and the questions that are asked of them.
 
-    def _questions(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        if self.config.negatives.mode == "sampled":
-            return self.sampler.questions(self.edges[batch], generator)
-        return torch.cat([self.edges[batch], self.edges[batch + len(self.edges) // 2]])
+        All entities are asked for both sides of every triple; a sample, for one of them.
+        """
+        num_triples, size = len(self.edges) // 2, self.config.batch_size
+        is_sampled = self.config.negatives.mode == "sampled"
+        if is_sampled:
+            order, size = torch.randperm(num_triples, generator=generator), max(1, size // 2)
+        else:
+            order = self.order.draw(generator)
+        order = order.to(self.device)
+        order = order[~torch.isin(order % num_triples, held_back)]
+        for batch in order.split(size):
+            questions = self.edges[batch]
+            if is_sampled:
+                questions = self.sampler.questions(questions, generator)
+            yield batch % num_triples, questions
 
     def _drawn(self, num_questions: int, generator: torch.Generator) -> Tensor | None:
         """Draw negatives, (B, N); None: all entities are."""

@@ -32,7 +32,8 @@ def loss_and_gradients(
 
     def part_loss(product: Tensor, place: slice) -> Tensor:
         scores = scorer.from_product(product)
-        return one_vs_all_loss(scores, target[place], known[place].nonzero().T, config).sum()
+        answers = torch.stack([torch.arange(len(scores)), target[place]])
+        return one_vs_all_loss(scores, answers, known[place].nonzero().T, config).sum()
 
     left, right = scorer.factors(scorer.query(head, relation), entities)
     if whole:

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from shared_trainings import CASES, RESUMED
 from small_training import epochs_of, is_drawn_as_logged, same_outcome, same_tensors, train_config
+from torch import Tensor
 
 from model.distributed import Processes, join_processes, wanted_processes
 from model.evaluation import evaluate_run
@@ -69,12 +70,17 @@ def shared(request: pytest.FixtureRequest) -> Path:
     return found
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
 class TestParts:
-    @pytest.mark.parametrize("size", [1, 2, 3, 5])
+    def parts(self, batch: Tensor, size: int) -> list[tuple[slice, float]]:
+        return [Processes(torch.device("cpu"), rank, size).part(batch) for rank in range(size)]
+
     @pytest.mark.parametrize("count", [1, 2, 3, 7, 64])
-    def test_make_up_the_batch(self, size: int, count: int) -> None:
-        parts = [Processes(torch.device("cpu"), rank, size).part(count) for rank in range(size)]
-        batch = torch.arange(count)
+    @pytest.mark.parametrize("answers", [1, 3, 100])
+    def test_make_up_the_batch(self, size: int, count: int, answers: int) -> None:
+        number = torch.arange(count)
+        batch = torch.stack([number // answers, number * 0, number], dim=1)
+        parts = self.parts(batch, size)
         assert all(len(batch[part]) for part, _ in parts)
         counted = torch.cat([batch[part] for part, share in parts if share])
         assert counted.tolist() == batch.tolist()
@@ -82,6 +88,14 @@ class TestParts:
             [len(batch[part]) / count if share else 0 for part, share in parts]
         )
         assert sum(share for _, share in parts) == pytest.approx(1)
+
+    def test_answers_to_one_question_stay_together(self, size: int) -> None:
+        heads = torch.tensor([3, 3, 3, 3, 3, 5, 2, 2, 2, 3, 4, 4])
+        batch = torch.stack([heads, torch.ones(12).long(), torch.arange(12)], dim=1)
+        asked = [set(batch[part, 0].tolist()) for part, share in self.parts(batch, size) if share]
+        turns = [3, 5, 2, 3, 4]
+        assert sum(len(heads) for heads in asked) <= len(turns)
+        assert len(asked) == min(size, len(turns))
 
 
 @pytest.mark.parametrize("case", CASES)

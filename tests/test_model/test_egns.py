@@ -58,7 +58,12 @@ def loss_of(mode: str, scores: Tensor, masked: Tensor, config: NegativesConfig) 
         return sampled_loss(scores[:, :1], negatives, config)
     is_known = torch.cat([torch.ones(len(scores), 1, dtype=torch.bool), masked], dim=1)
     known = is_known.nonzero().T
-    return one_vs_all_loss(scores, torch.zeros(len(scores), dtype=torch.long), known, config)
+    return one_vs_all_loss(scores, answers_in([0] * len(scores)), known, config)
+
+
+def answers_in(columns: list[int]) -> Tensor:
+    """Return one answer a question, in the columns given."""
+    return torch.tensor([range(len(columns)), columns])
 
 
 def plain_loss(mode: str, scores: Tensor, masked: Tensor) -> Tensor:
@@ -310,3 +315,58 @@ class TestKnownWeight:
         assert scores.grad is not None
         assert bool(loss.isfinite().all())
         assert bool(scores.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("known_weight", [0.0, 0.3, 1.0])
+class TestSeveralAnswers:
+    """Answers to one question, scored together."""
+
+    ANSWERS = torch.tensor([[0, 0, 0, 1, 3, 3], [2, 0, 5, 4, 0, 1]])
+
+    def case(self) -> tuple[Tensor, Tensor]:
+        """Return scores and what is known: the answers, and a triple of every third column."""
+        known = torch.zeros(4, 12, dtype=torch.bool)
+        known[:, ::3] = True
+        known[tuple(self.ANSWERS)] = True
+        return draw(4, 12).double(), known.nonzero().T
+
+    @pytest.mark.parametrize("weighting", WEIGHTINGS)
+    def test_losses_are_those_of_each_with_the_weights_of_their_mean(
+        self, weighting: str, known_weight: float
+    ) -> None:
+        scores, known = self.case()
+        config = negatives_config(weighting=weighting, known_weight=known_weight)
+        expected = torch.zeros(4, dtype=torch.double)
+        for question, answer in self.ANSWERS.T.tolist():
+            answers = self.ANSWERS[1][self.ANSWERS[0] == question]
+            of_known = known[1][known[0] == question]
+            negatives = scores[[question]].clone()
+            negatives[0, of_known] = -torch.inf
+            relative = weights(scores[question, answers].mean().view(1, 1), negatives, config)[0]
+            relative[of_known] = known_weight
+            relative[answer] = 1.0
+            total = (relative * scores[question].exp()).sum()
+            expected[question] += total.log() - scores[question, answer]
+        found = one_vs_all_loss(scores, self.ANSWERS, known, config)
+        torch.testing.assert_close(found, expected)
+
+    @pytest.mark.parametrize("weighting", ["none", "egns"])  # the third's change with the scores
+    def test_gradients_are_the_derivatives_at_fixed_weights(
+        self, weighting: str, known_weight: float
+    ) -> None:
+        scores, known = self.case()
+        config = negatives_config(weighting=weighting, known_weight=known_weight)
+        scores.requires_grad_()
+        assert torch.autograd.gradcheck(
+            lambda s: one_vs_all_loss(s, self.ANSWERS, known, config), scores
+        )
+
+    def test_alone_and_together_are_the_same_without_weights(self, known_weight: float) -> None:
+        scores, known = self.case()
+        config = negatives_config(weighting="none", known_weight=known_weight)
+        together = one_vs_all_loss(scores, self.ANSWERS, known, config).sum()
+        alone = sum(
+            float(one_vs_all_loss(scores, answer.view(2, 1), known, config).sum())
+            for answer in self.ANSWERS.T
+        )
+        assert float(together) == pytest.approx(alone)

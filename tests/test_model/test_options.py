@@ -33,6 +33,7 @@ OTHER_MODEL: dict[str, Any] = {
 OTHER_TRAIN: dict[str, Any] = {
     "epochs": 1,
     "batch_size": 32,
+    "answers_at_once": 2,
     "optimizer": "adam",
     "learning_rate": 0.01,
     "n3_weight": 1.0,

@@ -246,10 +246,12 @@ class TestNearestFacts:
         found = next(predictor.missing_triples(["has colour"], k=1))
         answers = predictor.answers(head=found.head, relation="has colour", k=30)
         same = next(it for it in answers if it.entity == found.tail)
-        assert found.nearest_facts == same.nearest_facts[:1]
+        nearest = found.nearest_facts[0]
+        assert nearest.similarity == pytest.approx(same.nearest_facts[0].similarity)
+        assert replace(same.nearest_facts[0], similarity=nearest.similarity) == nearest
         row = found.row()
         assert row["nearest_head"] == same.nearest_facts[0].head
-        assert row["similarity"] == same.nearest_facts[0].similarity
+        assert row["similarity"] == nearest.similarity
 
 
 class TestBadQuestions:

@@ -24,6 +24,7 @@ from small_training import (
 from torch import Tensor
 
 from model.evaluation import evaluate_run
+from model.inputs import with_inverses
 from model.mocme import MoCME
 from model.negatives import SAMPLERS
 from model.neighbours import Neighbourhood
@@ -146,6 +147,30 @@ class TestLearning:
         assert losses[-1] < losses[0]
 
 
+def spied_steps(monkeypatch: pytest.MonkeyPatch) -> tuple[list[list[Tensor]], list[Tensor]]:
+    """Return what trainings will fill: the questions of each epoch's steps, and silent edges."""
+    asked: list[list[Tensor]] = []
+    silent: list[Tensor] = []
+    batches, forward = Trainer._batches, MoCME.forward
+
+    def spy_on_questions(self: Trainer, *arguments: Any) -> Any:
+        asked.append([])
+        for triples, questions in batches(self, *arguments):
+            asked[-1].append(questions)
+            yield triples, questions
+
+    def spy_on_edges(self: MoCME, neighbourhood: Neighbourhood, audible: Tensor) -> Any:
+        if self.training:
+            silent.append(~audible)
+        else:
+            assert bool(audible.all())
+        return forward(self, neighbourhood, audible)
+
+    monkeypatch.setattr(Trainer, "_batches", spy_on_questions)
+    monkeypatch.setattr(MoCME, "forward", spy_on_edges)
+    return asked, silent
+
+
 class TestWhatEnters:
     """Two trainings that must be the same, or must not."""
 
@@ -244,63 +269,51 @@ class TestWhatEnters:
             run_training(world, tmp_path / name, negatives=negatives)
         assert same_outcome(tmp_path / "none", tmp_path / "flat")
 
-    def test_the_edges_that_a_step_scores_are_inaudible_in_it(
-        self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("answers_at_once", [1, 4])
+    def test_the_edges_that_a_step_asks_for_are_inaudible_in_it(
+        self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers_at_once: int
     ) -> None:
-        steps: list[Tensor] = []
-        forward = MoCME.forward
-
-        def spy(self: MoCME, neighbourhood: Neighbourhood, audible: Tensor) -> Any:
-            if self.training:
-                steps.append(~audible)
-            else:
-                assert bool(audible.all())
-            return forward(self, neighbourhood, audible)
-
-        monkeypatch.setattr(MoCME, "forward", spy)
-        run_training(world, tmp_path, epochs=2, batch_size=50, held_back=0)
-        there, back = torch.stack(steps).chunk(2, dim=1)
-        assert torch.equal(there, back), "an edge and its inverse are hidden together"
-        assert int(there.sum(1).max()) == 25, "a triple asks two of the batch's questions"
-        first, second = there.chunk(2)
-        assert bool((first.sum(0) == 1).all()), "every triple is scored once an epoch"
-        assert bool((second.sum(0) == 1).all())
-        assert not torch.equal(first, second), "every epoch has an order of its own"
+        asked, silent = spied_steps(monkeypatch)
+        settings = {"batch_size": 50, "held_back": 0, "answers_at_once": answers_at_once}
+        run_training(world, tmp_path, epochs=2, **settings)
+        num_relations = world.graph.num_relations
+        both_ways = with_inverses(np.unique(world.graph.train, axis=0), num_relations)
+        assert len(asked) == 2
+        for epoch in asked:
+            questions = [tuple(row) for row in torch.cat(epoch).tolist()]
+            assert sorted(questions) == sorted(map(tuple, both_ways.tolist())), "each side once"
+            assert max(map(len, epoch)) == 50
+        assert not torch.equal(asked[0][0], asked[1][0]), "every epoch has an order of its own"
+        edges = torch.from_numpy(both_ways)
+        for questions, edges_silent in zip(asked[0] + asked[1], silent, strict=True):
+            inverse = questions[:, [2, 1, 0]]
+            inverse[:, 1] += torch.where(inverse[:, 1] < num_relations, 1, -1) * num_relations
+            expected = {tuple(row) for row in torch.cat([questions, inverse]).tolist()}
+            assert {tuple(row) for row in edges[edges_silent].tolist()} == expected
 
     def test_held_back_triples_are_neither_trained_on_nor_heard_until_released(
         self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        scored: list[list[Tensor]] = []
-        hidden: list[Tensor] = []
-        draw, forward, update = Trainer._questions, MoCME.forward, MoCME.update_fusion
-
-        def spy_on_questions(self: Trainer, batch: Tensor, generator: Any) -> Tensor:
-            scored[-1].append(batch)
-            return draw(self, batch, generator)
-
-        def spy_on_edges(self: MoCME, neighbourhood: Neighbourhood, audible: Tensor) -> Any:
-            if self.training:
-                hidden.append(~audible[: len(audible) // 2])
-            return forward(self, neighbourhood, audible)
+        asked, silent = spied_steps(monkeypatch)
+        update, measured = MoCME.update_fusion, []
 
         def spy_on_measuring(self: MoCME, *arguments: Any) -> None:
-            scored.append([])
-            held_back = arguments[2]
-            assert (held_back is not None) == (1 < len(scored) <= 3)
+            measured.append(arguments[2] is not None)
             update(self, *arguments)
 
-        monkeypatch.setattr(Trainer, "_questions", spy_on_questions)
-        monkeypatch.setattr(MoCME, "forward", spy_on_edges)
         monkeypatch.setattr(MoCME, "update_fusion", spy_on_measuring)
         run_training(world, tmp_path, epochs=4, batch_size=50, held_back=0.2, held_back_epochs=2)
-        first, second, third, fourth = (set(torch.cat(epoch).tolist()) for epoch in scored)
-        num_triples = len(hidden[0])
-        held_back = set(range(num_triples)) - first
-        assert len(held_back) == num_triples // 5
+        assert measured == [False, True, True, False]
+        first, second, third, fourth = (
+            {tuple(row) for row in torch.cat(epoch).tolist()} for epoch in asked
+        )
+        held_back = third - first
+        assert len(held_back) == 2 * (len(third) // 2 // 5)
         assert second == first
-        assert third == fourth == set(range(num_triples))
-        for step in hidden[: sum(len(epoch) for epoch in scored[:2])]:
-            assert bool(step[list(held_back)].all())
+        assert third == fourth
+        assert len(third) == len(silent[0])
+        always_silent = torch.stack(silent[: len(asked[0]) + len(asked[1])]).all(0)
+        assert int(always_silent.sum()) == len(held_back)
 
     @pytest.mark.parametrize("rows", ["constant", "one entity"])
     def test_features_that_hardly_tell_anything_do_no_harm(
