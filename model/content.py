@@ -100,8 +100,14 @@ class ContentEncoder(nn.Module):
         if self.config.neighbours:
             heard = self._hear((fused, weights), neighbourhood, audible)
             fused, weights = self._join(fused, weights, self._encode(NEIGHBOURS, heard))
-        nothing = weights.sum(1, keepdim=True) == 0
-        return torch.where(nothing, self.fallback, fused), weights
+        return self._with_fallback(fused, weights.sum(1) == 0), weights
+
+    def _with_fallback(self, fused: Tensor, has_nothing: Tensor) -> Tensor:
+        """Give the entities that have nothing, whose rows are zero, what was learned for them."""
+        rows = has_nothing.to(fused.dtype).unsqueeze(1)
+        if len(self.fallback) == 1:
+            return torch.addmm(fused, rows, self.fallback)
+        return torch.addcmul(fused, rows, self.fallback)
 
     @torch.no_grad()
     def update_information(self, neighbourhood: Neighbourhood, audible: Tensor) -> None:
@@ -192,6 +198,8 @@ class ContentEncoder(nn.Module):
         return cast(ModalityExperts, self.experts[f"{name}_experts"])
 
     def _fuse_views(self, name: str, rows: ModalityRows, views: Tensor) -> ModalityRows:
+        if len(views) == 1:
+            return self._of_entities(name, rows, views.squeeze(0))
         strengths = self.strengths.of_views[self.modalities.index(name)]
         return self._of_entities(name, rows, torch.einsum("k,kpd->pd", strengths, views))
 
@@ -224,8 +232,7 @@ class ContentEncoder(nn.Module):
         has_own = weights.sum(1, keepdim=True) > 0
         present = torch.cat([has_own, self._present({NEIGHBOURS: neighbours})], dim=1)
         kept = self._kept(present, self.joining_rates)
-        parts = torch.stack([own, neighbours.values], dim=1) * kept.unsqueeze(2)
-        joined, shares = self.joining(parts, kept)
+        joined, shares = self.joining(own, neighbours.values, kept)
         return joined, torch.cat([weights * shares[:, :1], shares[:, 1:]], dim=1)
 
     def _fuse_as_learned(

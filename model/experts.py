@@ -32,13 +32,17 @@ class ModalityExperts(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return the views. Shapes: (P, input_dim), of any precision -> (K, P, D)."""
-        gated: Tensor = self.gate(self.linear(rows), rows.dtype)
+        gated: Tensor = self.gate(self._products(rows), self.bias)
         return gated
 
     def linear(self, rows: Tensor) -> Tensor:
         """Return the views before they are gated; shapes as in `forward`."""
+        return self._products(rows).to(self.bias.dtype) + self.bias
+
+    def _products(self, rows: Tensor) -> Tensor:
+        """Return the views before the bias, in the rows' precision."""
         seen = rows.expand(self.weight.shape[0], *rows.shape)
         weight = self.weight.to(rows.dtype)
         if self.training and self.dropout:
             seen, weight = hide(seen, self.dropout), weight / (1 - self.dropout)
-        return torch.bmm(seen, weight).to(self.bias.dtype) + self.bias
+        return torch.bmm(seen, weight)

@@ -8,11 +8,14 @@ of `RANK` numbers, which is this project's: it costs a fraction of the map that 
 Shapes: K experts, P entities, E entities, D width.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
+from model.by_rows import by_rows
 from model.fusion import normalised
-from model.scaled import ScaledLinear, scaled_normal
+from model.scaled import ScaledLinear, scaled_linear, scaled_normal
 
 RANK = 32
 
@@ -30,16 +33,23 @@ class SelfGate(nn.Module):
         self.down = nn.Parameter(torch.randn(num_experts, dim, RANK))
         self.up = nn.Parameter(torch.zeros(num_experts, RANK, dim))
 
-    def forward(self, views: Tensor, dtype: torch.dtype) -> Tensor:
-        """Let views pass. Shapes: (K, P, D) -> (K, P, D).
+    def forward(self, products: Tensor, bias: Tensor) -> Tensor:
+        """Let views pass. Shapes: (K, P, D) -> (K, P, D), in the bias's precision.
 
         Args:
-            views: The views.
-            dtype: Precision of the matrix products.
+            products: The views before their bias is added, in the precision of matrix products.
+            bias: Shape (K, 1, D).
         """
-        hidden = torch.bmm(views.to(dtype), scaled_normal(self.down).to(dtype)).tanh()
-        opened = torch.bmm(hidden, scaled_normal(self.up).to(dtype)).to(views.dtype)
-        return 2 * opened.sigmoid() * views
+        passed = by_rows(_pass, (products.transpose(0, 1),), (bias, self.down, self.up))
+        return passed[0].transpose(0, 1)
+
+
+def _pass(products: Tensor, bias: Tensor, down: Tensor, up: Tensor) -> tuple[Tensor]:
+    """Gate views of some entities. Shapes: (P, K, D) -> (P, K, D)."""
+    views, dtype = products.transpose(0, 1).to(bias.dtype) + bias, products.dtype
+    hidden = torch.bmm(views.to(dtype), scaled_normal(down).to(dtype)).tanh()
+    opened = torch.bmm(hidden, scaled_normal(up).to(dtype)).to(views.dtype)
+    return ((2 * opened.sigmoid() * views).transpose(0, 1),)
 
 
 class JoiningGate(nn.Module):
@@ -58,19 +68,42 @@ class JoiningGate(nn.Module):
         self.down = ScaledLinear(2 * dim, RANK, dtype)
         self.up = ScaledLinear(RANK, 2 * dim, dtype)
 
-    def forward(self, parts: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, own: Tensor, neighbours: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Join.
 
         Args:
-            parts: Own content and that of the neighbours, zero where not heard. Shape: (E, 2, D).
+            own: Entities' own content. Shape: (E, D).
+            neighbours: What their neighbours say. Shape: (E, D).
             heard: Which of the two is heard. Shape: (E, 2), bool.
 
         Returns:
             The joined embeddings, (E, D), and each part's share, without gradient, (E, 2): that of
             the length of what passes of it.
         """
-        gates = self.up(self.down(parts.flatten(1)).tanh()).sigmoid().view_as(parts)
-        gates = torch.where(heard.all(1)[:, None, None], gates, 1.0)
-        passed = gates * parts
-        lengths = passed.detach().float().norm(dim=2).clamp_min(torch.finfo().tiny)
-        return passed.sum(1), normalised(lengths * heard)
+        joined, lengths = by_rows(
+            partial(_join, dtype=self.down.dtype),
+            (own, neighbours, heard.to(own.dtype)),
+            (self.down.weight, self.down.bias, self.up.weight, self.up.bias),
+        )
+        return joined, normalised(lengths)
+
+
+def _join(
+    own: Tensor,
+    neighbours: Tensor,
+    heard: Tensor,
+    down: Tensor,
+    down_bias: Tensor,
+    up: Tensor,
+    up_bias: Tensor,
+    *,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    """Join the contents of some entities; return that, and the lengths of what passes, (E, 2)."""
+    parts = torch.stack([own, neighbours], dim=1) * heard.unsqueeze(2)
+    hidden = scaled_linear(parts.flatten(1), down, down_bias, dtype).tanh()
+    gates = scaled_linear(hidden, up, up_bias, dtype).sigmoid().view_as(parts)
+    have_both = heard.prod(1)[:, None, None]
+    passed = (1 + have_both * (gates - 1)) * parts
+    lengths = passed.detach().float().norm(dim=2).clamp_min(torch.finfo().tiny)
+    return passed.sum(1), lengths * heard

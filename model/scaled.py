@@ -16,6 +16,12 @@ def scaled_normal(weight: Tensor) -> Tensor:
     return weight / math.sqrt(weight.shape[-2])
 
 
+def scaled_linear(values: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """Map the last dimension by weights of unit variance, in a precision of its own."""
+    product = torch.matmul(values.to(dtype), scaled_normal(weight).to(dtype))
+    return product.to(bias.dtype) + bias
+
+
 class ScaledLinear(nn.Module):
     """A linear map with such weights.
 
@@ -33,5 +39,4 @@ class ScaledLinear(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Map the last dimension."""
-        weight = scaled_normal(self.weight).to(self.dtype)
-        return torch.matmul(values.to(self.dtype), weight).to(self.bias.dtype) + self.bias
+        return scaled_linear(values, self.weight, self.bias, self.dtype)
