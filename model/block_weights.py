@@ -21,7 +21,7 @@ PRIOR_STRENGTH = 5.0
 WEAK_PRIOR = 0.1
 """Pseudo-count that keeps finite the weight of a block of which the triples tell nothing."""
 LARGEST_LOGARITHM = 6.0
-_TOLERANCE = 1e-4
+_TOLERANCE = 1e-5
 """Change of the summed likelihood, in nats, or of a logarithm, that ends the search."""
 SMALLEST_SPREAD = 1e-6
 """Deviation of scores below which a block is taken to say nothing."""

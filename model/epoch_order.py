@@ -20,9 +20,10 @@ class EpochOrder:
     """
 
     def __init__(self, triples: Tensor, answers_at_once: int) -> None:
-        _, question = triples[:, :2].cpu().unique(dim=0, return_inverse=True)
-        self._question = question
-        count = question.bincount()
+        heads, relations, _ = triples.cpu().unbind(1)
+        questions = heads * (relations.max() + 1) + relations
+        self._question = questions.unique(return_inverse=True)[1]
+        count = self._question.bincount()
         self._first = count.cumsum(0) - count
         self._answers_at_once = answers_at_once
 
