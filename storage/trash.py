@@ -22,8 +22,10 @@ def discard(root: Path, directory: Path) -> None:
 def scratch_folder(root: Path) -> Iterator[Path]:
     """Yield a folder out of sight, deleted in the end; if the process is killed, with the trash."""
     (root / _TRASH).mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root / _TRASH, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(dir=root / _TRASH, ignore_cleanup_errors=True) as outer:
+        folder = Path(outer) / "scratch"
+        folder.mkdir()
+        yield folder
 
 
 def empty_trash(root: Path) -> None:

@@ -219,8 +219,9 @@ class TestWhatIsKnown:
         describe, seen = space_description.describe_space, []
 
         def describing(environment: Environment, space: FeatureSpace) -> None:
-            seen.append(feature_spaces(tmp_path))
             describe(environment, space)
+            assert (environment.directory / "data.mdb").exists()
+            seen.append(feature_spaces(tmp_path))
 
         monkeypatch.setattr(space_description, "describe_space", describing)
         FeatureStore.open(tmp_path, SPACE).close()
