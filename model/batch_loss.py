@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.all_entities import AllEntities
 from model.chunked_loss import chunked_loss
 from model.config import TrainConfig
 from model.egns import one_vs_all_loss, sampled_loss
@@ -16,8 +17,7 @@ class BatchLoss:
 
     Args:
         model: The model whose blocks they are.
-        known: Training triples, which are no negatives; in 1-vs-all training they compete by
-            `train.negatives.known_weight`.
+        known: Training triples, which are no negatives, whoever drew them.
         config: The config's `train` section.
         dtype: What products of all entities are computed in.
     """
@@ -27,21 +27,23 @@ class BatchLoss:
     ) -> None:
         self._model, self._known, self._config, self._dtype = model, known, config, dtype
 
-    def mean(self, block: EncodedBlock, questions: Tensor, drawn: Tensor | None) -> Tensor:
+    def mean(
+        self, block: EncodedBlock, questions: Tensor, negatives: Tensor | AllEntities
+    ) -> Tensor:
         """Return the mean loss of questions.
 
         Args:
             block: Where they are asked.
             questions: Triples, h and r asking for t. Shape: (B, 3).
-            drawn: Their negatives, (B, N); None: all entities.
+            negatives: Those drawn for each, (B, N), or all entities.
 
         Returns:
             Shape ().
         """
-        if drawn is None:
-            loss = self._one_vs_all_loss(block, questions)
+        if isinstance(negatives, AllEntities):
+            loss = self._one_vs_all_loss(block, negatives) / len(questions)
         else:
-            loss = self._sampled_loss(block, questions, drawn)
+            loss = self._sampled_loss(block, questions, negatives)
         penalised = self._model.penalised(block)
         if penalised is not None and self._config.n3_weight:
             heads, relations, tails = questions.unbind(1)
@@ -51,24 +53,21 @@ class BatchLoss:
             loss = loss + self._config.n3_weight * penalty.mean()
         return loss
 
-    def _one_vs_all_loss(self, block: EncodedBlock, triples: Tensor) -> Tensor:
-        """Score every question once, however many answers to it stand side by side."""
-        questions, question = torch.unique_consecutive(triples[:, :2], dim=0, return_inverse=True)
-        heads, relations = questions.unbind(1)
-        bounds = torch.arange(len(questions) + 1, device=question.device)
-        first_answer = torch.searchsorted(question, bounds).tolist()
+    def _one_vs_all_loss(self, block: EncodedBlock, asked: AllEntities) -> Tensor:
+        """Score every question once, however many answers to it stand side by side; return the sum.
+
+        Shape: ().
+        """
 
         def chunk_loss(product: Tensor, place: slice) -> Tensor:
             scores = block.scorer.from_product(product)
-            known = torch.stack(self._known.lookup(heads[place], relations[place]))
-            of_chunk = slice(first_answer[place.start], first_answer[place.stop])
-            answers = torch.stack([question[of_chunk] - place.start, triples[of_chunk, 2]])
+            answers, known = asked.of_chunk(place)
             return one_vs_all_loss(scores, answers, known, self._config.negatives).sum()
 
-        query = _query(block, heads, relations)
+        query = _query(block, *asked.questions.unbind(1))
         left, right = block.scorer.factors(query, block.entities)
         dtype = self._dtype if block.scorer.is_bilinear else left.dtype
-        return chunked_loss(left, right, chunk_loss, dtype) / len(triples)
+        return chunked_loss(left, right, chunk_loss, dtype)
 
     def _sampled_loss(self, block: EncodedBlock, questions: Tensor, drawn: Tensor) -> Tensor:
         query = _query(block, questions[:, 0], questions[:, 1])

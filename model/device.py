@@ -1,6 +1,7 @@
 """Where a model is trained, and in which precision matrices are multiplied there."""
 
 import torch
+from torch import Tensor
 
 from model.config import DtypeName
 
@@ -10,6 +11,13 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def sent_to(device: torch.device, tensor: Tensor) -> Tensor:
+    """Copy a tensor of the CPU to a device without waiting for what the device is at."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.config import EgnsConfig
+from model.device import sent_to
 from model.egns import ambiguous_margin
 from model.inputs import KnownTails
 from model.mocme import EncodedBlock
@@ -77,8 +78,8 @@ class EgnsLog:
     """Looks at some questions of an epoch, spread over its steps.
 
     Args:
-        known: Training triples, which are no negatives.
-        answers: Triples of all splits.
+        known: Training triples, which are no negatives; on the CPU.
+        answers: Triples of all splits; on the CPU.
         config: Where the categories end.
         num_steps: Steps of the epoch.
         device: Where the model is.
@@ -92,7 +93,7 @@ class EgnsLog:
         num_steps: int,
         device: torch.device,
     ) -> None:
-        self._known, self._answers = known, answers
+        self._triples, self._device = (known, answers), device
         self._counts = CategoryCounts(config, device)
         self._every = max(1, math.ceil(num_steps / _MAX_STEPS))
         self._num_questions = math.ceil(NUM_QUESTIONS * self._every / max(1, num_steps))
@@ -106,27 +107,29 @@ class EgnsLog:
         Args:
             step: Counted from 0.
             block: Whose scores to look at.
-            questions: Triples, h and r asking for t. Shape: (B, 3).
-            drawn: Their negatives, (B, N); None: all entities.
+            questions: Triples, h and r asking for t; on the CPU. Shape: (B, 3).
+            drawn: Their negatives, (B, N), on the CPU; None: all entities.
         """
         if step % self._every:
             return
         num_negatives = len(block.entities) if drawn is None else drawn.shape[1]
         chosen = self._chosen(questions, num_negatives)
-        heads, relations, tails = questions[chosen].unbind(1)
+        asked = questions[chosen]
+        heads, relations, tails = self._sent(asked).unbind(1)
         query = block.scorer.query(block.entities[heads], block.relations[relations])
         positive = block.scorer.score_pairs(query, block.entities[tails.unsqueeze(1)])
         if drawn is None:
             negatives = block.scorer.score_all(query, block.entities)
-            is_known, is_answer = (
-                triples.among_all(heads, relations, num_negatives)
-                for triples in (self._known, self._answers)
-            )
+            are = (it.among_all(asked[:, 0], asked[:, 1], num_negatives) for it in self._triples)
         else:
-            asked = (heads.unsqueeze(1), relations.unsqueeze(1), drawn[chosen])
-            negatives = block.scorer.score_pairs(query, block.entities[drawn[chosen]])
-            is_known, is_answer = self._known.contains(*asked), self._answers.contains(*asked)
+            them = drawn[chosen]
+            negatives = block.scorer.score_pairs(query, block.entities[self._sent(them)])
+            are = (it.contains(asked[:, :1], asked[:, 1:2], them) for it in self._triples)
+        is_known, is_answer = map(self._sent, are)
         self._counts.add(positive, negatives.masked_fill(is_known, -torch.inf), is_answer)
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        return sent_to(self._device, tensor)
 
     def _chosen(self, questions: Tensor, num_negatives: int) -> Tensor:
         """Which questions of a step: evenly spaced, as those for tails come before the others."""

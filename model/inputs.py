@@ -4,6 +4,7 @@ Shapes: E entities, R relations, N training triples.
 """
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,8 +129,19 @@ class KnownTails:
         self._width = int(triples[:, 2].max(initial=0)) + 1
         self._triples = torch.from_numpy(keys[order]).to(device) * self._width + self._tails
 
+    def to(self, device: torch.device) -> "KnownTails":
+        """Return the same tails where the answers are wanted; these, if they are there."""
+        if self._keys.device == device:
+            return self
+        moved = copy(self)
+        for name in ("_keys", "_starts", "_tails", "_triples"):
+            setattr(moved, name, getattr(self, name).to(device))
+        return moved
+
     def lookup(self, heads: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
         """Find all known tails of a batch of questions.
+
+        How many there are, a GPU has to be waited for to tell.
 
         Args:
             heads: Shape (B,).

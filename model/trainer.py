@@ -5,27 +5,29 @@ at its last finished epoch ends as it would have ended without the stop, on the 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.all_entities import AllEntities
 from model.batch_loss import BatchLoss
 from model.block_weights import fit_block_weights
 from model.calibration import best_answers, fit_calibration, uncalibrated
 from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
-from model.device import choose_dtype
+from model.device import choose_dtype, sent_to
 from model.distributed import Processes
 from model.egns_log import EgnsLog
 from model.epoch_order import EpochOrder
 from model.held_back import HeldBack
 from model.inputs import KnownTails, modality_rows, with_inverses
-from model.mocme import MoCME
+from model.mocme import EncodedBlock, MoCME
 from model.negatives import SAMPLERS
 from model.progress import Progress
 from model.ranking import known_answers, rank
@@ -72,15 +74,16 @@ class Trainer:
         self.optimizer = _build_optimizer(self.model, config)
         train_triples = np.unique(graph.train, axis=0)
         both_ways = with_inverses(train_triples, graph.num_relations)
-        self.edges = torch.from_numpy(both_ways).to(self.device)
+        self.triples = torch.from_numpy(both_ways)  # the CPU prepares what a step asks
+        self.edges = self.triples.to(self.device)
         self.neighbourhood = self.model.neighbourhood(self.edges)
-        self.known = KnownTails(both_ways, 2 * graph.num_relations, self.device)
-        self.loss = BatchLoss(self.model, self.known, config, self.dtype)
-        self.all_known = known_answers(graph, self.device)
+        self.known = KnownTails(both_ways, 2 * graph.num_relations, torch.device("cpu"))
+        self.loss = BatchLoss(self.model, self.known.to(self.device), config, self.dtype)
+        self.all_known = known_answers(graph, torch.device("cpu"))
         needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
         share = config.held_back if needs_held_back else 0.0
         self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
-        self.order = EpochOrder(self.edges, config.answers_at_once)
+        self.order = EpochOrder(self.triples, config.answers_at_once)
         self.sampler = SAMPLERS[config.negatives.sampler](
             train_triples, graph.num_entities, graph.num_relations
         )
@@ -149,7 +152,7 @@ class Trainer:
         """Return the MRR on valid, and add to what is logged of the epoch."""
         scoring = self._scoring(only_ranks=True)
         numbers |= block_weights_of(scoring)
-        return rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
+        return rank(scoring, self.graph.valid, self.all_known.to(self.device)).metrics()["mrr"]
 
     def _update_fusion(self, epoch: int) -> None:
         """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
@@ -159,7 +162,8 @@ class Trainer:
             return
         self.model.eval()
         untrained = self.held_back.during(epoch - 1)
-        sample = self.held_back.sample(epoch - 1, self.known, self.graph.num_entities)
+        known = self.known.to(self.device)
+        sample = self.held_back.sample(epoch - 1, known, self.graph.num_entities)
         self.model.update_fusion(self.neighbourhood, self._audible(untrained), sample)
         self.processes.share_buffers(self.model)
 
@@ -176,23 +180,18 @@ class Trainer:
         num_questions = 0
         batches = list(self._batches(generator, held_back))
         log = self._egns_log(len(batches))
-        for step, (batch, questions) in enumerate(batches):
-            audible = self._audible(batch, held_back)
+        for step, (batch, asked) in enumerate(batches):
+            audible = self._audible(sent_to(self.device, batch), held_back)
             blocks, shares = self.model(self.neighbourhood, audible)
-            drawn = [self._drawn(len(questions), generator) for _ in blocks]
-            log.observe(step, blocks[0], questions, drawn[0])
-            part, share = self.processes.part(questions)
-            losses = [
-                self.loss.mean(block, questions[part], None if found is None else found[part])
-                for block, found in zip(blocks, drawn, strict=True)
-            ]
-            loss = torch.stack(losses).sum() * share
+            drawn = self._drawn(len(asked), len(blocks), generator)
+            log.observe(step, blocks[0], asked, drawn[0] if drawn else None)
+            loss = self._loss(blocks, asked, drawn)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.processes.add_gradients(self.model.parameters())
             self.optimizer.step()
-            total += loss.detach() * len(questions)
-            num_questions += len(questions)
+            total += loss.detach() * len(asked)
+            num_questions += len(asked)
         mean = float(self.processes.sum(total) / num_questions)
         if not np.isfinite(mean):
             raise FloatingPointError(
@@ -200,6 +199,29 @@ class Trainer:
                 f"(now {self.config.learning_rate})"
             )
         return mean, {**log.read(), **fusion_of(self.model, shares)}
+
+    def _loss(
+        self, blocks: Sequence[EncodedBlock], asked: Tensor, drawn: Sequence[Tensor]
+    ) -> Tensor:
+        """Return this process's share of a batch's mean loss, summed over the blocks.
+
+        Args:
+            blocks: Where all are asked.
+            asked: The batch's questions, on the CPU. Shape: (B, 3).
+            drawn: Their negatives in each block, on the CPU; empty where all entities are. (B, N).
+        """
+        part, share = self.processes.part(asked)
+        questions = sent_to(self.device, asked[part])
+        negatives: Iterable[Tensor | AllEntities]
+        if self.config.negatives.mode == "all":
+            negatives = repeat(AllEntities.of(asked[part], self.known, self.device), len(blocks))
+        else:
+            negatives = (sent_to(self.device, them[part]) for them in drawn)
+        losses = [
+            self.loss.mean(block, questions, them)
+            for block, them in zip(blocks, negatives, strict=True)
+        ]
+        return torch.stack(losses).sum() * share
 
     def _egns_log(self, num_steps: int) -> EgnsLog:
         config = self.config.negatives.egns
@@ -218,20 +240,19 @@ class Trainer:
             order, size = torch.randperm(num_triples, generator=generator), max(1, size // 2)
         else:
             order = self.order.draw(generator)
-        order = order.to(self.device)
-        order = order[~torch.isin(order % num_triples, held_back)]
+        order = order[~torch.isin(order % num_triples, held_back.cpu())]
         for batch in order.split(size):
-            questions = self.edges[batch]
+            questions = self.triples[batch]
             if is_sampled:
                 questions = self.sampler.questions(questions, generator)
             yield batch % num_triples, questions
 
-    def _drawn(self, num_questions: int, generator: torch.Generator) -> Tensor | None:
-        """Draw negatives, (B, N); None: all entities are."""
+    def _drawn(self, num: int, num_blocks: int, generator: torch.Generator) -> list[Tensor]:
+        """Draw negatives, (B, N), for every block; none where all entities are."""
         if self.config.negatives.mode == "all":
-            return None
-        size = (num_questions, self.config.negatives.num)
-        return self.sampler.draw(size, generator).to(self.device)
+            return []
+        size = (num, self.config.negatives.num)
+        return [self.sampler.draw(size, generator) for _ in range(num_blocks)]
 
     def _scoring(self, *, only_ranks: bool = False) -> BlockScoring:
         """The model as it ranks: all edges audible, block weights chosen before or fitted on valid.
@@ -247,7 +268,8 @@ class Trainer:
             weights = torch.ones(len(blocks[0].relations), 1, device=self.device)
         else:
             valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
-            weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
+            all_known = self.all_known.to(self.device)
+            weights = fit_block_weights(blocks, valid.to(self.device), all_known)
         odds = uncalibrated(len(weights), self.device)
         return BlockScoring(blocks, weights, odds)
 
