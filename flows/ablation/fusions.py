@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from flows.ablation.idle import no_modality, nothing_fused
 from flows.ablation.single_modality import single
 from flows.config import PipelineConfig
 from flows.config_changes import Changes, changed
@@ -31,11 +32,11 @@ _LATE = {"model": {"alone": True, "neighbours": False, "context": False, "fusion
 """A mixture of the scores of single modalities and learned rows, and nothing else."""
 
 
-def fusion_variants(config: PipelineConfig) -> dict[str, PipelineConfig]:
-    """Return what the study compares a config with, by name."""
-    changes = {**_APART, **_JOINT, "late, blocks without neighbours": _LATE}
+def fusion_variants(config: PipelineConfig) -> dict[str, PipelineConfig | str]:
+    """Return what the study compares a config with, by name, or why there is no such variant."""
     return {
-        **{name: changed(config, change) for name, change in changes.items()},
+        **{name: _fused(config, change) for name, change in {**_APART, **_JOINT}.items()},
+        "late, blocks without neighbours": no_modality(config) or changed(config, _LATE),
         **{f"{name} alone": single(config, name) for name in config.modalities},
         **{
             f"{name} and neighbours": single(config, name, neighbours=True)
@@ -43,3 +44,8 @@ def fusion_variants(config: PipelineConfig) -> dict[str, PipelineConfig]:
         },
         "structure alone": changed(config, {"model": {"context": False}}, modalities=()),
     }
+
+
+def _fused(config: PipelineConfig, changes: Changes) -> PipelineConfig | str:
+    variant = changed(config, changes)
+    return nothing_fused(variant) or variant

@@ -17,13 +17,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from flows.ablation.idle import no_modality, nothing_fused, num_own
 from flows.ablation.single_modality import single
 from flows.config import PipelineConfig
 from flows.config_changes import Changes, changed
-
-
-def _no_modality(config: PipelineConfig) -> str | None:
-    return None if config.modalities else "the config has no modalities"
 
 
 def _one_modality(config: PipelineConfig) -> str | None:
@@ -39,29 +36,18 @@ def _not_cmkf(config: PipelineConfig) -> str | None:
     return None if fusion == "cmkf" else f"the config's fusion is {fusion}, not cmkf"
 
 
-def _num_own(config: PipelineConfig) -> int:
-    """Count what of an entity's own is fused: its modalities, and its row if that is joined."""
-    joined = config.model.structure and config.model.joint
-    return len(config.modalities) + joined if config.modalities else 0
-
-
 def _one_view(config: PipelineConfig) -> str | None:
     reason = "a modality of one expert has one view" if config.model.num_experts == 1 else None
-    return _not_cmkf(config) or _no_modality(config) or reason
+    return _not_cmkf(config) or no_modality(config) or reason
 
 
 def _none_beside_it(config: PipelineConfig) -> str | None:
-    reason = "there is nothing to weigh against" if _num_own(config) < 2 else None
-    return _not_cmkf(config) or _no_modality(config) or reason
-
-
-def _nothing_fused(config: PipelineConfig) -> str | None:
-    is_one = _num_own(config) == 1 and config.model.num_experts == 1
-    return _no_modality(config) or ("there is nothing to fuse" if is_one else None)
+    reason = "there is nothing to weigh against" if num_own(config) < 2 else None
+    return _not_cmkf(config) or no_modality(config) or reason
 
 
 def _no_relevance(config: PipelineConfig) -> str | None:
-    return _not_cmkf(config) or _nothing_fused(config)
+    return _not_cmkf(config) or nothing_fused(config)
 
 
 @dataclass(frozen=True)
@@ -75,19 +61,19 @@ class _Part:
 _PARTS: Mapping[str, _Part] = {
     "without intra": _Part({"model": {"fusion": "cmkf_inter"}}, _one_view),
     "without inter": _Part({"model": {"fusion": "cmkf_intra"}}, _none_beside_it),
-    "plain sum": _Part({"model": {"fusion": "sum"}}, _nothing_fused),
+    "plain sum": _Part({"model": {"fusion": "sum"}}, nothing_fused),
     "without relevance": _Part({"model": {"fusion": "cmkf_plain"}}, _no_relevance),
     "without the fused block": _Part({"model": {"fusion": "late"}}, _one_modality),
     "without blocks of single modalities": _Part({"model": {"alone": False}}, _one_modality),
-    "without neighbours' content": _Part({"model": {"neighbours": False}}, _no_modality),
+    "without neighbours' content": _Part({"model": {"neighbours": False}}, no_modality),
     "without context": _Part({"model": {"context": False}}, _no_rows),
-    "without structure and context": _Part({"model": {"structure": False}}, _no_modality),
+    "without structure and context": _Part({"model": {"structure": False}}, no_modality),
     "without EGNS": _Part({"train": {"negatives": {"weighting": "none"}}}),
     "uniform negatives": _Part(
         {"train": {"negatives": {"mode": "sampled", "sampler": "uniform", "weighting": "none"}}}
     ),
     "self-adversarial": _Part({"train": {"negatives": {"weighting": "self_adversarial"}}}),
-    "3 experts": _Part({"model": {"num_experts": 3}}, _no_modality),
+    "3 experts": _Part({"model": {"num_experts": 3}}, no_modality),
     "float32": _Part({"train": {"dtype": "float32"}}),
 }
 

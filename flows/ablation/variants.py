@@ -4,7 +4,6 @@ A study is a question. `fusion`: is there a better way to put modalities togethe
 them do as well alone? `parts`: what does each part of the model add?
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +32,6 @@ class Variants:
 
 def variants_of(config: PipelineConfig, study: StudyName) -> Variants:
     """Return the configs that a study compares with a given one."""
-    others: Mapping[str, PipelineConfig | str]
     others = fusion_variants(config) if study == "fusion" else part_variants(config)
     found = Variants({FULL: config}, {})
     for name, variant in others.items():

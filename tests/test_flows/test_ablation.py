@@ -133,6 +133,17 @@ class TestParts:
         joined = with_model(text, neighbours=False, joint=True)
         assert "without inter" in variants_of(joined, "parts").configs
 
+    def test_a_fusion_that_has_nothing_to_fuse_is_left_out(self, config: PipelineConfig) -> None:
+        apart = {"by complementarity alone", "sum", "concatenation and MLP", "attention", "gate"}
+        lonely = variants_of(changed(config, {}, modalities=["text"]), "fusion")
+        assert lonely.left_out == dict.fromkeys({*apart, "late"}, "there is nothing to fuse")
+        assert {"sum, one embedding", "late, blocks without neighbours"} <= set(lonely.configs)
+        with_views = with_model(changed(config, {}, modalities=["text"]), num_experts=3)
+        assert apart <= set(variants_of(with_views, "fusion").configs)
+        bare = variants_of(changed(config, {}, modalities=[]), "fusion")
+        assert set(bare.configs) == {"full", "structure alone"}
+        assert bare.left_out["late"] == "the config has no modalities"
+
     def test_a_modality_may_be_called_as_a_part_is(self, config: PipelineConfig) -> None:
         data = config.model_dump()
         data["modalities"]["EGNS"] = data["modalities"]["text"]
