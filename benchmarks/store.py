@@ -23,7 +23,8 @@ from storage.block import Rows
 from storage.feature_space import FeatureSpace
 from storage.feature_store import FeatureStore
 from storage.feature_table import REFERENCE, FeatureTable
-from storage.file_index import RACY_NS, FileDigest, FileIndex
+from storage.file_digest import FileDigest
+from storage.file_index import RACY_NS, FileIndex
 
 
 class StoreBenchmark:

@@ -6,11 +6,9 @@ loses at most that.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,6 +17,7 @@ from storage.block import BlockFormat, Digests, DigestWords, Rows, digest_bytes,
 from storage.environment import DATA_FILE, open_environment
 from storage.errors import StoreError
 from storage.feature_space import FeatureSpace
+from storage.handle import Handle
 from storage.row_reader import Indices, RowReader
 from storage.row_writer import RowWriter
 from storage.space_description import create_space, describe_space, read_space
@@ -53,7 +52,7 @@ class StoreStatistics:
         return self.bytes_on_disk / self.num_rows if self.num_rows else 0.0
 
 
-class FeatureStore:
+class FeatureStore(Handle):
     """The vectors of one feature space; obtained by `open` or `open_readonly`.
 
     Any number of processes and threads may use a store at once: writers take turns, readers see
@@ -69,9 +68,9 @@ class FeatureStore:
     """
 
     def __init__(self, directory: Path, space: FeatureSpace | None = None) -> None:
+        super().__init__()
         self.directory = directory
         self._writable = space is not None
-        self._closing = ExitStack()
         try:
             if space is not None:
                 self._closing.enter_context(writing(directory.parents[1]))
@@ -108,21 +107,6 @@ class FeatureStore:
         if not (directory / DATA_FILE).is_file():
             raise StoreError(f"{directory}: found no {DATA_FILE}; allowed: folder of a store")
         return cls(directory)
-
-    def close(self) -> None:
-        """Give the environment back; the store cannot be used any more."""
-        self._closing.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FeatureStore, (self.directory, self.space if self._writable else None)

@@ -10,14 +10,14 @@ from extractors.base import RawContent
 from extractors.loading import Failure
 from storage.block import Digests
 from storage.feature_store import RowState
-from storage.file_index import (
-    FileIndex,
+from storage.file_digest import (
     FileProblem,
     FileSignature,
     numbers_digest,
     signature,
     text_digest,
 )
+from storage.file_index import FileIndex
 from storage.items import Item, ItemKind
 
 _CHUNK_SIZE = 1024  # items that are looked up, and whose digests become durable, together

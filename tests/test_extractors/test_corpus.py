@@ -25,7 +25,7 @@ from extractors.registry import build_extractor
 from storage.dataset import read_dataset
 from storage.errors import DatasetError
 from storage.feature_store import FeatureStore
-from storage.file_index import MAX_FILE_BYTES
+from storage.file_digest import MAX_FILE_BYTES
 
 EXTRACTORS = {
     "image": "image_stats",

@@ -12,15 +12,9 @@ from pathlib import Path
 import plain_store
 import pytest
 
-from storage import file_index
-from storage.file_index import (
-    FileDigest,
-    FileIndex,
-    FileProblem,
-    numbers_digest,
-    signature,
-    text_digest,
-)
+from storage import file_digest, file_index
+from storage.file_digest import FileDigest, FileProblem, numbers_digest, signature, text_digest
+from storage.file_index import FileIndex
 
 
 def blake2b(content: bytes) -> bytes:
@@ -54,13 +48,13 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files that were read."""
     names: list[str] = []
-    original = file_index._hash_file
+    original = file_digest._hash_file
 
     def hash_file(path: str) -> FileDigest | FileProblem:
         names.append(Path(path).name)
         return original(path)
 
-    monkeypatch.setattr(file_index, "_hash_file", hash_file)
+    monkeypatch.setattr(file_digest, "_hash_file", hash_file)
     return names
 
 
@@ -208,7 +202,7 @@ class TestNoFile:
         self, root: Path, tmp_path: Path
     ) -> None:
         os.mkfifo(tmp_path / "pipe.png")
-        found = file_index._hash_file(str(tmp_path / "pipe.png"))
+        found = file_digest._hash_file(str(tmp_path / "pipe.png"))
         assert found == FileProblem("a FIFO, not a file")
 
     def test_a_socket(self, index: FileIndex, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
