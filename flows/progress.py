@@ -59,15 +59,16 @@ class StageProgress:
     def of_epochs(self) -> Callable[[EpochReport], None]:
         """Return what shows a training's progress. Call it in the task, for its log."""
         log = get_run_logger().info
-        best_mrr = 0.0
+        measured: list[float] = []
         seconds: list[float] = []
 
         def show(report: EpochReport) -> None:
-            nonlocal best_mrr
-            best_mrr = max(best_mrr, report.valid_mrr or 0.0)
+            if report.valid_mrr is not None:
+                measured.append(report.valid_mrr)
             seconds.append(report.seconds)
             left = (report.num_epochs - report.epoch) * sum(seconds) / len(seconds)
-            note = f"loss {report.loss:.4f}, best valid MRR {best_mrr:.4f}, {left:.0f} s left"
+            best = f", best valid MRR {max(measured):.4f}" if measured else ""
+            note = f"loss {report.loss:.4f}{best}, {left:.0f} s left"
             self._show(_EPOCHS, report.epoch, report.num_epochs, note, log)
 
         return show
