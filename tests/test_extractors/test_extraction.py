@@ -130,7 +130,7 @@ class TestCounts:
         # The ctime of a file just written cannot be set back: let the index take it for old.
         monkeypatch.setattr("storage.file_index.RACY_NS", -(10**12))
         world.extract()
-        monkeypatch.setattr("storage.file_index._hash_files", lambda paths: [1 / 0 for _ in paths])
+        monkeypatch.setattr("storage.file_index.hash_files", lambda paths: [1 / 0 for _ in paths])
         assert world.extract().counts.cached == 1
 
     def test_texts_and_numbers(self, world: World) -> None:
