@@ -77,9 +77,12 @@ class Trainer:
         self.triples = torch.from_numpy(both_ways)  # the CPU prepares what a step asks
         self.edges = self.triples.to(self.device)
         self.neighbourhood = self.model.neighbourhood(self.edges)
-        self.known = KnownTails(both_ways, 2 * graph.num_relations, torch.device("cpu"))
-        self.loss = BatchLoss(self.model, self.known.to(self.device), config, self.dtype)
-        self.all_known = known_answers(graph, torch.device("cpu"))
+        cpu = torch.device("cpu")
+        self.known_on_cpu = KnownTails(both_ways, 2 * graph.num_relations, cpu)
+        self.all_known_on_cpu = known_answers(graph, cpu)
+        self.known = self.known_on_cpu.to(self.device)
+        self.all_known = self.all_known_on_cpu.to(self.device)
+        self.loss = BatchLoss(self.model, self.known, config, self.dtype)
         needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
         share = config.held_back if needs_held_back else 0.0
         self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
@@ -152,7 +155,7 @@ class Trainer:
         """Return the MRR on valid, and add to what is logged of the epoch."""
         scoring = self._scoring(only_ranks=True)
         numbers |= block_weights_of(scoring)
-        return rank(scoring, self.graph.valid, self.all_known.to(self.device)).metrics()["mrr"]
+        return rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
 
     def _update_fusion(self, epoch: int) -> None:
         """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
@@ -162,8 +165,7 @@ class Trainer:
             return
         self.model.eval()
         untrained = self.held_back.during(epoch - 1)
-        known = self.known.to(self.device)
-        sample = self.held_back.sample(epoch - 1, known, self.graph.num_entities)
+        sample = self.held_back.sample(epoch - 1, self.known, self.graph.num_entities)
         self.model.update_fusion(self.neighbourhood, self._audible(untrained), sample)
         self.processes.share_buffers(self.model)
 
@@ -214,7 +216,8 @@ class Trainer:
         questions = sent_to(self.device, asked[part])
         negatives: Iterable[Tensor | AllEntities]
         if self.config.negatives.mode == "all":
-            negatives = repeat(AllEntities.of(asked[part], self.known, self.device), len(blocks))
+            everyone = AllEntities.of(asked[part], self.known_on_cpu, self.device)
+            negatives = repeat(everyone, len(blocks))
         else:
             negatives = (sent_to(self.device, them[part]) for them in drawn)
         losses = [
@@ -225,7 +228,8 @@ class Trainer:
 
     def _egns_log(self, num_steps: int) -> EgnsLog:
         config = self.config.negatives.egns
-        return EgnsLog(self.known, self.all_known, config, num_steps, self.device)
+        known, answers = self.known_on_cpu, self.all_known_on_cpu
+        return EgnsLog(known, answers, config, num_steps, self.device)
 
     def _batches(
         self, generator: torch.Generator, held_back: Tensor
@@ -268,8 +272,7 @@ class Trainer:
             weights = torch.ones(len(blocks[0].relations), 1, device=self.device)
         else:
             valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
-            all_known = self.all_known.to(self.device)
-            weights = fit_block_weights(blocks, valid.to(self.device), all_known)
+            weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
         odds = uncalibrated(len(weights), self.device)
         return BlockScoring(blocks, weights, odds)
 

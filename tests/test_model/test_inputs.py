@@ -116,6 +116,15 @@ class TestKnownTails:
         assert found.tolist() == expected
         assert 0 < found.sum() < found.numel()
 
+    def test_elsewhere_it_is_another_and_here_the_same(self, triples: np.ndarray) -> None:
+        known = KnownTails(triples, 4, CPU)
+        assert known.to(CPU) is known
+        elsewhere = known.to(torch.device("meta"))
+        tensors = [it for it in vars(elsewhere).values() if isinstance(it, torch.Tensor)]
+        assert len(tensors) == 4
+        assert all(it.is_meta for it in tensors)
+        assert known.lookup(torch.tensor([0]), torch.tensor([0]))[1].device == CPU
+
     def test_nothing_known(self) -> None:
         known = KnownTails(np.zeros((0, 3), np.int64), 4, CPU)
         ones = torch.ones(2, dtype=torch.long)
