@@ -14,13 +14,13 @@ class EpochOrder:
     """Draws orders.
 
     Args:
-        triples: With inverses; h and r ask for t. Shape: (N, 3).
+        triples: With inverses, on the CPU; h and r ask for t. Shape: (N, 3).
         answers_at_once: So many answers to a question come together at most; the others of a
             question with more of them have turns of their own.
     """
 
     def __init__(self, triples: Tensor, answers_at_once: int) -> None:
-        heads, relations, _ = triples.cpu().unbind(1)
+        heads, relations, _ = triples.unbind(1)
         questions = heads * (relations.max() + 1) + relations
         self._question = questions.unique(return_inverse=True)[1]
         count = self._question.bincount()
