@@ -24,9 +24,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model.config import ModelConfig, TrainConfig
-from model.ranking import known_answers, rank
-from model.scoring import BlockScoring
-from model.training import train
+from model.evaluation.ranking import known_answers, rank
+from model.scoring.blocks import BlockScoring
+from model.training.train import train
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
 from storage.split import split_triples

@@ -15,12 +15,12 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from model import gates
-from model.by_rows import RowFunction, by_rows
 from model.config import ModelConfig
-from model.content import ContentEncoder
+from model.encoder import gates
+from model.encoder.content import ContentEncoder
+from model.encoder.neighbours import Neighbourhood
 from model.inputs import ModalityRows
-from model.neighbours import Neighbourhood
+from model.layers.by_rows import RowFunction, by_rows
 
 NUM_RELATIONS = 50
 EDGES_OF_AN_ENTITY = 4

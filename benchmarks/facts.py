@@ -20,12 +20,12 @@ from robustness import extract, read, read_config
 from torch import Tensor
 
 from flows.config import PipelineConfig
+from model.evaluation.ranking import known_answers
 from model.inputs import with_inverses
-from model.nearest_facts import FactIndex
-from model.ranking import known_answers
-from model.run_folder import RunFolder
-from model.scoring import BlockScoring
-from model.training import train
+from model.prediction.nearest_facts import FactIndex
+from model.runs.run_folder import RunFolder
+from model.scoring.blocks import BlockScoring
+from model.training.train import train
 from storage.feature_table import FeatureTable
 from storage.graph import Graph, Triples
 

@@ -14,9 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from model.chunked_loss import chunked_loss
 from model.config import NegativesConfig
-from model.egns import one_vs_all_loss
+from model.negatives.chunked_loss import chunked_loss
+from model.negatives.egns import one_vs_all_loss
 
 
 def main() -> None:

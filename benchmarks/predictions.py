@@ -33,23 +33,23 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from flows.config import PipelineConfig
-from model.calibration import (
+from model.config import CONTENT, NEIGHBOURS
+from model.evaluation.ranking import known_answers, rank
+from model.inputs import KnownTails, with_inverses
+from model.prediction.evidence import modality_shares
+from model.prediction.placing import arrivals, place
+from model.prediction.predictor import Predictor
+from model.runs.run_folder import RunFolder
+from model.runs.trained import read_model
+from model.scoring.blocks import BlockScoring
+from model.scoring.calibration import (
     best_answers,
     calibrated,
     log_odds_of,
     reliability,
     uncalibrated,
 )
-from model.config import CONTENT, NEIGHBOURS
-from model.evidence import modality_shares
-from model.inputs import KnownTails, with_inverses
-from model.placing import arrivals, place
-from model.predictor import Predictor
-from model.ranking import known_answers, rank
-from model.run_folder import RunFolder
-from model.scoring import BlockScoring
-from model.trained import read_model
-from model.training import train
+from model.training.train import train
 from storage.audit import clean_test_mask
 from storage.feature_table import FeatureTable
 from storage.graph import Graph, Triples
@@ -276,7 +276,7 @@ def tell_speed(run: Path) -> None:
 
 def num_asked(graph: Graph) -> int:
     """Questions that completion asks."""
-    from model.completion import expected_questions
+    from model.prediction.completion import expected_questions
 
     return int(expected_questions(graph).sum())
 

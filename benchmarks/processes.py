@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from model.config import ModelConfig, TrainConfig
-from model.report import EpochReport
-from model.training import train
+from model.runs.epoch_report import EpochReport
+from model.training.train import train
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
 

@@ -30,8 +30,8 @@ from extractors.extraction import extract_modality
 from extractors.sample import write_sample
 from flows.config import PipelineConfig, load_config
 from flows.inputs import plan_modality
-from model.evaluation import evaluate_run
-from model.training import train
+from model.evaluation.evaluate import evaluate_run
+from model.training.train import train
 from storage.dataset import read_dataset
 from storage.feature_store import FeatureStore
 from storage.feature_table import FeatureTable

@@ -27,9 +27,9 @@ import numpy as np
 import torch
 
 from model.config import ModelConfig, TrainConfig
-from model.distributed import Processes
-from model.run_folder import RunFolder
-from model.trainer import Trainer
+from model.runs.run_folder import RunFolder
+from model.training.distributed import Processes
+from model.training.trainer import Trainer
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
 

@@ -44,10 +44,10 @@ from pykeen.training import LCWATrainingLoop
 from pykeen.triples import CoreTriplesFactory
 
 from model.config import ModelConfig, TrainConfig
-from model.ranking import known_answers, rank
-from model.report import EpochReport
-from model.run_folder import RunFolder
-from model.training import train
+from model.evaluation.ranking import known_answers, rank
+from model.runs.epoch_report import EpochReport
+from model.runs.run_folder import RunFolder
+from model.training.train import train
 from storage.dataset import read_dataset
 from storage.graph import SPLITS, Graph, Triples
 from storage.split import split_triples

@@ -31,7 +31,7 @@ def read_evaluation(folder: StagedRun) -> Mapping[str, Any]:
 
 
 def _evaluate(folder: StagedRun) -> Sequence[Path]:
-    from model.evaluation import evaluate_run  # imports torch
+    from model.evaluation.evaluate import evaluate_run  # imports torch
 
     path = folder.path / EVALUATION_FILE
     write_whole(path, json.dumps(evaluate_run(folder.path), indent=1) + "\n")

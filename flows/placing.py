@@ -19,7 +19,7 @@ from storage.feature_store import FeatureStore, space_folder
 from storage.feature_table import FeatureTable
 
 if TYPE_CHECKING:
-    from model.placing import Arrivals
+    from model.prediction.placing import Arrivals
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def place_new(config: PipelineConfig, run: StagedRun) -> Placed:
         StoreError: If items of the dataset were not extracted yet.
         OtherFeaturesError: If the features are not those that the run was trained on.
     """
-    from model.placing import arrivals, place  # imports torch
-    from model.run_folder import RunFolder
+    from model.prediction.placing import arrivals, place  # imports torch
+    from model.runs.run_folder import RunFolder
 
     started = time.perf_counter()
     places = {"dataset": config.dataset, "store": config.store}

@@ -20,7 +20,7 @@ from model.config import PredictConfig
 
 
 def _predict(folder: StagedRun, config: PredictConfig) -> Sequence[Path]:
-    from model.predictor import Predictor  # imports torch
+    from model.prediction.predictor import Predictor  # imports torch
 
     relations = None if config.relations == "all" else config.relations
     triples = Predictor(folder.path).missing_triples(relations, config.k)

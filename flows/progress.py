@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from extractors.report import Progress as ItemProgress
 from flows.artifacts import PublishedProgress
-from model.report import EpochReport
+from model.runs.epoch_report import EpochReport
 
 SECONDS_BETWEEN = 10.0
 """Between two lines, or two updates of Prefect's pages; shorter stages have none."""

@@ -30,7 +30,7 @@ from flows.config import PipelineConfig, load_config
 from flows.config_file import write_config
 from flows.keys import PLACES, Stage, StageKey
 from flows.yaml_file import ConfigError
-from model.report import TENSORBOARD_FOLDER
+from model.runs.epoch_report import TENSORBOARD_FOLDER
 from storage.atomic import write_whole
 from storage.errors import MocmeError
 

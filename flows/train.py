@@ -52,8 +52,8 @@ class Training:
             MocmeError: If torchrun has started this flow several times; each would wait for the
                 others in the same folder.
         """
-        from model.distributed import num_started  # imports torch
-        from model.training import train
+        from model.training.distributed import num_started  # imports torch
+        from model.training.train import train
 
         if num_started() > 1:
             raise MocmeError(

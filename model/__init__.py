@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model.predictor import Predictor as Predictor
+    from model.prediction.predictor import Predictor as Predictor
 
 __all__ = ["Predictor"]
 
@@ -14,7 +14,7 @@ __all__ = ["Predictor"]
 def __getattr__(name: str) -> Any:
     """Import `Predictor` on first use, so that importing a config costs no torch."""
     if name == "Predictor":
-        from model.predictor import Predictor
+        from model.prediction.predictor import Predictor
 
         return Predictor
     raise AttributeError(f"module 'model' has no attribute {name!r}")

@@ -12,7 +12,7 @@ Blocks are scored side by side and trained each on a loss of its own:
 
 A joint embedding lets the learned rows drown the content, since they fit the training triples
 perfectly (docs/model.md); apart, the weights of the blocks are a question that held-back triples
-answer (model/block_weights.py).
+answer (model/scoring/block_weights.py).
 
 Shapes: E entities, R relations (inverses included), M modalities, K experts, D width.
 """
@@ -26,13 +26,13 @@ from torch import Tensor, nn
 
 from model.candidates import CandidateSample
 from model.config import CONTENT, CONTEXT, RESERVED_NAMES, STRUCTURE, ModelConfig
-from model.content import ContentEncoder, Knowledge
+from model.encoder.content import ContentEncoder, Knowledge
+from model.encoder.neighbours import Neighbourhood
+from model.encoder.tables import ContextTable, StructureTable
+from model.fusion.relevance import MIN_QUESTIONS, relevance_of
 from model.inputs import ModalityRows
-from model.neighbours import Neighbourhood
-from model.relevance import MIN_QUESTIONS, relevance_of
-from model.repeatable import seed_for
+from model.layers.repeatable import seed_for
 from model.scorers import Scorer, build_scorer
-from model.tables import ContextTable, StructureTable
 from storage.errors import MocmeError
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.significance import PairedDifference
+from model.evaluation.significance import PairedDifference
 from storage.atomic import replacing
 
 if TYPE_CHECKING:

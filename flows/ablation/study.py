@@ -145,7 +145,7 @@ def _write_variant(folder: Path, name: str, config: PipelineConfig) -> Path:
 
 
 def _ranked(name: str, config_file: Path, run_dirs: Sequence[Path]) -> VariantRuns:
-    from model.evaluation import reciprocal_ranks  # imports torch
+    from model.evaluation.evaluate import reciprocal_ranks  # imports torch
 
     found = [reciprocal_ranks(run_dir) for run_dir in run_dirs]
     manifests = [StagedRun(run_dir).manifest("train") for run_dir in run_dirs]

@@ -15,7 +15,7 @@ from flows.exporting.prediction_files import check_suffix, write_predictions
 from flows.staged_run import StagedRun
 
 if TYPE_CHECKING:
-    from model.predictor import Answer
+    from model.prediction.predictor import Answer
 
 _COMPLETED = Path("predictions.csv")  # needs no further package, as .parquet does
 
@@ -96,8 +96,8 @@ def _answer(
     as_json: bool,
 ) -> None:
     """Ask one question and print the answers."""
-    from model.names import find_entity
-    from model.predictor import Predictor  # imports torch
+    from model.prediction.names import find_entity
+    from model.prediction.predictor import Predictor  # imports torch
 
     predictor = Predictor(folder.path)
     answers = predictor.answers(head=head, relation=relation, tail=tail, k=k)
@@ -115,7 +115,7 @@ def _answer(
 
 def _complete(run_dir: Path, relation: str | None, k: int, out: Path, *, as_json: bool) -> None:
     """Write the k most probable missing triples of one relation, or of each."""
-    from model.predictor import Predictor  # imports torch
+    from model.prediction.predictor import Predictor  # imports torch
 
     check_suffix(out)
     predictor = Predictor(run_dir)

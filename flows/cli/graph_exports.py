@@ -28,7 +28,7 @@ def neo4j(
     Example:  mocme export neo4j data/neo4j data/demo/mocme.yaml -k 100
     """
     from flows.exporting.neo4j import write_graph
-    from model.predictor import Predictor  # imports torch
+    from model.prediction.predictor import Predictor  # imports torch
 
     predictor = Predictor(find_run(config, run_dir, overrides).path)
     with STDERR.status("looking for missing triples"):
@@ -54,7 +54,7 @@ def embeddings(
 
     Example:  mocme export embeddings data/entities.npy data/demo/mocme.yaml
     """
-    from model.run_folder import RunFolder  # imports torch
+    from model.runs.run_folder import RunFolder  # imports torch
     from storage.feature_export import ExportedFeatures, check_suffix, write_features
 
     check_suffix(out)

@@ -9,7 +9,7 @@ from flows.run_source import find_source
 from flows.staged_run import StagedRun
 
 if TYPE_CHECKING:
-    from model.predictor import Answer
+    from model.prediction.predictor import Answer
 
 Media = Mapping[str, Mapping[str, Sequence[str]]]
 """By entity and kind: the beginning of its texts, its numbers, and the paths of its files."""

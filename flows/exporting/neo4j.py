@@ -16,7 +16,7 @@ from storage.errors import MocmeError
 from storage.graph import SPLITS, Graph
 
 if TYPE_CHECKING:
-    from model.predictor import PredictedTriple
+    from model.prediction.predictor import PredictedTriple
 
 NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
 _RELATIONSHIP = (":START_ID", ":END_ID", ":TYPE")

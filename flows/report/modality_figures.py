@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from model.measured import Complementarity, Voices
+    from model.runs.measured import Complementarity, Voices
 
 _MOST_ROWS = 40  # relations of a heat map; all are in the table
 _MOST_BARS = 25

@@ -16,7 +16,7 @@ from storage.errors import MocmeError
 from storage.graph import Graph
 
 if TYPE_CHECKING:
-    from model.measured import Complementarity, Voices
+    from model.runs.measured import Complementarity, Voices
 
 
 class ReportError(MocmeError):
@@ -98,8 +98,8 @@ def read_run(folder: StagedRun) -> RunData:
         ReportError: If it was not evaluated.
         MocmeError: If what the training left is damaged.
     """
-    from model.measured import read_complementarity, read_voices  # imports torch
-    from model.run_folder import RunFolder
+    from model.runs.measured import read_complementarity, read_voices  # imports torch
+    from model.runs.run_folder import RunFolder
 
     source, voices = find_source(folder), read_voices(folder.path)
     run, predicted = RunFolder(folder.path), folder.path / PREDICTIONS_FILE

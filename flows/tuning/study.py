@@ -67,7 +67,7 @@ def tune(
 
 def evaluations(run_dir: Path) -> list[tuple[int, float]]:
     """Return the epochs of a run that ended with an evaluation, each with its MRR on valid."""
-    from model.run_folder import RunFolder  # imports torch
+    from model.runs.run_folder import RunFolder  # imports torch
 
     log = RunFolder(run_dir).read_log()
     return [(it["epoch"], it["valid_mrr"]) for it in log if it["valid_mrr"] is not None]

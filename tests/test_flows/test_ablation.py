@@ -16,7 +16,7 @@ from flows.ablation.variants import FULL, StudyName, variants_of
 from flows.config import PipelineConfig, load_config
 from flows.config_changes import changed
 from flows.training_pool import TrainingPool
-from model.significance import PairedDifference
+from model.evaluation.significance import PairedDifference
 
 STUDIES: tuple[StudyName, ...] = ("fusion", "parts")
 

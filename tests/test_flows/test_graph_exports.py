@@ -10,7 +10,7 @@ import pytest
 from small_runs import mocme
 
 from flows.exporting.n_triples import iri, lines_of
-from model.predictor import PredictedTriple, Predictor
+from model.prediction.predictor import PredictedTriple, Predictor
 from storage.graph import SPLITS
 
 # https://www.w3.org/TR/n-triples/#n-triples-grammar, without language tags

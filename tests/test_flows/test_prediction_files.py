@@ -15,7 +15,7 @@ from flows.exporting.prediction_files import (
     read_predictions,
     write_predictions,
 )
-from model.predictor import NearFact, PredictedTriple, Predictor
+from model.prediction.predictor import NearFact, PredictedTriple, Predictor
 from storage.graph import SPLITS
 
 K = 4

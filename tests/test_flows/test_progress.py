@@ -7,7 +7,7 @@ import pytest
 from flows import progress
 from flows.artifacts import PublishedProgress
 from flows.progress import StageProgress
-from model.report import EpochReport
+from model.runs.epoch_report import EpochReport
 
 
 def test_no_score_is_told_before_one_was_measured(

@@ -24,10 +24,11 @@ import torch.utils.tensorboard
 from planted_graph import planted_world
 from small_training import model_config, train_config
 
-from model import trainer, training
-from model.run_folder import RunFolder
-from model.scoring import BlockScoring
-from model.training_log import TrainingLog
+from model.runs.run_folder import RunFolder
+from model.scoring.blocks import BlockScoring
+from model.training import train as training
+from model.training import trainer
+from model.training.log import TrainingLog
 
 MOMENTS: dict[str, tuple[Any, str]] = {
     "start": (RunFolder, "create"),

@@ -5,7 +5,7 @@ import torch
 from model.config import CONTENT, STRUCTURE, ScorerName
 from model.mocme import EncodedBlock
 from model.scorers import build_scorer
-from model.scoring import BlockScoring
+from model.scoring.blocks import BlockScoring
 
 DIM = 8  # with it, TuckER's scale is a whole number, too
 

@@ -15,11 +15,12 @@ import torch
 from planted_graph import planted_world
 from small_training import model_config, train_config
 
-from model import trainer, training
-from model.checkpoint import save_weights
 from model.config import ModelConfig, TrainConfig
-from model.progress import Progress
-from model.report import EpochReport
+from model.runs.epoch_report import EpochReport
+from model.training import train as training
+from model.training import trainer
+from model.training.checkpoint import save_weights
+from model.training.progress import Progress
 
 WORLD = planted_world()
 

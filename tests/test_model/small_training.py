@@ -34,7 +34,7 @@ def negatives_config(**changes: Any) -> NegativesConfig:
 
 def run_training(world: World, run_dir: Path, **changes: Any) -> Path:
     """Train the small model on a world; `changes` are to the small training."""
-    from model.training import train
+    from model.training.train import train
 
     train(world.graph, world.tables(), SMALL_MODEL, train_config(**changes), run_dir)
     return run_dir

@@ -13,10 +13,10 @@ from small_training import model_config, train_config
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model import trainer
-from model.all_entities import AllEntities
 from model.inputs import KnownTails
-from model.training import train
+from model.negatives.all_entities import AllEntities
+from model.training import trainer
+from model.training.train import train
 
 CPU = torch.device("cpu")
 NUM_RELATIONS = 4

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from model import candidates
-from model.block_weights import fit_block_weights
 from model.config import CONTENT, STRUCTURE
 from model.inputs import KnownTails
 from model.mocme import EncodedBlock
 from model.scorers import DistMultScorer
+from model.scoring.block_weights import fit_block_weights
 
 NUM_ENTITIES, NUM_RELATIONS, DIM = 300, 3, 8
 SCORER = DistMultScorer(DIM)

@@ -20,9 +20,9 @@ from torch import Tensor
 from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE
 from model.inputs import modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
-from model.predictor import Predictor
-from model.report import EpochReport
-from model.training import train
+from model.prediction.predictor import Predictor
+from model.runs.epoch_report import EpochReport
+from model.training.train import train
 from storage.errors import MocmeError
 from storage.feature_table import FeatureTable
 

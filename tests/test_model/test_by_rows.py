@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import by_rows as module
-from model.by_rows import by_rows
+from model.layers import by_rows as module
+from model.layers.by_rows import by_rows
 
 NUM_ROWS = 11
 

@@ -7,7 +7,10 @@ import pytest
 import torch
 from random_scoring import random_scoring
 
-from model.calibration import (
+from model.evaluation.evaluate import evaluate_run
+from model.inputs import KnownTails, with_inverses
+from model.runs.run_folder import RunFolder
+from model.scoring.calibration import (
     NUM_ANSWERS,
     BestAnswers,
     best_answers,
@@ -16,9 +19,6 @@ from model.calibration import (
     log_odds_of,
     reliability,
 )
-from model.evaluation import evaluate_run
-from model.inputs import KnownTails, with_inverses
-from model.run_folder import RunFolder
 
 NUM_ENTITIES, NUM_RELATIONS = 14, 3
 

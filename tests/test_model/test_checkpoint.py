@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from model import checkpoint
-from model.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from model.training import checkpoint
+from model.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 OPTIMIZERS = [torch.optim.Adagrad, torch.optim.Adam]
 

@@ -5,8 +5,8 @@ import torch
 from small_training import negatives_config
 from torch import Tensor
 
-from model import chunked_loss as chunked
-from model.egns import one_vs_all_loss
+from model.negatives import chunked_loss as chunked
+from model.negatives.egns import one_vs_all_loss
 from model.scorers import SCORERS, build_scorer
 
 NUM_QUESTIONS, NUM_ENTITIES, DIM = 10, 17, 6

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.cmkf import (
+from model.fusion.cmkf import (
     RELEVANCE_FLOOR,
     pattern_of,
     patterns,

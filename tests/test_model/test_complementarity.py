@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.complementarity import (
+from model.fusion.complementarity import (
     MIN_CO_PRESENT,
     gaussian_information,
     modality_information,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from random_scoring import random_scoring
 
-from model.completion import MIN_SHARED, expected_questions, most_probable_missing
-from model.predictor import Predictor
-from model.ranking import known_answers
-from model.scoring import BlockScoring
+from model.evaluation.ranking import known_answers
+from model.prediction.completion import MIN_SHARED, expected_questions, most_probable_missing
+from model.prediction.predictor import Predictor
+from model.scoring.blocks import BlockScoring
 from storage.graph import SPLITS, Graph
 
 NUM_ENTITIES, NUM_RELATIONS = 14, 3

@@ -19,10 +19,10 @@ from shared_trainings import CASES, RESUMED
 from small_training import epochs_of, is_drawn_as_logged, same_outcome, same_tensors, train_config
 from torch import Tensor
 
-from model.distributed import Processes, join_processes, wanted_processes
-from model.evaluation import evaluate_run
-from model.report import EpochReport
-from model.torchrun import ProcessesFailedError
+from model.evaluation.evaluate import evaluate_run
+from model.runs.epoch_report import EpochReport
+from model.training.distributed import Processes, join_processes, wanted_processes
+from model.training.torchrun import ProcessesFailedError
 from storage.errors import MocmeError
 
 LONGEST_END_SECONDS = 60
@@ -201,6 +201,6 @@ def workers_of(temporary: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has just ended
             words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if "model.worker" in words and "torch.distributed.run" not in words:
+            if "model.training.worker" in words and "torch.distributed.run" not in words:
                 found += [int(process.name)] if any(str(temporary) in it for it in words) else []
     return found

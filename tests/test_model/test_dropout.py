@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.dropout import hide, kept_bits
+from model.layers.dropout import hide, kept_bits
 
 CPU = torch.device("cpu")
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.config import EgnsConfig, NegativesConfig
-from model.egns import (
+from model.negatives.egns import (
     ambiguous_margin,
     egns_weights,
     one_vs_all_loss,

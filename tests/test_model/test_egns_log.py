@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from model.config import EgnsConfig
-from model.egns_log import CATEGORIES, NUM_QUESTIONS, CategoryCounts, EgnsLog
 from model.inputs import KnownTails
 from model.mocme import EncodedBlock
+from model.negatives.egns_log import CATEGORIES, NUM_QUESTIONS, CategoryCounts, EgnsLog
 from model.scorers import build_scorer
 
 CPU = torch.device("cpu")

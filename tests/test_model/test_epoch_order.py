@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.epoch_order import EpochOrder
+from model.training.epoch_order import EpochOrder
 
 ANSWERS = (1, 1, 1, 2, 3, 4, 5, 9, 40)
 """Number of answers, by question."""

@@ -12,10 +12,10 @@ import torch
 from planted_graph import World
 from small_training import SMALL_MODEL, everything_in, train_config
 
-from model.evaluation import evaluate_run
-from model.ranking import known_answers, rank, rank_metrics
-from model.run_folder import RunFolder
-from model.training import train
+from model.evaluation.evaluate import evaluate_run
+from model.evaluation.ranking import known_answers, rank, rank_metrics
+from model.runs.run_folder import RunFolder
+from model.training.train import train
 
 
 @pytest.fixture(scope="module")

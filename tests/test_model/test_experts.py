@@ -2,7 +2,7 @@
 
 import torch
 
-from model.experts import ModalityExperts
+from model.encoder.experts import ModalityExperts
 
 
 def test_dropout_hides_from_every_expert_apart_and_keeps_the_expectation() -> None:

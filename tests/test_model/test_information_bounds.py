@@ -6,8 +6,8 @@ import pytest
 import torch
 from test_complementarity import correlated, noise
 
-from model.complementarity import ESTIMATORS
-from model.information_bounds import BATCH_SIZE, club_information, infonce_information
+from model.fusion.complementarity import ESTIMATORS
+from model.fusion.information_bounds import BATCH_SIZE, club_information, infonce_information
 
 NUM_ENTITIES = 4000
 

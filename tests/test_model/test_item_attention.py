@@ -7,10 +7,10 @@ import torch
 from planted_graph import World, planted_world
 from small_training import model_config, train_config
 
-from model.item_attention import ItemAttention
-from model.ranking import known_answers, rank
-from model.run_folder import RunFolder
-from model.training import train
+from model.encoder.item_attention import ItemAttention
+from model.evaluation.ranking import known_answers, rank
+from model.runs.run_folder import RunFolder
+from model.training.train import train
 from storage.feature_table import FeatureTable
 
 OWNERS = torch.tensor([0, 0, 0, 1, 2, 2])

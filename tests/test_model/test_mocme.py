@@ -13,7 +13,7 @@ from small_training import model_config
 from torch import Tensor
 
 from model.config import CONTENT, NEIGHBOURS, STRUCTURE, FusionName
-from model.content import ContentEncoder
+from model.encoder.content import ContentEncoder
 from model.inputs import modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
 from model.scorers import SCORERS

@@ -6,10 +6,10 @@ import torch
 from random_scoring import random_scoring
 
 from model.config import ScorerName
-from model.evidence import block_shares
-from model.nearest_facts import FactIndex, NearestFacts
+from model.prediction.evidence import block_shares
+from model.prediction.nearest_facts import FactIndex, NearestFacts
 from model.scorers import SCORERS
-from model.scoring import BlockScoring
+from model.scoring.blocks import BlockScoring
 
 NUM_ENTITIES, NUM_RELATIONS, RELATION = 30, 3, 1
 
@@ -98,7 +98,7 @@ def test_a_relation_without_facts_has_none() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scoring, triples = random_scoring(NUM_ENTITIES, NUM_RELATIONS), draw_facts(9)
     together = nearest(scoring, triples, 4)
-    monkeypatch.setattr("model.nearest_facts._NUMBERS_AT_ONCE", 50)
+    monkeypatch.setattr("model.prediction.nearest_facts._NUMBERS_AT_ONCE", 50)
     apart = nearest(scoring, triples, 4)
     torch.testing.assert_close(apart.similarities, together.similarities)
     assert torch.equal(apart.heads, together.heads)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.config import NegativesConfig
-from model.negatives import SAMPLERS, BernoulliSampler, NegativeSampler
+from model.negatives.samplers import SAMPLERS, BernoulliSampler, NegativeSampler
 
 # Relation 0: three heads share one tail. Relation 1: a head has two tails, another has one.
 # Relation 2: none.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from plain_scorers import complex_of
 from torch import Tensor
 
-from model.neighbours import Neighbourhood, NeighbourMean
+from model.encoder.neighbours import Neighbourhood, NeighbourMean
 from model.scorers import complex_product
 
 NUM_ENTITIES, NUM_RELATIONS, DIM = 8, 3, 6

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from small_training import losses_of, model_config, same_tensors, train_config
 
 from model.config import FusionName, ModelConfig, ScorerName, TrainConfig
-from model.evaluation import evaluate_run
-from model.training import train
+from model.evaluation.evaluate import evaluate_run
+from model.training.train import train
 
 # What the plain run has beside SMALL_MODEL and SMALL_TRAIN, and another value of every option.
 PLAIN_MODEL = {"alone": True, "context": True, "modality_dropout": 0.1}

@@ -10,11 +10,11 @@ import torch
 from planted_graph import COLOUR, MAKER, NEWCOMER, NUM_COLOURS, World, planted_world
 from small_training import SMALL_MODEL, model_config, train_config
 
-from model.placing import Arrivals, arrivals, place
-from model.predictor import Predictor
-from model.run_folder import RunFolder
-from model.trained import OtherFeaturesError
-from model.training import train
+from model.prediction.placing import Arrivals, arrivals, place
+from model.prediction.predictor import Predictor
+from model.runs.run_folder import RunFolder
+from model.runs.trained import OtherFeaturesError
+from model.training.train import train
 from storage.feature_table import FeatureTable
 from storage.graph import Graph
 

@@ -20,12 +20,12 @@ from planted_graph import (
 from planted_graph import feature_table as make_table
 from small_training import model_config, train_config
 
-from model.distributed import Processes
-from model.evaluation import evaluate_run
-from model.run_folder import RunFolder
-from model.scoring import BlockScoring
-from model.trainer import Trainer
-from model.training import train
+from model.evaluation.evaluate import evaluate_run
+from model.runs.run_folder import RunFolder
+from model.scoring.blocks import BlockScoring
+from model.training.distributed import Processes
+from model.training.train import train
+from model.training.trainer import Trainer
 from storage.feature_table import FeatureTable
 
 NUM_THINGS = 400

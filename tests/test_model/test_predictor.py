@@ -13,9 +13,9 @@ from small_training import SMALL_MODEL, model_config, train_config
 
 from model import Predictor
 from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
-from model.predictor import Answer
-from model.scoring import BlockScoring
-from model.training import train
+from model.prediction.predictor import Answer
+from model.scoring.blocks import BlockScoring
+from model.training.train import train
 from storage.errors import MocmeError
 from storage.graph import SPLITS
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from random_scoring import random_scoring
 
-from model.ranking import known_answers, rank, rank_metrics
+from model.evaluation.ranking import known_answers, rank, rank_metrics
 from model.scorers import SCORERS
-from model.scoring import BlockScoring
+from model.scoring.blocks import BlockScoring
 from storage.graph import SPLITS, Graph, Triples
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.relevance import fill_unmeasured, nats_gained
+from model.fusion.relevance import fill_unmeasured, nats_gained
 
 
 def with_answers(logits: Tensor, seed: int = 0) -> Tensor:

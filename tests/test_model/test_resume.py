@@ -24,9 +24,9 @@ from small_training import (
     train_config,
 )
 
-from model.report import EpochReport
-from model.run_folder import RunFolder
-from model.training import train
+from model.runs.epoch_report import EpochReport
+from model.runs.run_folder import RunFolder
+from model.training.train import train
 
 NUM_KILLS = max(int(os.environ.get("MOCME_KILLS", "0")), len(killed_trainings.MOMENTS))
 

@@ -13,11 +13,11 @@ from planted_graph import World
 from small_training import SMALL_MODEL, model_config, run_training, same_outcome, train_config
 
 import model
-from model.evaluation import evaluate_run
-from model.predictor import Predictor
-from model.report import TENSORBOARD_FOLDER, EpochReport
-from model.run_folder import RunFolder
-from model.training import train
+from model.evaluation.evaluate import evaluate_run
+from model.prediction.predictor import Predictor
+from model.runs.epoch_report import TENSORBOARD_FOLDER, EpochReport
+from model.runs.run_folder import RunFolder
+from model.training.train import train
 from storage.errors import MocmeError
 
 READ_BY_PREDICTOR = ["graph.json", "triples.safetensors", "scoring.safetensors"]

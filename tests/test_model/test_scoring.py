@@ -11,7 +11,7 @@ from random_scoring import random_scoring
 from small_training import same_tensors
 
 from model.scorers import SCORERS
-from model.scoring import BlockScoring
+from model.scoring.blocks import BlockScoring
 
 
 @pytest.mark.parametrize("scorer", sorted(SCORERS))

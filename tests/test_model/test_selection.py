@@ -11,9 +11,9 @@ from planted_graph import World, planted_world
 from small_training import epochs_of, run_training, same_outcome
 from test_resume import train_until
 
-from model.evaluation import evaluate_run, reciprocal_ranks
-from model.run_folder import RunFolder
-from model.selection import graph_to_select_on
+from model.evaluation.evaluate import evaluate_run, reciprocal_ranks
+from model.runs.run_folder import RunFolder
+from model.runs.selection import graph_to_select_on
 from storage.audit import is_among, triple_keys
 from storage.graph import Graph
 

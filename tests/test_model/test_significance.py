@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.significance import paired_difference
+from model.evaluation.significance import paired_difference
 
 
 def draw(shape: tuple[int, int], seed: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.sparse import SparseMatrix
+from model.layers.sparse import SparseMatrix
 
 
 @pytest.mark.parametrize("num_entries", [0, 1, 60])

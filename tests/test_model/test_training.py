@@ -23,17 +23,17 @@ from small_training import (
 )
 from torch import Tensor
 
-from model.evaluation import evaluate_run
+from model.encoder.neighbours import Neighbourhood
+from model.evaluation.evaluate import evaluate_run
+from model.evaluation.ranking import Ranking, known_answers, rank
 from model.inputs import with_inverses
 from model.mocme import MoCME
-from model.negatives import SAMPLERS
-from model.neighbours import Neighbourhood
-from model.ranking import Ranking, known_answers, rank
-from model.report import EpochReport
-from model.run_folder import RunFolder
+from model.negatives.samplers import SAMPLERS
+from model.runs.epoch_report import EpochReport
+from model.runs.run_folder import RunFolder
 from model.scorers import SCORERS
-from model.trainer import Trainer
-from model.training import train
+from model.training.train import train
+from model.training.trainer import Trainer
 from storage.errors import MocmeError
 from storage.graph import Graph
 

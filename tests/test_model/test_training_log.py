@@ -15,9 +15,9 @@ from small_training import (
     train_config,
 )
 
-from model import trainer
-from model.report import EpochReport
-from model.training import train
+from model.runs.epoch_report import EpochReport
+from model.training import trainer
+from model.training.train import train
 
 
 class StopError(BaseException):

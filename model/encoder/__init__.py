@@ -1,0 +1,1 @@
+"""From an entity's features, learned row and neighbours to what is scored of it."""

@@ -1,0 +1,1 @@
+"""Filtered ranking, metrics by split, relation and modality, and paired comparison."""

@@ -1,0 +1,1 @@
+"""How modalities become one: complementarity, relevance, CMKF, and fusions with learned weights."""

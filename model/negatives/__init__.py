@@ -1,0 +1,1 @@
+"""Negatives: how they are drawn, weighed (EGNS) and enter the loss."""

@@ -1,0 +1,1 @@
+"""Asking a trained run: answers, completion, evidence, new entities."""

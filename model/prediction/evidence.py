@@ -1,0 +1,76 @@
+"""What spoke for an answer: the share of every modality, and of each of its experts, in its score.
+
+Shapes: B answers, K experts.
+"""
+
+import torch
+from torch import Tensor
+
+from model.config import CONTENT
+from model.scoring.blocks import BlockScoring
+
+
+def modality_shares(
+    scoring: BlockScoring, heads: Tensor, relations: Tensor, answers: Tensor
+) -> dict[str, Tensor]:
+    """Divide answers' scores among modalities: the sums over experts of `expert_shares`.
+
+    Returns:
+        By modality, and by part of the model, shares that are at least 0 and sum to 1. Shape: (B,).
+    """
+    shares = expert_shares(scoring, heads, relations, answers)
+    return {name: share.sum(1) for name, share in shares.items()}
+
+
+@torch.inference_mode()
+def expert_shares(
+    scoring: BlockScoring, heads: Tensor, relations: Tensor, answers: Tensor
+) -> dict[str, Tensor]:
+    """Divide answers' scores among the experts of all modalities.
+
+    A block's share in an answer (see `block_shares`) is divided among what speaks in the block by
+    the mean of their shares in the embeddings of the question's and the answer's entity, and then
+    among the experts by their weights; where neither entity has anything, it goes to `content`.
+
+    Args:
+        scoring: The model.
+        heads: Entities of the questions. Shape: (B,).
+        relations: As in `BlockScoring.scores`. Shape: (B,).
+        answers: Entities. Shape: (B,).
+
+    Returns:
+        By modality, and by part of the model, shares that are at least 0; all together sum to 1.
+        Shape: (B, K), K being 1 for parts that have no experts.
+    """
+    parts = block_shares(scoring, heads, relations, answers)
+    shares: dict[str, Tensor] = {}
+    unsaid = torch.zeros(len(heads), device=parts.device)
+    for block, part in zip(scoring.blocks, parts.unbind(1), strict=True):
+        weights = block.shares[heads] + block.shares[answers]
+        total = weights.sum(1)
+        divided = part / total.clamp_min(torch.finfo().tiny)
+        for index, name in enumerate(block.modalities):
+            of_modality = (divided * weights[:, index]).unsqueeze(1)
+            shares[name] = shares.get(name, 0) + of_modality * block.experts[index]
+        unsaid += part * (total == 0)
+    may_be_unsaid = any(bool((block.shares.sum(1) == 0).any()) for block in scoring.blocks)
+    rest = {CONTENT: unsaid.unsqueeze(1)} if may_be_unsaid else {}  # alike for all answers
+    return {**shares, **rest}
+
+
+@torch.inference_mode()
+def block_shares(
+    scoring: BlockScoring, heads: Tensor, relations: Tensor, answers: Tensor
+) -> Tensor:
+    """Divide answers' scores among blocks: what each adds above its mean, in proportion.
+
+    Where none adds anything, all have the same share. The arguments are those of `expert_shares`.
+
+    Returns:
+        Shares that are at least 0 and sum to 1. Shape: (B, num_blocks).
+    """
+    parts = scoring.block_parts(heads, relations, answers)
+    above = parts.clamp_min(0)
+    total = above.sum(1, keepdim=True)
+    alike = torch.full_like(above, 1 / parts.shape[1])
+    return torch.where(total > 0, above / total.clamp_min(torch.finfo().tiny), alike)

@@ -1,0 +1,157 @@
+"""Placing entities that arrived after a training, by their features and first facts alone.
+
+Nothing is trained: a new entity is encoded by the experts as they are, hears the neighbours that
+its facts name, and reads the mean of the learned rows, as an entity does that no training triple
+has. What a run has learned of other entities stays as it is, to the bit.
+
+Shapes: E entities of the run, N new ones, D width.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig
+from model.inputs import with_inverses
+from model.mocme import EncodedBlock
+from model.runs.run_folder import RunFolder
+from model.runs.trained import OtherFeaturesError, read_model
+from model.scoring.blocks import BlockScoring
+from storage.feature_table import FeatureTable
+from storage.graph import Graph, Triples
+
+LARGEST_CHANGE = 0.05
+"""Change of a known entity's embedding, relative to its length, that rounding explains."""
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """A run's graph and what has arrived since.
+
+    Attributes:
+        graph: The run's, with the new entities behind its own. Shape of `train`: as the run's.
+        num_known: E.
+        facts: Triples that name a new entity, by rows of `graph`. Shape: (any, 3).
+    """
+
+    graph: Graph
+    num_known: int
+    facts: Triples
+
+    @property
+    def num_new(self) -> int:
+        """N."""
+        return self.graph.num_entities - self.num_known
+
+
+def arrivals(run: Graph, now: Graph) -> Arrivals:
+    """Find the entities of a dataset that a run has not seen, and their facts.
+
+    Facts are taken from the dataset's training triples, where the run knows the relation.
+
+    Args:
+        run: The graph that the run was trained on.
+        now: The dataset's graph.
+    """
+    known = set(run.entities)
+    new = [row for row, entity in enumerate(now.entities) if entity not in known]
+    graph = replace(
+        run,
+        entities=run.entities + tuple(now.entities[row] for row in new),
+        names=run.names + tuple(now.names[row] for row in new),
+    )
+    is_new = np.zeros(now.num_entities, dtype=bool)
+    is_new[new] = True
+    theirs = now.train[is_new[now.train[:, [0, 2]]].any(axis=1)]
+    return Arrivals(graph, run.num_entities, _translated(theirs, now, graph))
+
+
+def _translated(triples: Triples, now: Graph, graph: Graph) -> Triples:
+    """Return triples of one graph by the rows of another that has all of their entities."""
+    rows = {entity: row for row, entity in enumerate(graph.entities)}
+    relations = {relation: row for row, relation in enumerate(graph.relations)}
+    found = [
+        (rows[now.entities[head]], relations[now.relations[relation]], rows[now.entities[tail]])
+        for head, relation, tail in triples.tolist()
+        if now.relations[relation] in relations
+    ]
+    return np.array(found, dtype=np.int64).reshape(-1, 3)
+
+
+def place(
+    run_dir: Path,
+    found: Arrivals,
+    tables: Mapping[str, FeatureTable],
+    config: ModelConfig,
+    target: Path,
+    *,
+    inverse_relations: bool,
+) -> None:
+    """Write a folder that answers as the run does, of the new entities too.
+
+    Args:
+        run_dir: A finished run.
+        found: What is to be placed.
+        tables: Feature table by modality, rows in the order of `found.graph`.
+        config: The run's `model` section.
+        target: The folder; made if absent.
+        inverse_relations: The run's `train.inverse_relations`.
+
+    Raises:
+        OtherFeaturesError: If the features of entities that the run knows are not those that it was
+            trained on, or a modality is not as it was.
+    """
+    folder = RunFolder(run_dir)
+    learned = folder.read_scoring()
+    model = read_model(folder, found.graph, tables, config, inverse_relations=inverse_relations)
+    edges = _edges(found)
+    neighbourhood = model.neighbourhood(edges)
+    with torch.inference_mode():
+        blocks, _ = model(neighbourhood, torch.ones(len(edges), dtype=torch.bool))
+    encoded = {block.name: block for block in blocks}
+    for block in learned.blocks:
+        _check_unchanged(block, encoded[block.name], found.num_known)
+    grown = [_grown(block, encoded[block.name], found.num_known) for block in learned.blocks]
+    _write(RunFolder(target), found, replace(learned, blocks=grown))
+
+
+def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:
+    train = np.concatenate([found.graph.train, found.facts])
+    folder.create(replace(found.graph, train=train))
+    scoring.save(folder.scoring)
+
+
+def _edges(found: Arrivals) -> Tensor:
+    """The run's edges, and those by which new entities hear others; nobody else hears anew."""
+    num_relations = found.graph.num_relations
+    learned = with_inverses(np.unique(found.graph.train, axis=0), num_relations)
+    new = with_inverses(np.unique(found.facts, axis=0), num_relations)
+    heard = new[new[:, 0] >= found.num_known]
+    return torch.from_numpy(np.concatenate([learned, heard]))
+
+
+def _check_unchanged(learned: EncodedBlock, encoded: EncodedBlock, num_known: int) -> None:
+    """Refuse where known entities would be encoded otherwise than they were."""
+    before, after = learned.entities.float(), encoded.entities[:num_known].float()
+    length = before.norm(dim=1).clamp_min(1e-6)
+    is_alike = (after - before).norm(dim=1) <= LARGEST_CHANGE * length  # never, if not a number
+    num_changed = int((~is_alike).sum())
+    if num_changed:
+        raise OtherFeaturesError(
+            f"found other features of {num_changed} of the {num_known} entities that the run knows "
+            f"(by the block {learned.name}); allowed: those that it was trained on, beside those "
+            "of new entities; `mocme train` learns from others"
+        )
+
+
+def _grown(learned: EncodedBlock, encoded: EncodedBlock, num_known: int) -> EncodedBlock:
+    return replace(
+        learned,
+        entities=torch.cat([learned.entities, encoded.entities[num_known:].detach()]),
+        present=torch.cat([learned.present, encoded.present[num_known:]]),
+        shares=torch.cat([learned.shares, encoded.shares[num_known:]]),
+    )

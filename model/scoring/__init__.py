@@ -1,0 +1,1 @@
+"""Scores and probabilities of a trained model: blocks, their weights, calibration."""

@@ -1,0 +1,206 @@
+"""Scores of a trained model: its blocks' embeddings, weighed per relation.
+
+Everything that ranks or predicts reads this form, so neither features nor edges are needed then.
+
+Shapes: B batch, E entities, R relations (inverses included), D width.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from model.config import CONTENT, ScorerName
+from model.mocme import EncodedBlock
+from model.scorers import build_scorer
+from model.scoring.calibration import calibrated, log_odds_of_shares
+from storage.atomic import replacing
+
+
+@dataclass(frozen=True)
+class BlockScoring:
+    """Blocks that are scored side by side.
+
+    Attributes:
+        blocks: The embeddings, all with the same kind of scorer.
+        block_weights: Weight of each block's score. Shape: (R, num_blocks).
+        calibration: From log-odds to probabilities: slope and intercept of each relation; see
+            `model.scoring.calibration`. Shape: (R, 2).
+    """
+
+    blocks: Sequence[EncodedBlock]
+    block_weights: Tensor
+    calibration: Tensor
+
+    @property
+    def fused(self) -> EncodedBlock | None:
+        """The block in which modalities are fused, if there is one."""
+        return next((block for block in self.blocks if block.name == CONTENT), None)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the fused content's modalities; none without it."""
+        return () if self.fused is None else self.fused.modalities
+
+    @property
+    def modality_weights(self) -> Tensor:
+        """Fusion weight of each of those. Shape: (E, M)."""
+        nothing = self.block_weights.new_zeros(self.num_entities, 0)
+        return nothing if self.fused is None else self.fused.shares
+
+    @property
+    def num_entities(self) -> int:
+        """E."""
+        return len(self.blocks[0].entities)
+
+    @property
+    def num_relations(self) -> int:
+        """Relations of the graph, inverses not counted."""
+        return len(self.block_weights) // 2
+
+    def scores(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """Score all entities as tails.
+
+        Args:
+            heads: Shape (B,).
+            relations: Index of the relation, plus R/2 to ask for heads. Shape: (B,).
+
+        Returns:
+            Logits: their softmax over entities is the model's belief. Shape: (B, E).
+        """
+        return sum(
+            (self._block_scores(index, heads, relations) for index in range(len(self.blocks))),
+            start=torch.zeros((), device=heads.device),
+        )
+
+    def log_shares(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """The logarithm of the model's belief in each entity as the tail.
+
+        Args:
+            heads: Shape (B,).
+            relations: As in `scores`. Shape: (B,).
+
+        Returns:
+            Shape (B, E).
+        """
+        return self.scores(heads, relations).log_softmax(1)
+
+    def calibrated_log_odds(self, log_shares: Tensor, relations: Tensor) -> Tensor:
+        """How probably answers hold, by the model's belief in them.
+
+        Args:
+            log_shares: Of `log_shares`, all or some. Shape: (B, any).
+            relations: As in `scores`. Shape: (B,).
+
+        Returns:
+            Log-odds, finite, in the same order in each row and for each relation. Shape: (B, any).
+        """
+        return calibrated(log_odds_of_shares(log_shares), relations, self.calibration)
+
+    def log_odds(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """How probably each entity is an answer, calibrated.
+
+        Args:
+            heads: Shape (B,).
+            relations: As in `scores`. Shape: (B,).
+
+        Returns:
+            Log-odds, finite. Shape: (B, E).
+        """
+        return self.calibrated_log_odds(self.log_shares(heads, relations), relations)
+
+    def entity_rows(self) -> tuple[Tensor, dict[str, tuple[int, int]]]:
+        """The entities' embeddings of all blocks, side by side.
+
+        Returns:
+            Rows, (E, sum of the blocks' D), and the first column of each block and the one after
+            its last.
+        """
+        columns, start = {}, 0
+        for block in self.blocks:
+            columns[block.name] = (start, start + block.entities.shape[1])
+            start += block.entities.shape[1]
+        return torch.cat([block.entities for block in self.blocks], dim=1), columns
+
+    def block_parts(self, heads: Tensor, relations: Tensor, answers: Tensor) -> Tensor:
+        """What each block adds to the scores of answers, above its mean over all entities.
+
+        Args:
+            heads: Shape (B,).
+            relations: As in `scores`. Shape: (B,).
+            answers: Shape (B,).
+
+        Returns:
+            Shape (B, num_blocks).
+        """
+        columns = []
+        for index in range(len(self.blocks)):
+            scores = self._block_scores(index, heads, relations)
+            columns.append(scores.gather(1, answers.unsqueeze(1))[:, 0] - scores.mean(1))
+        return torch.stack(columns, dim=1)
+
+    @torch.no_grad()
+    def _block_scores(self, index: int, heads: Tensor, relations: Tensor) -> Tensor:
+        block = self.blocks[index]
+        query = block.scorer.query(block.entities[heads], block.relations[relations])
+        weight = self.block_weights[relations, index].unsqueeze(1)
+        return weight * block.scorer.score_all(query, block.entities)
+
+    def save(self, path: Path) -> None:
+        """Write everything to one safetensors file, whole or not at all."""
+        tensors = {
+            "block_weights": self.block_weights,
+            "calibration": self.calibration,
+        }
+        for block in self.blocks:
+            tensors[f"{block.name}.entities"] = block.entities
+            tensors[f"{block.name}.relations"] = block.relations
+            tensors[f"{block.name}.present"] = block.present
+            tensors[f"{block.name}.shares"] = block.shares
+            tensors[f"{block.name}.experts"] = block.experts
+            for key, value in block.scorer.state_dict().items():
+                tensors[f"{block.name}.scorer.{key}"] = value
+        metadata = {
+            "scorer": self.blocks[0].scorer.name,
+            "blocks": json.dumps({block.name: block.modalities for block in self.blocks}),
+        }
+        with replacing(path) as temporary:
+            save_file(
+                {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata
+            )
+
+    @staticmethod
+    def load(path: Path, device: torch.device | str = "cpu") -> "BlockScoring":
+        """Read what `save` wrote."""
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return BlockScoring(
+            [
+                _block(name, tuple(modalities), metadata["scorer"], tensors)
+                for name, modalities in json.loads(metadata["blocks"]).items()
+            ],
+            tensors["block_weights"],
+            tensors["calibration"],
+        )
+
+
+def _block(
+    name: str,
+    modalities: tuple[str, ...],
+    scorer_name: ScorerName,
+    tensors: Mapping[str, Tensor],
+) -> EncodedBlock:
+    """Put together what `BlockScoring.save` took apart."""
+    entities, relations, present, shares, experts = (
+        tensors[f"{name}.{part}"]
+        for part in ("entities", "relations", "present", "shares", "experts")
+    )
+    scorer = build_scorer(scorer_name, entities.shape[1]).to(entities.device)
+    scorer.load_state_dict({key: tensors[f"{name}.scorer.{key}"] for key in scorer.state_dict()})
+    return EncodedBlock(name, entities, relations, present, scorer, modalities, shares, experts)

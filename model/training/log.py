@@ -1,0 +1,111 @@
+"""The log of a training: metrics.jsonl and, with the same numbers, TensorBoard.
+
+Shapes: E entities, M modalities.
+"""
+
+import math
+import shutil
+from collections.abc import Mapping
+from typing import Any, cast
+
+from torch import Tensor
+
+from model.config import CONTENT
+from model.encoder.content import ContentEncoder
+from model.mocme import MoCME
+from model.runs.epoch_report import EpochReport
+from model.runs.run_folder import RunFolder
+from model.scoring.blocks import BlockScoring
+
+Numbers = dict[str, float | None]
+"""What is logged of an epoch, by name; None: not measured."""
+
+_NOT_DRAWN = {"epoch", "num_epochs"}
+
+
+class TrainingLog:
+    """Writes epochs down as they end.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._writer: Any = None
+
+    def write(self, report: EpochReport, numbers: Mapping[str, float | None]) -> None:
+        """Log an epoch; what was logged of it and of later ones before a stop is replaced.
+
+        Args:
+            report: The epoch.
+            numbers: What else to log of it.
+        """
+        self._folder.log_epoch(report, numbers)
+        epochs = self._folder.read_log()
+        if self._writer is None:
+            self._writer = self._open()
+        else:
+            epochs = epochs[-1:]
+        for epoch in epochs:
+            self._draw(epoch)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open(self) -> Any:
+        """Open TensorBoard's log, emptied: every start writes all epochs anew, to one file.
+
+        So it never holds more or less than metrics.jsonl, wherever an earlier start was killed. A
+        TensorBoard that is watching forgets what it has read, as `purge_step` tells it to.
+        """
+        from torch.utils.tensorboard import SummaryWriter  # wanted by nothing but training
+
+        shutil.rmtree(self._folder.tensorboard, ignore_errors=True)
+        return SummaryWriter(str(self._folder.tensorboard), purge_step=1)
+
+    def _draw(self, epoch: Mapping[str, Any]) -> None:
+        for name in epoch.keys() - _NOT_DRAWN:
+            if epoch[name] is not None:
+                self._writer.add_scalar(name, epoch[name], epoch["epoch"])
+
+
+def fusion_of(model: MoCME, shares: Tensor) -> Numbers:
+    """Describe the fused content: what was measured of each modality, and how much it says.
+
+    Args:
+        model: The model.
+        shares: Every modality's share in the entities' content. Shape: (E, M).
+
+    Returns:
+        By `<what>/<modality>`: `share`, the mean over the entities that have content; where fusion
+        depends on measurements, for all but the neighbours, `strength`, that in an entity that has
+        every modality, `relevance` in nats, and `information`, the mean shared with the others in
+        nats per dimension. Nothing if there is no fused content.
+    """
+    if not model.modalities:
+        return {}
+    strengths = cast(ContentEncoder, model.contents[CONTENT]).strengths
+    has_content = (shares.detach().sum(1) > 0).sum().clamp_min(1)
+    measured = {"share": shares.detach().sum(0) / has_content}
+    if strengths.are_weighed:
+        information = strengths.inter_information
+        others = max(1, len(information) - 1)
+        measured["strength"] = strengths.of_patterns[-1]
+        measured["relevance"] = strengths.inter_relevance
+        measured["information"] = (information.sum(1) - information.diagonal()) / others
+    return {
+        f"{what}/{modality}": None if math.isnan(value) else value
+        for what, row in ((what, values.tolist()) for what, values in measured.items())
+        for modality, value in zip(model.modalities, row, strict=False)
+    }
+
+
+def block_weights_of(scoring: BlockScoring) -> Numbers:
+    """Return every block's mean weight over the relations, by `block_weight/<block>`."""
+    means = scoring.block_weights.mean(0).tolist()
+    names = [f"block_weight/{block.name}" for block in scoring.blocks]
+    return dict(zip(names, means, strict=True))

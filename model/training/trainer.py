@@ -1,0 +1,292 @@
+"""One training: its epochs, what it keeps of them, and the scoring that it ends with.
+
+Every random choice of an epoch follows from (seed, epoch), so a run that was killed and resumed
+at its last finished epoch ends as it would have ended without the stop, on the same device.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import repeat
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
+from model.device import choose_dtype, sent_to
+from model.evaluation.ranking import known_answers, rank
+from model.inputs import KnownTails, modality_rows, with_inverses
+from model.mocme import EncodedBlock, MoCME
+from model.negatives.all_entities import AllEntities
+from model.negatives.batch_loss import BatchLoss
+from model.negatives.egns_log import EgnsLog
+from model.negatives.samplers import SAMPLERS
+from model.runs.epoch_report import EpochReport
+from model.runs.run_folder import RunFolder, telling_damage
+from model.runs.selection import Chosen
+from model.scoring.block_weights import fit_block_weights
+from model.scoring.blocks import BlockScoring
+from model.scoring.calibration import best_answers, fit_calibration, uncalibrated
+from model.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from model.training.distributed import Processes
+from model.training.epoch_order import EpochOrder
+from model.training.held_back import HeldBack
+from model.training.log import Numbers, TrainingLog, block_weights_of, fusion_of
+from model.training.progress import Progress
+from storage.errors import MocmeError
+from storage.feature_table import FeatureTable
+from storage.graph import Graph
+
+
+class Trainer:
+    """One training.
+
+    The arguments are those of `train`, the processes that share the work, and what a first training
+    has chosen.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        tables: Mapping[str, FeatureTable],
+        model: ModelConfig,
+        config: TrainConfig,
+        folder: RunFolder,
+        processes: Processes,
+        chosen: Chosen | None = None,
+    ) -> None:
+        if len(graph.train) == 0:
+            raise MocmeError("found no training triples; allowed: at least one")
+        self.graph, self.config, self.folder = graph, config, folder
+        self.processes, self.chosen = processes, chosen
+        self.num_epochs = config.epochs if chosen is None else chosen.epochs
+        self.complementarity = model.complementarity
+        self.device = processes.device
+        torch.manual_seed(config.seed)
+        self.dtype = choose_dtype(config.dtype, self.device)
+        rows = modality_rows(tables, graph, self.device, model.attend, self.dtype)
+        seen = torch.from_numpy(graph.seen_in_training)
+        mocme = MoCME(rows, seen, graph.num_relations, model, config.inverse_relations)
+        self.model = mocme.to(self.device)
+        self.optimizer = _build_optimizer(self.model, config)
+        train_triples = np.unique(graph.train, axis=0)
+        both_ways = with_inverses(train_triples, graph.num_relations)
+        self.triples = torch.from_numpy(both_ways)  # the CPU prepares what a step asks
+        self.edges = self.triples.to(self.device)
+        self.neighbourhood = self.model.neighbourhood(self.edges)
+        cpu = torch.device("cpu")
+        self.known_on_cpu = KnownTails(both_ways, 2 * graph.num_relations, cpu)
+        self.all_known_on_cpu = known_answers(graph, cpu)
+        self.known = self.known_on_cpu.to(self.device)
+        self.all_known = self.all_known_on_cpu.to(self.device)
+        self.loss = BatchLoss(self.model, self.known, config, self.dtype)
+        needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
+        share = config.held_back if needs_held_back else 0.0
+        self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
+        self.order = EpochOrder(self.triples, config.answers_at_once)
+        self.sampler = SAMPLERS[config.negatives.sampler](
+            train_triples, graph.num_entities, graph.num_relations
+        )
+
+    def run(self, on_epoch: Callable[[EpochReport], None]) -> None:
+        """Train to the end, then export the best weights' embeddings."""
+        progress = Progress()
+        if self.folder.checkpoint.exists():
+            with telling_damage(self.folder.checkpoint):
+                saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
+                progress = Progress(**saved)
+        self.processes.wait()  # until all have read what the first may delete soon
+        with closing(TrainingLog(self.folder)) as log:
+            while self._goes_on(progress):
+                progress = self._epoch(progress, log, on_epoch)
+        if self.processes.is_first:
+            self._finish(progress)
+        self.processes.wait()  # so that the run is whole, whichever process goes on
+
+    def _finish(self, progress: Progress) -> None:
+        load_weights(self.folder.weights, self.model)
+        self._calibrated(self._scoring()).save(self.folder.scoring)
+        self.folder.finish(
+            {
+                "best_epoch": progress.best_epoch,
+                "best_valid_mrr": progress.best_mrr,
+                "dtype": str(self.dtype).removeprefix("torch."),
+            }
+        )
+
+    def _goes_on(self, progress: Progress) -> bool:
+        is_patient = progress.bad_evaluations < self.config.patience
+        return is_patient and progress.epoch < self.num_epochs
+
+    def _epoch(
+        self, progress: Progress, log: TrainingLog, on_epoch: Callable[[EpochReport], None]
+    ) -> Progress:
+        started = time.perf_counter()
+        progress = progress.next_epoch()
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + progress.epoch)
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        self._update_fusion(progress.epoch)
+        self.model.train()
+        loss, numbers = self._train_steps(generator, self.held_back.during(progress.epoch))
+        mrr = None
+        if self._is_evaluated(progress.epoch):
+            mrr = self.processes.from_first(partial(self._evaluate, numbers))
+            progress = progress.evaluated(mrr)
+        elif self.chosen is not None and progress.epoch == self.num_epochs:
+            progress = progress.evaluated(self.chosen.valid_mrr)
+        seconds = time.perf_counter() - started
+        if self.processes.is_first:
+            if progress.best_epoch == progress.epoch:
+                save_weights(self.folder.weights, self.model)
+            report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, seconds)
+            log.write(report, numbers)
+            save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
+            on_epoch(report)
+        return progress
+
+    def _is_evaluated(self, epoch: int) -> bool:
+        is_due = epoch % self.config.eval_every == 0 or epoch == self.num_epochs
+        return is_due and self.chosen is None
+
+    def _evaluate(self, numbers: Numbers) -> float:
+        """Return the MRR on valid, and add to what is logged of the epoch."""
+        scoring = self._scoring(only_ranks=True)
+        numbers |= block_weights_of(scoring)
+        return rank(scoring, self.graph.valid, self.all_known).metrics()["mrr"]
+
+    def _update_fusion(self, epoch: int) -> None:
+        """Measure anew what fusion depends on; if that takes training, at every evaluation only."""
+        costs_little = self.complementarity == "gaussian"
+        is_due = epoch % self.config.eval_every == 1 % self.config.eval_every
+        if not self.model.weighs or not (costs_little or is_due):
+            return
+        self.model.eval()
+        untrained = self.held_back.during(epoch - 1)
+        sample = self.held_back.sample(epoch - 1, self.known, self.graph.num_entities)
+        self.model.update_fusion(self.neighbourhood, self._audible(untrained), sample)
+        self.processes.share_buffers(self.model)
+
+    def _audible(self, *hidden: Tensor) -> Tensor:
+        """Which edges may carry a message: all but those of some triples, both ways. (N,)."""
+        audible = torch.ones(len(self.edges), dtype=torch.bool, device=self.device)
+        for triples in hidden:
+            audible[triples] = audible[triples + len(self.edges) // 2] = False
+        return audible
+
+    def _train_steps(self, generator: torch.Generator, held_back: Tensor) -> tuple[float, Numbers]:
+        """Run one epoch; return the mean loss per question, and what to log of it."""
+        total = torch.zeros((), device=self.device)
+        num_questions = 0
+        batches = list(self._batches(generator, held_back))
+        log = self._egns_log(len(batches))
+        for step, (batch, asked) in enumerate(batches):
+            audible = self._audible(sent_to(self.device, batch), held_back)
+            blocks, shares = self.model(self.neighbourhood, audible)
+            drawn = self._drawn(len(asked), len(blocks), generator)
+            log.observe(step, blocks[0], asked, drawn[0] if drawn else None)
+            loss = self._loss(blocks, asked, drawn)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.processes.add_gradients(self.model.parameters())
+            self.optimizer.step()
+            total += loss.detach() * len(asked)
+            num_questions += len(asked)
+        mean = float(self.processes.sum(total) / num_questions)
+        if not np.isfinite(mean):
+            raise FloatingPointError(
+                f"the loss is {mean}; allowed: a finite number; lower train.learning_rate "
+                f"(now {self.config.learning_rate})"
+            )
+        return mean, {**log.read(), **fusion_of(self.model, shares)}
+
+    def _loss(
+        self, blocks: Sequence[EncodedBlock], asked: Tensor, drawn: Sequence[Tensor]
+    ) -> Tensor:
+        """Return this process's share of a batch's mean loss, summed over the blocks.
+
+        Args:
+            blocks: Where all are asked.
+            asked: The batch's questions, on the CPU. Shape: (B, 3).
+            drawn: Their negatives in each block, on the CPU; empty where all entities are. (B, N).
+        """
+        part, share = self.processes.part(asked)
+        questions = sent_to(self.device, asked[part])
+        negatives: Iterable[Tensor | AllEntities]
+        if self.config.negatives.mode == "all":
+            everyone = AllEntities.of(asked[part], self.known_on_cpu, self.device)
+            negatives = repeat(everyone, len(blocks))
+        else:
+            negatives = (sent_to(self.device, them[part]) for them in drawn)
+        losses = [
+            self.loss.mean(block, questions, them)
+            for block, them in zip(blocks, negatives, strict=True)
+        ]
+        return torch.stack(losses).sum() * share
+
+    def _egns_log(self, num_steps: int) -> EgnsLog:
+        config = self.config.negatives.egns
+        known, answers = self.known_on_cpu, self.all_known_on_cpu
+        return EgnsLog(known, answers, config, num_steps, self.device)
+
+    def _batches(
+        self, generator: torch.Generator, held_back: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training triples in random order, by index, and the questions that are asked of them.
+
+        All entities are asked for both sides of every triple; a sample, for one of them.
+        """
+        num_triples, size = len(self.edges) // 2, self.config.batch_size
+        is_sampled = self.config.negatives.mode == "sampled"
+        if is_sampled:
+            order, size = torch.randperm(num_triples, generator=generator), max(1, size // 2)
+        else:
+            order = self.order.draw(generator)
+        order = order[~torch.isin(order % num_triples, held_back.cpu())]
+        for batch in order.split(size):
+            questions = self.triples[batch]
+            if is_sampled:
+                questions = self.sampler.questions(questions, generator)
+            yield batch % num_triples, questions
+
+    def _drawn(self, num: int, num_blocks: int, generator: torch.Generator) -> list[Tensor]:
+        """Draw negatives, (B, N), for every block; none where all entities are."""
+        if self.config.negatives.mode == "all":
+            return []
+        size = (num, self.config.negatives.num)
+        return [self.sampler.draw(size, generator) for _ in range(num_blocks)]
+
+    def _scoring(self, *, only_ranks: bool = False) -> BlockScoring:
+        """The model as it ranks: all edges audible, block weights chosen before or fitted on valid.
+
+        If it only ranks, a single block weighs 1: it ranks alike by any weight.
+        """
+        self.model.eval()
+        with torch.no_grad():
+            blocks = self.model(self.neighbourhood, self._audible())[0]
+        if self.chosen is not None:
+            weights = self.chosen.block_weights.to(self.device)
+        elif len(blocks) == 1 and only_ranks:
+            weights = torch.ones(len(blocks[0].relations), 1, device=self.device)
+        else:
+            valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
+            weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
+        odds = uncalibrated(len(weights), self.device)
+        return BlockScoring(blocks, weights, odds)
+
+    def _calibrated(self, scoring: BlockScoring) -> BlockScoring:
+        """Let probabilities be those of valid, or as the first of two trainings has chosen."""
+        if self.chosen is not None:
+            return replace(scoring, calibration=self.chosen.calibration.to(self.device))
+        known = known_answers(self.graph, self.device, besides="valid")
+        best = best_answers(scoring, self.graph.valid, known)
+        found = fit_calibration(best, 2 * self.graph.num_relations)
+        return replace(scoring, calibration=found)
+
+
+def _build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "adagrad":
+        return torch.optim.Adagrad(model.parameters(), lr=config.learning_rate)
+    return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
