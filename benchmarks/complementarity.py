@@ -27,9 +27,9 @@ from model.config import ModelConfig, TrainConfig
 from model.evaluation.ranking import known_answers, rank
 from model.scoring.blocks import BlockScoring
 from model.training.train import train
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
-from storage.split import split_triples
+from storage.datasets.graph import Graph
+from storage.datasets.split import split_triples
+from storage.features.table import FeatureTable
 
 NUM_VALUES = 5
 SHOWN_BY = ("image", "text", "sound")

@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 
 from extractors.sample import write_sample
 from flows.cli.flow_runs import open_flow
-from flows.config import load_config
-from flows.run_record import start_record
+from flows.configs.pipeline_config import load_config
+from flows.stages.run_record import start_record
 
 CATEGORIES = ("easy", "ambiguous", "hard")
 COLOURS = ("#9ecae1", "#fdae6b", "#cb181d")

@@ -45,7 +45,7 @@ from extractors.base import Runtime
 from extractors.extraction import ModalityPlan, extract_modality
 from extractors.options import ExtractOptions
 from extractors.registry import build_extractor
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 BATCH_SIZE = 64
 PICTURE_SIZE = (640, 480)
@@ -60,7 +60,7 @@ from extractors.base import Runtime
 from extractors.extraction import ModalityPlan, extract_modality
 from extractors.options import ExtractOptions
 from extractors.registry import build_extractor
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 def peak_kib(process):
     try:

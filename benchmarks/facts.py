@@ -19,15 +19,15 @@ import torch
 from robustness import extract, read, read_config
 from torch import Tensor
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from model.evaluation.ranking import known_answers
 from model.inputs import with_inverses
 from model.prediction.nearest_facts import FactIndex
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
 from model.training.train import train
-from storage.feature_table import FeatureTable
-from storage.graph import Graph, Triples
+from storage.datasets.graph import Graph, Triples
+from storage.features.table import FeatureTable
 
 NUM_ANSWERS = 200
 Tables = Mapping[str, FeatureTable]

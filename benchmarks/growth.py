@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.block import Rows
-from storage.dataset import read_dataset
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore
-from storage.shards import merge_shard, shard_folder
+from storage.datasets.dataset import read_dataset
+from storage.features.block import Rows
+from storage.features.shards import merge_shard, shard_folder
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore
 
 SPACE = FeatureSpace("benchmark", {}, 512, "float16")
 SHARD_SIZE = 4096

@@ -102,12 +102,12 @@ def write_project(root: Path, num_entities: int | None) -> Path:
 def run_bare(path: Path) -> None:
     """Find every stage fresh, as the pipeline does, without Prefect."""
     from extractors.extraction import extract_modality
-    from flows.config import load_config
+    from flows.configs.pipeline_config import load_config
     from flows.inputs import plan_modality
-    from flows.keys import evaluate_key, predict_key, train_key
-    from flows.staged_run import StagedRun
-    from flows.stages import why_stale
-    from storage.dataset import read_dataset
+    from flows.stages.keys import evaluate_key, predict_key, train_key
+    from flows.stages.stage import why_stale
+    from flows.stages.staged_run import StagedRun
+    from storage.datasets.dataset import read_dataset
 
     config = load_config(path)
     dataset = read_dataset(config.dataset)

@@ -32,7 +32,7 @@ from robustness import extract, read, read_config
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from model.config import CONTENT, NEIGHBOURS
 from model.evaluation.ranking import known_answers, rank
 from model.inputs import KnownTails, with_inverses
@@ -50,9 +50,9 @@ from model.scoring.calibration import (
     uncalibrated,
 )
 from model.training.train import train
-from storage.audit import clean_test_mask
-from storage.feature_table import FeatureTable
-from storage.graph import Graph, Triples
+from storage.datasets.audit import clean_test_mask
+from storage.datasets.graph import Graph, Triples
+from storage.features.table import FeatureTable
 
 Tables = Mapping[str, FeatureTable]
 PARTS = ("probabilities", "reasons", "new", "speed")

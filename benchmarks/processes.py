@@ -23,8 +23,8 @@ import torch
 from model.config import ModelConfig, TrainConfig
 from model.runs.epoch_report import EpochReport
 from model.training.train import train
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.datasets.graph import Graph
+from storage.features.table import FeatureTable
 
 NUM_RELATIONS = 20
 SETTINGS = {(1, 1): "1 x 1", (2, 1): "2 x 1", (1, 2): "1 x 2"}

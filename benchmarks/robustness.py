@@ -28,14 +28,14 @@ from matplotlib.figure import Figure
 
 from extractors.extraction import extract_modality
 from extractors.sample import write_sample
-from flows.config import PipelineConfig, load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.inputs import plan_modality
 from model.evaluation.evaluate import evaluate_run
 from model.training.train import train
-from storage.dataset import read_dataset
-from storage.feature_store import FeatureStore
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.datasets.dataset import read_dataset
+from storage.datasets.graph import Graph
+from storage.features.store import FeatureStore
+from storage.features.table import FeatureTable
 
 KINDS = ("missing rows", "rows of others", "missing triples")
 Data = tuple[Graph, Mapping[str, FeatureTable]]

@@ -30,8 +30,8 @@ from model.config import ModelConfig, TrainConfig
 from model.runs.run_folder import RunFolder
 from model.training.distributed import Processes
 from model.training.trainer import Trainer
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.datasets.graph import Graph
+from storage.features.table import FeatureTable
 
 NUM_RELATIONS = 100
 SHARE_PRESENT = 0.7

@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.block import Rows
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore
-from storage.feature_table import REFERENCE, FeatureTable
-from storage.file_digest import FileDigest
-from storage.file_index import RACY_NS, FileIndex
+from storage.features.block import Rows
+from storage.features.file_digest import FileDigest
+from storage.features.file_index import RACY_NS, FileIndex
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore
+from storage.features.table import REFERENCE, FeatureTable
 
 
 class StoreBenchmark:

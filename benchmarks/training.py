@@ -48,9 +48,9 @@ from model.evaluation.ranking import known_answers, rank
 from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder
 from model.training.train import train
-from storage.dataset import read_dataset
-from storage.graph import SPLITS, Graph, Triples
-from storage.split import split_triples
+from storage.datasets.dataset import read_dataset
+from storage.datasets.graph import SPLITS, Graph, Triples
+from storage.datasets.split import split_triples
 
 PYKEEN_MRR = "both.realistic.inverse_harmonic_mean_rank"
 NUM_GROUPS = 20

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from storage.feature_space import FeatureDtype, FeatureLayout, FeatureSpace
-from storage.items import ItemKind
+from storage.datasets.items import ItemKind
+from storage.features.space import FeatureDtype, FeatureLayout, FeatureSpace
 
 LoadedT = TypeVar("LoadedT")
 ConfigT = TypeVar("ConfigT", bound="ExtractorConfig")

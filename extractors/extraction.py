@@ -11,12 +11,12 @@ from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan, num_missing
 from extractors.report import Counts, Extraction, FailedItem, Progress, digest_of
 from extractors.shards import Cluster
-from storage.dataset import Dataset
+from storage.datasets.dataset import Dataset
+from storage.datasets.items import Item
 from storage.errors import MocmeError
-from storage.feature_store import FeatureStore
-from storage.file_index import FileIndex
-from storage.items import Item
-from storage.shards import adopt_shards
+from storage.features.file_index import FileIndex
+from storage.features.shards import adopt_shards
+from storage.features.store import FeatureStore
 
 __all__ = [
     "Counts",

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from extractors.base import Extractor, ExtractorConfig, MediaError, RawContent
 from extractors.media.feature_file import FeatureFile, FeatureFileError, read_feature_file
-from storage.lines import numbered_lines
-from storage.openke import ENTITIES_FILE, read_names
+from storage.datasets.lines import numbered_lines
+from storage.datasets.openke import ENTITIES_FILE, read_names
 
 _ROWS_AT_ONCE = 4096
 _MOST_NAMED = 3  # ids that a message lists

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from extractors.base import Extractor
-from storage.dataset import Dataset
-from storage.items import Item
+from storage.datasets.dataset import Dataset
+from storage.datasets.items import Item
 
 
 @dataclass(frozen=True)

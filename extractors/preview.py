@@ -11,11 +11,11 @@ from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan, num_missing
 from extractors.report import Counts, digest_of
 from extractors.weights import WeightsNotHereError
-from storage.dataset import Dataset
-from storage.environment import DATA_FILE
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore, space_folder
-from storage.file_index import FileIndex
+from storage.datasets.dataset import Dataset
+from storage.features.environment import DATA_FILE
+from storage.features.file_index import FileIndex
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore, space_folder
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.feature_space import FeatureSpace
+from storage.features.space import FeatureSpace
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from extractors.engine.pipeline import Pipeline
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan
+from storage.datasets.items import Item
 from storage.errors import MocmeError
-from storage.feature_store import FeatureStore
-from storage.file_index import FileIndex
-from storage.items import Item
-from storage.shards import shard_folder
-from storage.store_lock import owning, writing
+from storage.features.file_index import FileIndex
+from storage.features.lock import owning, writing
+from storage.features.shards import shard_folder
+from storage.features.store import FeatureStore
 
 _NAME_LENGTH = 32  # hex digits
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from extractors.preview import Preview, preview_modality
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.inputs import plan_modality
-from flows.keys import changes
-from storage.dataset import Dataset
-from storage.environment import DATA_FILE
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore, feature_spaces, space_folder
+from flows.stages.keys import changes
+from storage.datasets.dataset import Dataset
+from storage.features.environment import DATA_FILE
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore, feature_spaces, space_folder
 
 NO_WEIGHTS = "the weights are not on this machine yet"
 

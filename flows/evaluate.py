@@ -9,13 +9,13 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import publish_metrics, publish_stages
-from flows.config import PipelineConfig, load_config
-from flows.keys import evaluate_key
-from flows.run_record import RunRecord, take_record
-from flows.staged_run import EVALUATION_FILE, StagedRun, newest_run_of
-from flows.stages import Outcome, run_stage
-from flows.states import as_state, failure_recorded
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.server.artifacts import publish_metrics, publish_stages
+from flows.server.states import as_state, failure_recorded
+from flows.stages.keys import evaluate_key
+from flows.stages.run_record import RunRecord, take_record
+from flows.stages.stage import Outcome, run_stage
+from flows.stages.staged_run import EVALUATION_FILE, StagedRun, newest_run_of
 from storage.atomic import write_whole
 
 

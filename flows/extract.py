@@ -10,16 +10,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from extractors.extraction import ExtractionError, extract_modality
 from extractors.report import Extraction, Progress
-from flows.artifacts import publish_extraction, publish_stages
-from flows.clusters import ShardCluster, open_cluster
-from flows.config import PipelineConfig, load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.failure_report import write_failures
 from flows.inputs import plan_modality, read_inputs
-from flows.progress import StageProgress
-from flows.run_record import RunRecord, take_record
-from flows.stages import Outcome, since, start_clock
-from flows.states import as_state, failure_recorded
-from storage.dataset import Dataset
+from flows.server.artifacts import publish_extraction, publish_stages
+from flows.server.clusters import ShardCluster, open_cluster
+from flows.server.progress import StageProgress
+from flows.server.states import as_state, failure_recorded
+from flows.stages.run_record import RunRecord, take_record
+from flows.stages.stage import Outcome, since, start_clock
+from storage.datasets.dataset import Dataset
 
 FEATURES_UPDATED = "mocme.features.updated"
 """Event that tells a server of new features; `prefect.yaml` starts training by it."""

@@ -5,14 +5,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from extractors.preview import preview_modality
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
+from flows.configs.yaml_reader import ConfigError
 from flows.inputs import plan_modality, read_inputs
-from flows.run_record import RunRecord
-from flows.yaml_file import ConfigError
+from flows.stages.run_record import RunRecord
 from storage.errors import StoreError
-from storage.feature_store import space_folder
-from storage.garbage import Garbage, Used, collect_garbage, find_garbage
-from storage.store_lock import deleting
+from storage.features.garbage import Garbage, Used, collect_garbage, find_garbage
+from storage.features.lock import deleting
+from storage.features.store import space_folder
 
 
 def collect(configs: Sequence[PipelineConfig], *, dry_run: bool) -> list[Garbage]:

@@ -3,11 +3,11 @@
 from extractors.base import Runtime
 from extractors.plan import ModalityPlan
 from extractors.registry import build_extractor
-from flows.config import PipelineConfig
-from flows.run_record import RunRecord
-from flows.stages import since, start_clock
-from flows.yaml_file import ConfigError
-from storage.dataset import Dataset, read_dataset
+from flows.configs.pipeline_config import PipelineConfig
+from flows.configs.yaml_reader import ConfigError
+from flows.stages.run_record import RunRecord
+from flows.stages.stage import since, start_clock
+from storage.datasets.dataset import Dataset, read_dataset
 from storage.suggestion import did_you_mean
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from extractors.registry import load_extractor_class
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.failure_report import FAILURES_FILE
-from storage.dataset import Dataset
-from storage.items import ItemKind
+from storage.datasets.dataset import Dataset
+from storage.datasets.items import ItemKind
 
 Kind = Literal["image", "audio", "video"]
 

@@ -4,13 +4,13 @@ from typing import Any
 
 from prefect import flow
 
-from flows.artifacts import publish_stages
-from flows.config import PipelineConfig, load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.evaluate import evaluate_model
 from flows.extract import EXTRACTION_RUNNER, extract_features
 from flows.inputs import read_inputs
 from flows.predict import predict_triples
-from flows.run_record import take_record
+from flows.server.artifacts import publish_stages
+from flows.stages.run_record import take_record
 from flows.train import train_model
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from extractors.preview import preview_modality
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.inputs import plan_modality, read_inputs
-from flows.keys import StageKey
-from flows.run_record import RunRecord
-from flows.staged_run import PLACED_FOLDER, StagedRun
-from storage.dataset import Dataset
+from flows.stages.keys import StageKey
+from flows.stages.run_record import RunRecord
+from flows.stages.staged_run import PLACED_FOLDER, StagedRun
+from storage.datasets.dataset import Dataset
 from storage.errors import StoreError
-from storage.feature_store import FeatureStore, space_folder
-from storage.feature_table import FeatureTable
+from storage.features.store import FeatureStore, space_folder
+from storage.features.table import FeatureTable
 
 if TYPE_CHECKING:
     from model.prediction.placing import Arrivals

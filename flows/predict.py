@@ -8,14 +8,14 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import publish_stages
-from flows.config import PipelineConfig, load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.exporting.prediction_files import write_predictions
-from flows.keys import predict_key
-from flows.run_record import RunRecord, take_record
-from flows.staged_run import PREDICTIONS_FILE, StagedRun, newest_run_of
-from flows.stages import run_stage
-from flows.states import as_state, failure_recorded
+from flows.server.artifacts import publish_stages
+from flows.server.states import as_state, failure_recorded
+from flows.stages.keys import predict_key
+from flows.stages.run_record import RunRecord, take_record
+from flows.stages.stage import run_stage
+from flows.stages.staged_run import PREDICTIONS_FILE, StagedRun, newest_run_of
 from model.config import PredictConfig
 
 

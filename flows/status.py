@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.dry_run import DryRun, dry_run
 from flows.inputs import read_inputs
-from flows.keys import Stage, StageKey, evaluate_key, predict_key, summarise, train_key
-from flows.run_record import RunRecord
-from flows.staged_run import StagedRun, finished_runs
-from flows.stages import NOTHING_TRAINED, why_fresh, why_stale
+from flows.stages.keys import Stage, StageKey, evaluate_key, predict_key, summarise, train_key
+from flows.stages.run_record import RunRecord
+from flows.stages.stage import NOTHING_TRAINED, why_fresh, why_stale
+from flows.stages.staged_run import StagedRun, finished_runs
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,20 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from extractors.report import Extraction
-from flows.artifacts import publish_stages
-from flows.config import PipelineConfig, load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.extract import EXTRACTION_RUNNER, extract_features
 from flows.inputs import read_inputs
-from flows.keys import StageKey, train_key
-from flows.progress import StageProgress
-from flows.run_record import RunRecord, take_record
-from flows.staged_run import StagedRun, mark_newest
-from flows.stages import run_stage
-from flows.states import as_state, failure_recorded
-from storage.dataset import Dataset
+from flows.server.artifacts import publish_stages
+from flows.server.progress import StageProgress
+from flows.server.states import as_state, failure_recorded
+from flows.stages.keys import StageKey, train_key
+from flows.stages.run_record import RunRecord, take_record
+from flows.stages.stage import run_stage
+from flows.stages.staged_run import StagedRun, mark_newest
+from storage.datasets.dataset import Dataset
 from storage.errors import MocmeError
-from storage.feature_store import FeatureStore
-from storage.feature_table import FeatureTable
+from storage.features.store import FeatureStore
+from storage.features.table import FeatureTable
 
 
 class Training:

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from storage.feature_table import FeatureTable
-from storage.graph import Graph, Triples
+from storage.datasets.graph import Graph, Triples
+from storage.features.table import FeatureTable
 
 
 @dataclass(frozen=True)

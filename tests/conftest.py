@@ -28,7 +28,7 @@ os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
     """One server for all tests that run flows, until they end; yields its API's address."""
-    from flows.temporary_server import TemporaryServer
+    from flows.server.temporary_server import TemporaryServer
 
     server = TemporaryServer()
     from prefect.context import refresh_global_settings_context

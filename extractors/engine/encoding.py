@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from extractors.base import Extractor
 from extractors.loading import Failure, failure_of
 from storage.errors import MocmeError
-from storage.feature_space import FeatureDtype
+from storage.features.space import FeatureDtype
 
 Row = NDArray[np.float16] | NDArray[np.float32]
 

@@ -8,17 +8,17 @@ from typing import NamedTuple, Protocol
 
 from extractors.base import RawContent
 from extractors.loading import Failure
-from storage.block import Digests
-from storage.feature_store import RowState
-from storage.file_digest import (
+from storage.datasets.items import Item, ItemKind
+from storage.features.block import Digests
+from storage.features.file_digest import (
     FileProblem,
     FileSignature,
     numbers_digest,
     signature,
     text_digest,
 )
-from storage.file_index import FileIndex
-from storage.items import Item, ItemKind
+from storage.features.file_index import FileIndex
+from storage.features.store import RowState
 
 _CHUNK_SIZE = 1024  # items that are looked up, and whose digests become durable, together
 _CHANGED = Failure("changed while it was read", lasting=False)

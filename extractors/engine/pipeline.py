@@ -21,7 +21,7 @@ from extractors.engine.stage import Stage, ahead
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.report import Progress
-from storage.feature_store import FeatureStore
+from storage.features.store import FeatureStore
 
 _PROGRESS_SECONDS = 0.2
 _FAILURES = -1  # key of the batches of items that failed to load; an extractor's keys are >= 0

@@ -17,8 +17,8 @@ from extractors.loading import Failure
 from extractors.plan import ModalityPlan
 from extractors.report import Progress
 from extractors.shards import Cluster, Pending, Shard, ShardReport
-from storage.feature_store import FeatureStore
-from storage.shards import merge_shard
+from storage.features.shards import merge_shard
+from storage.features.store import FeatureStore
 
 _NOTHING = ShardReport({})
 

@@ -17,8 +17,8 @@ from extractors.sample.media import FILE_MODALITIES, make_fields, media_path
 from extractors.sample.splits import Splits, deal
 from extractors.sample.texts import describe
 from extractors.sample.world import MODALITIES, Thing, draw_things
+from storage.datasets.graph import SPLITS
 from storage.errors import MocmeError
-from storage.graph import SPLITS
 
 MIN_THINGS = 60
 """With fewer, a split could lack a relation."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from flows.ablation.idle import no_modality, nothing_fused
 from flows.ablation.single_modality import single
-from flows.config import PipelineConfig
-from flows.config_changes import Changes, changed
+from flows.configs.changes import Changes, changed
+from flows.configs.pipeline_config import PipelineConfig
 
 _APART: Mapping[str, Changes] = {
     "by complementarity alone": {"model": {"fusion": "cmkf_plain"}},

@@ -1,6 +1,6 @@
 """Why another fusion would train the same: what every study leaves out."""
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 
 
 def num_own(config: PipelineConfig) -> int:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from flows.ablation.idle import no_modality, nothing_fused, num_own
 from flows.ablation.single_modality import single
-from flows.config import PipelineConfig
-from flows.config_changes import Changes, changed
+from flows.configs.changes import Changes, changed
+from flows.configs.pipeline_config import PipelineConfig
 
 
 def _one_modality(config: PipelineConfig) -> str | None:

@@ -1,7 +1,7 @@
 """One modality by itself, as several studies have it."""
 
-from flows.config import PipelineConfig
-from flows.config_changes import changed
+from flows.configs.changes import changed
+from flows.configs.pipeline_config import PipelineConfig
 
 
 def single(config: PipelineConfig, modality: str, *, neighbours: bool = False) -> PipelineConfig:

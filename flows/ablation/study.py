@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.ablation.variants import FULL, Variants
-from flows.config import PipelineConfig, load_config
-from flows.config_file import write_config
-from flows.staged_run import StagedRun
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.configs.writing import write_config
+from flows.stages.staged_run import StagedRun
 from flows.status import status_of
 from flows.training_pool import TrainingPool
-from storage.audit import clean_test_mask
-from storage.dataset import read_dataset
+from storage.datasets.audit import clean_test_mask
+from storage.datasets.dataset import read_dataset
 from storage.errors import MocmeError
 from storage.suggestion import did_you_mean
 

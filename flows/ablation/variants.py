@@ -9,7 +9,7 @@ from typing import Literal
 
 from flows.ablation.fusions import fusion_variants
 from flows.ablation.parts import part_variants
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 
 StudyName = Literal["fusion", "parts"]
 

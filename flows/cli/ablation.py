@@ -9,7 +9,7 @@ import typer
 from flows.ablation.variants import StudyName
 from flows.cli.console import STDERR, STDOUT, print_line, table
 from flows.cli.options import ConfigFile, Overrides
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 
 def ablate(

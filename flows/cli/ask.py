@@ -12,7 +12,7 @@ from flows.cli.flow_runs import run_flow
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
 from flows.cli.reasons import find_media, print_reasons
 from flows.exporting.prediction_files import check_suffix, write_predictions
-from flows.staged_run import StagedRun
+from flows.stages.staged_run import StagedRun
 
 if TYPE_CHECKING:
     from model.prediction.predictor import Answer

@@ -46,10 +46,10 @@ def audit(
 
     Example:  mocme audit data/demo --write-clean data/demo-clean
     """
-    from storage.audit import RELATION_HEADER, SUMMARY_HEADER
-    from storage.audit import audit as audit_graph
-    from storage.clean import write_clean
-    from storage.dataset import read_dataset
+    from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
+    from storage.datasets.audit import audit as audit_graph
+    from storage.datasets.clean import write_clean
+    from storage.datasets.dataset import read_dataset
 
     dataset = read_dataset(path)
     found = audit_graph(dataset.graph)

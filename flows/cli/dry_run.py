@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.table import Table
 
 from flows.cli.console import STDERR, STDOUT, print_json, table
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 from flows.dry_run import DryRun, dry_run
 from flows.inputs import read_inputs
-from flows.run_record import RunRecord
+from flows.stages.run_record import RunRecord
 
 _COLUMNS = ["modality", "new", "cached", "failed", "missing"]
 

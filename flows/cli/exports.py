@@ -7,7 +7,7 @@ import typer
 
 from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile, Overrides
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 
 def export_features(
@@ -30,7 +30,7 @@ def export_features(
     Example:  mocme store export data/demo/mocme.yaml image data/demo/image.npy
     """
     from flows.exporting.feature_export import stored_features
-    from storage.feature_export import check_suffix, mean_by_entity, write_features
+    from storage.features.export import check_suffix, mean_by_entity, write_features
 
     check_suffix(out)
     settings = load_config(config, overrides or ())

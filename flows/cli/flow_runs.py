@@ -15,10 +15,10 @@ import typer
 
 from flows.cli.console import STDERR, STDOUT, print_error, print_json
 from flows.cli.summary import print_summary
-from flows.config import PipelineConfig, load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.exit_codes import INPUT_ERROR, RUN_FAILED
-from flows.run_record import RunRecord, start_record
-from flows.temporary_server import TemporaryServer
+from flows.server.temporary_server import TemporaryServer
+from flows.stages.run_record import RunRecord, start_record
 from storage.errors import MocmeError
 
 _ENVIRONMENT = {

@@ -7,10 +7,10 @@ import typer
 
 from flows.cli.console import STDERR, STDOUT, print_json, table
 from flows.cli.options import AsJson
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 if TYPE_CHECKING:
-    from storage.garbage import Garbage
+    from storage.features.garbage import Garbage
 
 
 def gc(

@@ -55,7 +55,7 @@ def embeddings(
     Example:  mocme export embeddings data/entities.npy data/demo/mocme.yaml
     """
     from model.runs.run_folder import RunFolder  # imports torch
-    from storage.feature_export import ExportedFeatures, check_suffix, write_features
+    from storage.features.export import ExportedFeatures, check_suffix, write_features
 
     check_suffix(out)
     folder = RunFolder(find_run(config, run_dir, overrides).path)

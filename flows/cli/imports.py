@@ -10,7 +10,7 @@ import typer
 
 from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 _PATHS = ("file", "ids")  # of the entry's options
 
@@ -69,7 +69,7 @@ def _extract(config: Path, modality: str, entry: dict[str, Any]) -> dict[str, in
     """Extract with an entry as if it were in the config; return the counts."""
     from extractors.extraction import extract_modality
     from flows.inputs import plan_modality, read_inputs
-    from flows.run_record import RunRecord
+    from flows.stages.run_record import RunRecord
 
     settings = load_config(config, [f"modalities.{modality}={json.dumps(entry)}"])
     plan = plan_modality(settings, modality)

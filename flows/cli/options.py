@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.config import PipelineConfig, load_config
-from flows.staged_run import StagedRun, newest_run, newest_run_of, open_run
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.stages.staged_run import StagedRun, newest_run, newest_run_of, open_run
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")]
 MaybeConfigFile = Annotated[

@@ -2,7 +2,7 @@
 
 from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile, Overrides, RunDir
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 
 def place(
@@ -21,7 +21,7 @@ def place(
     Example:  mocme place data/demo/mocme.yaml
     """
     from flows.placing import place_new
-    from flows.staged_run import newest_run_of, open_run
+    from flows.stages.staged_run import newest_run_of, open_run
 
     settings = load_config(config, overrides or ())
     run = newest_run_of(settings) if run_dir is None else open_run(run_dir)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, get_args
 
 from flows.cli.console import STDERR, print_line, weights
 from flows.listed_items import Kind, ListedItems, failed_files
-from flows.run_source import find_source
-from flows.staged_run import StagedRun
+from flows.stages.run_source import find_source
+from flows.stages.staged_run import StagedRun
 
 if TYPE_CHECKING:
     from model.prediction.predictor import Answer

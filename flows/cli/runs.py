@@ -16,7 +16,7 @@ from flows.cli.options import (
     find_run,
 )
 from flows.cli.summary import metrics_table
-from flows.run_record import RunRecord
+from flows.stages.run_record import RunRecord
 
 
 def run(

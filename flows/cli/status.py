@@ -3,7 +3,7 @@
 from flows.cli.console import STDERR, STDOUT, print_json, print_line, table
 from flows.cli.dry_run import items_table
 from flows.cli.options import AsJson, ConfigFile, Overrides
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 _WOULD = {"fresh": "would be skipped", "stale": "would run"}
 

@@ -16,7 +16,7 @@ from flows.cli.options import AsJson
 from storage.errors import StoreError
 
 if TYPE_CHECKING:
-    from storage.store_verification import Repair
+    from storage.features.verification import Repair
 
 _FINGERPRINT_SHOWN = 12  # hex digits
 _MOST_REASONS = 20  # of failures, in the table
@@ -111,7 +111,7 @@ def copy(
 
     Example:  mocme store copy data/demo/data/features /backup/features
     """
-    from storage.backup import copy_store
+    from storage.features.backup import copy_store
 
     for directory in copy_store(store, target):
         print_line(str(directory))
@@ -119,7 +119,7 @@ def copy(
 
 def _check(directory: Path, *, repair: bool) -> "Repair":
     """Verify one feature space, and drop what is damaged if asked to."""
-    from storage.store_verification import Repair, StoreProblem, repair_folder, verify_store
+    from storage.features.verification import Repair, StoreProblem, repair_folder, verify_store
 
     try:
         return repair_folder(directory) if repair else Repair(verify_store(directory))
@@ -162,7 +162,7 @@ def _print_failures(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _spaces(store: Path) -> list[Path]:
     """Return the folders of a store's feature spaces, of which there must be one."""
-    from storage.feature_store import feature_spaces
+    from storage.features.store import feature_spaces
 
     found = feature_spaces(store)
     if not found:
@@ -175,7 +175,7 @@ def _spaces(store: Path) -> list[Path]:
 
 def _statistics(directory: Path) -> dict[str, Any]:
     """Describe one feature space and count what it holds."""
-    from storage.feature_store import FeatureStore
+    from storage.features.store import FeatureStore
 
     with FeatureStore.open_readonly(directory) as store:
         space, found = store.space, store.statistics()

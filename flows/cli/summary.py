@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli.console import table
-from flows.run_record import RunRecord
+from flows.stages.run_record import RunRecord
 
 METRICS = {"mrr": "MRR", "hits_at_1": "Hits@1", "hits_at_3": "Hits@3", "hits_at_10": "Hits@10"}
 

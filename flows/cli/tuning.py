@@ -8,7 +8,7 @@ import typer
 
 from flows.cli.console import STDERR, STDOUT, print_json, print_line, table
 from flows.cli.options import AsJson, ConfigFile, Overrides
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 if TYPE_CHECKING:
     from flows.tuning.results import Tuned

@@ -1,13 +1,13 @@
 """The stored features of one of a config's modalities, by entity."""
 
 from extractors.preview import Preview, preview_modality
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
+from flows.configs.yaml_reader import ConfigError
 from flows.inputs import plan_modality, read_inputs
-from flows.run_record import RunRecord
-from flows.yaml_file import ConfigError
+from flows.stages.run_record import RunRecord
 from storage.errors import StoreError
-from storage.feature_export import ExportedFeatures
-from storage.feature_store import FeatureStore, space_folder
+from storage.features.export import ExportedFeatures
+from storage.features.store import FeatureStore, space_folder
 from storage.suggestion import did_you_mean
 
 

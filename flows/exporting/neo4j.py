@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from storage.atomic import replacing
+from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
-from storage.graph import SPLITS, Graph
 
 if TYPE_CHECKING:
     from model.prediction.predictor import PredictedTriple

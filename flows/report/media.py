@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from flows.listed_items import Kind, ListedItems, failed_files
-from flows.run_source import Source
+from flows.stages.run_source import Source
 
 if TYPE_CHECKING:
     from extractors.thumbnail import SmallCopy

@@ -16,7 +16,7 @@ from flows.report.media import EntityMedia, Gallery
 from flows.report.run_data import RunData
 from flows.report.sections import Section
 from flows.report.table import as_text
-from storage.graph import SPLITS
+from storage.datasets.graph import SPLITS
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.failure_report import FAILURES_FILE
 from flows.inputs import plan_modality
-from flows.run_source import Source, find_source
-from flows.staged_run import CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, Manifest, StagedRun
+from flows.stages.run_source import Source, find_source
+from flows.stages.staged_run import (
+    CONFIG_FILE,
+    EVALUATION_FILE,
+    PREDICTIONS_FILE,
+    Manifest,
+    StagedRun,
+)
+from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.graph import Graph
 
 if TYPE_CHECKING:
     from model.runs.measured import Complementarity, Voices

@@ -11,7 +11,7 @@ from flows.report.page import render_page
 from flows.report.predictions import in_turns
 from flows.report.run_data import ReportError, RunData, read_run
 from flows.report.sections import Section, sections_of
-from flows.staged_run import REPORT_FILE, REPORT_FOLDER, StagedRun
+from flows.stages.staged_run import REPORT_FILE, REPORT_FOLDER, StagedRun
 from storage.atomic import write_whole
 
 MEGABYTE = 1_000_000

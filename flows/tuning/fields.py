@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from model.search_range import SearchRange
 
 Kind = Literal["integer", "number", "choice"]

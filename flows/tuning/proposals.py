@@ -10,7 +10,7 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.tuning.fields import value_of
 from flows.tuning.space import Choices, Numbers, Space
 from model.config import TrainConfig

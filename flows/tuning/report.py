@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from flows.config import PipelineConfig
-from flows.config_changes import with_values
-from flows.config_file import write_config
+from flows.configs.changes import with_values
+from flows.configs.pipeline_config import PipelineConfig
+from flows.configs.writing import write_config
 from flows.tuning.results import TrialResult, Tuned
 
 _NUM_SHOWN = 10

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from warnings import catch_warnings, simplefilter
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.tuning.fields import value_of
 from flows.tuning.proposals import ERROR, RUN
 from flows.tuning.space import Space

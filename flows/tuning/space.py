@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from flows.config import PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.tuning.fields import TunableField, tunable_fields
 from storage.errors import MocmeError
 from storage.suggestion import did_you_mean

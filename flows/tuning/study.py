@@ -12,11 +12,11 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from flows.config import PipelineConfig, load_config
-from flows.config_file import write_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.configs.writing import write_config
 from flows.exit_codes import INPUT_ERROR
-from flows.keys import train_key
-from flows.staged_run import Manifest, StagedRun
+from flows.stages.keys import train_key
+from flows.stages.staged_run import Manifest, StagedRun
 from flows.training_pool import TrainingError, TrainingPool
 from flows.tuning.journal import journal
 from flows.tuning.proposals import RUN, Proposals

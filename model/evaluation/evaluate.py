@@ -24,8 +24,8 @@ from model.scoring.calibration import (
     reliability,
     uncalibrated,
 )
-from storage.audit import audit, clean_test_mask
-from storage.graph import Graph
+from storage.datasets.audit import audit, clean_test_mask
+from storage.datasets.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.inputs import KnownTails, with_inverses
 from model.scoring.blocks import BlockScoring
-from storage.graph import SPLITS, Graph, Split, Triples
+from storage.datasets.graph import SPLITS, Graph, Split, Triples
 
 
 @dataclass(frozen=True)

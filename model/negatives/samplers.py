@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from storage.graph import Triples
+from storage.datasets.graph import Triples
 
 
 class NegativeSampler(ABC):

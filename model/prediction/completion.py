@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.inputs import KnownTails, with_inverses
 from model.scoring.blocks import BlockScoring
-from storage.graph import SPLITS, Graph
+from storage.datasets.graph import SPLITS, Graph
 
 MIN_SHARED = 0.5
 """An entity that takes part in s is asked about r if this share of all that take part in s also

@@ -1,7 +1,7 @@
 """Entities and relations as people type them: by id or by name, and helped where they misspell."""
 
+from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.graph import Graph
 from storage.suggestion import did_you_mean
 
 _MOST_NAMED = 20  # relations that a message lists

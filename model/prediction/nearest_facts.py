@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from model.mocme import EncodedBlock
 from model.prediction.evidence import block_shares
 from model.scoring.blocks import BlockScoring
-from storage.graph import Triples
+from storage.datasets.graph import Triples
 
 _NUMBERS_AT_ONCE = 2**24  # similarities in memory
 

@@ -21,8 +21,8 @@ from model.mocme import EncodedBlock
 from model.runs.run_folder import RunFolder
 from model.runs.trained import OtherFeaturesError, read_model
 from model.scoring.blocks import BlockScoring
-from storage.feature_table import FeatureTable
-from storage.graph import Graph, Triples
+from storage.datasets.graph import Graph, Triples
+from storage.features.table import FeatureTable
 
 LARGEST_CHANGE = 0.05
 """Change of a known entity's embedding, relative to its length, that rounding explains."""

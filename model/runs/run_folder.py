@@ -22,8 +22,8 @@ from model.runs.epoch_report import TENSORBOARD_FOLDER, EpochReport
 from model.runs.selection import Chosen
 from model.scoring.blocks import BlockScoring
 from storage.atomic import replacing
+from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
-from storage.graph import SPLITS, Graph
 
 _UNFINISHED = (".*.part", ".tmp*")  # what a kill leaves of our writing, and of safetensors' own
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from storage.audit import audit
-from storage.clean import selection_splits
-from storage.graph import Graph
+from storage.datasets.audit import audit
+from storage.datasets.clean import selection_splits
+from storage.datasets.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from model.config import ModelConfig
 from model.inputs import modality_rows
 from model.mocme import MoCME
 from model.runs.run_folder import RunFolder, telling_damage
+from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.features.table import FeatureTable
 
 
 class OtherFeaturesError(MocmeError):

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.inputs import KnownTails, with_inverses
-from storage.graph import Triples
+from storage.datasets.graph import Triples
 
 if TYPE_CHECKING:
     from model.scoring.blocks import BlockScoring

@@ -10,8 +10,8 @@ import numpy as np
 
 from model.config import ModelConfig, TrainConfig
 from model.runs.run_folder import RunFolder
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.datasets.graph import Graph
+from storage.features.table import FeatureTable
 
 _JOB_FILE = "job.json"
 

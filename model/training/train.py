@@ -13,8 +13,8 @@ from model.training.distributed import Processes, join_processes, wanted_process
 from model.training.job import TrainingJob
 from model.training.torchrun import train_by_torchrun
 from model.training.trainer import Trainer
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.datasets.graph import Graph
+from storage.features.table import FeatureTable
 
 
 def train(

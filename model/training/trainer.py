@@ -36,9 +36,9 @@ from model.training.epoch_order import EpochOrder
 from model.training.held_back import HeldBack
 from model.training.log import Numbers, TrainingLog, block_weights_of, fusion_of
 from model.training.progress import Progress
+from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.features.table import FeatureTable
 
 
 class Trainer:

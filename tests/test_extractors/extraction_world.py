@@ -10,8 +10,8 @@ from scripted_extractor import ScriptedConfig, ScriptedExtractor
 from extractors.base import Extractor
 from extractors.extraction import Extraction, ModalityPlan, Progress, extract_modality
 from extractors.options import ExtractOptions
-from storage.dataset import Dataset, read_dataset
-from storage.feature_store import FeatureStore
+from storage.datasets.dataset import Dataset, read_dataset
+from storage.features.store import FeatureStore
 
 OPTIONS = ExtractOptions(batch_size=4, num_workers=1, timeout_seconds=20)
 

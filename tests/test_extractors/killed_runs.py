@@ -18,7 +18,7 @@ from extractors.base import Runtime
 from extractors.extraction import ModalityPlan, extract_modality
 from extractors.options import ExtractOptions
 from extractors.registry import build_extractor, load_extractor_class
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 
 def extract(root: Path, store: Path, plan: dict[str, Any]) -> None:

@@ -22,10 +22,10 @@ from extractors.media.clip import MAX_FRAME_PIXELS
 from extractors.media.picture import MAX_ASPECT, MAX_PIXELS
 from extractors.media.sound import MAX_RATE_HZ
 from extractors.registry import build_extractor
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 from storage.errors import DatasetError
-from storage.feature_store import FeatureStore
-from storage.file_digest import MAX_FILE_BYTES
+from storage.features.file_digest import MAX_FILE_BYTES
+from storage.features.store import FeatureStore
 
 EXTRACTORS = {
     "image": "image_stats",

@@ -16,7 +16,7 @@ from extractors.engine.inventory import Content, Inventory
 from extractors.extraction import Counts, ExtractionError, FailedItem
 from extractors.registry import build_extractor
 from storage.errors import DatasetError
-from storage.feature_store import FeatureStore
+from storage.features.store import FeatureStore
 
 
 @pytest.fixture
@@ -128,9 +128,11 @@ class TestCounts:
     ) -> None:
         world.add_script("a", "vector 1")
         # The ctime of a file just written cannot be set back: let the index take it for old.
-        monkeypatch.setattr("storage.file_index.RACY_NS", -(10**12))
+        monkeypatch.setattr("storage.features.file_index.RACY_NS", -(10**12))
         world.extract()
-        monkeypatch.setattr("storage.file_index.hash_files", lambda paths: [1 / 0 for _ in paths])
+        monkeypatch.setattr(
+            "storage.features.file_index.hash_files", lambda paths: [1 / 0 for _ in paths]
+        )
         assert world.extract().counts.cached == 1
 
     def test_texts_and_numbers(self, world: World) -> None:

@@ -20,7 +20,7 @@ from extractors.extraction import Counts, Extraction
 from extractors.media.feature_file import FeatureFileError, read_feature_file
 from extractors.registry import build_extractor
 from storage.errors import DatasetError, MocmeError
-from storage.feature_store import FeatureStore
+from storage.features.store import FeatureStore
 
 IDS = ["cat", "dog", "naïve owl", "http://a.b/c d"]
 ROWS = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)

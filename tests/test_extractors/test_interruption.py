@@ -19,7 +19,7 @@ from extractors.base import Runtime
 from extractors.extraction import Counts, Extraction, ModalityPlan, Progress, extract_modality
 from extractors.options import ExtractOptions
 from extractors.registry import build_extractor
-from storage.feature_store import FeatureStore
+from storage.features.store import FeatureStore
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ from pathlib import Path
 from extractors.extraction import ModalityPlan, extract_modality
 from extractors.options import ExtractOptions
 from scripted_extractor import ScriptedExtractor
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
 root, store = map(Path, sys.argv[1:])

@@ -16,8 +16,8 @@ from PIL import Image
 
 from extractors.sample import SampleSummary, write_sample
 from extractors.sample.facts import GRAPH_RELATIONS, MEDIA_RELATIONS
-from storage.audit import audit
-from storage.dataset import Dataset, ItemKind, read_dataset
+from storage.datasets.audit import audit
+from storage.datasets.dataset import Dataset, ItemKind, read_dataset
 from storage.errors import MocmeError
 
 FILE_FIELDS = ("image", "audio", "video")

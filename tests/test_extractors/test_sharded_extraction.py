@@ -15,8 +15,8 @@ from extractors.extraction import Extraction, ModalityPlan, Progress, extract_mo
 from extractors.numeric import Numeric, NumericConfig
 from extractors.shards import Pending, Shard, ShardReport, extract_shard
 from storage.errors import MocmeError
-from storage.feature_store import feature_spaces
-from storage.shards import shard_spaces
+from storage.features.shards import shard_spaces
+from storage.features.store import feature_spaces
 
 SHARDED = OPTIONS.model_copy(update={"shard_size": 5, "task_runner": "dask"})
 NUM_FILES = 23

@@ -8,7 +8,7 @@ import plain_store
 import yaml
 from PIL import Image
 
-from storage.feature_store import feature_spaces
+from storage.features.store import feature_spaces
 
 NUM_PICTURES = 80
 SHARD_SIZE = 10

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plain_trainings import PlainTrainings
 
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 from flows.training_pool import TrainingPool
 from flows.tuning.space import search_space
 from flows.tuning.study import tune

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import PipelineConfig, load_config
-from flows.keys import train_key
-from flows.staged_run import StagedRun
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.stages.keys import train_key
+from flows.stages.staged_run import StagedRun
 from flows.training_pool import TrainingPool
 
 BEST_LEARNING_RATE = 0.03

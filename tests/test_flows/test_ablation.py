@@ -13,8 +13,8 @@ from flows.ablation.plot import Interval, draw_differences
 from flows.ablation.report import COLUMNS, compare, rows_of
 from flows.ablation.study import StudyError, VariantRuns, run_study
 from flows.ablation.variants import FULL, StudyName, variants_of
-from flows.config import PipelineConfig, load_config
-from flows.config_changes import changed
+from flows.configs.changes import changed
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.training_pool import TrainingPool
 from model.evaluation.significance import PairedDifference
 

@@ -13,8 +13,8 @@ import pytest
 from cluster_world import contents
 from small_runs import mocme, settings
 
-from flows import clusters
-from storage.shards import shard_spaces
+from flows.server import clusters
+from storage.features.shards import shard_spaces
 
 NO_DASK = pytest.mark.skipif(find_spec("prefect_dask") is None, reason="prefect-dask is absent")
 NO_RAY = pytest.mark.skipif(find_spec("prefect_ray") is None, reason="prefect-ray is absent")

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from flows.config import PipelineConfig, load_config
-from flows.yaml_file import ConfigError
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.configs.yaml_reader import ConfigError
 from model.config import ScorerName
 
 

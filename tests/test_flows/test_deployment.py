@@ -11,7 +11,7 @@ import pytest
 from team_server import TeamServer, write_small_config
 
 from extractors.sample import write_sample
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 FLOWS = ("extract", "train", "evaluate", "predict", "pipeline")
 CONFIG = "data/demo/mocme.yaml"

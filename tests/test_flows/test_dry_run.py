@@ -10,9 +10,9 @@ from small_runs import Command, mocme, run_and_look_at_imports, settings
 from extractors.sample import write_sample
 from extractors.weights import WeightsNotHereError
 from flows.dry_run import NO_WEIGHTS, why_new
-from storage.dataset import read_dataset
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore
+from storage.datasets.dataset import read_dataset
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore
 
 
 def dry(project: Path, *pairs: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import load_config
-from storage.dataset import read_dataset
+from flows.configs.pipeline_config import load_config
+from storage.datasets.dataset import read_dataset
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 

@@ -8,7 +8,7 @@ import pytest
 from small_runs import mocme, small
 
 from flows.failure_report import FAILURES_FILE
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 
 def report(project: Path) -> list[dict[str, Any]]:

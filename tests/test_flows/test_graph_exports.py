@@ -11,7 +11,7 @@ from small_runs import mocme
 
 from flows.exporting.n_triples import iri, lines_of
 from model.prediction.predictor import PredictedTriple, Predictor
-from storage.graph import SPLITS
+from storage.datasets.graph import SPLITS
 
 # https://www.w3.org/TR/n-triples/#n-triples-grammar, without language tags
 IRI = r"<[^\x00-\x20<>\"{}|^`\\]*>"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.config import PipelineConfig
-from flows.keys import StageKey, changes, evaluate_key, predict_key, summarise, train_key
+from flows.configs.pipeline_config import PipelineConfig
+from flows.stages.keys import StageKey, changes, evaluate_key, predict_key, summarise, train_key
 
 CONTENT = {"image": "a" * 64, "text": "b" * 64}
 

@@ -15,7 +15,7 @@ from PIL import Image
 from small_runs import SMALL, Command, mocme, settings, small
 
 from flows.exporting.prediction_files import read_predictions
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 ALL = ["extract", "train", "evaluate", "predict"]
 BROKEN = 5  # files that the sample breaks on purpose

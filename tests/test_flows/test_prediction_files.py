@@ -16,7 +16,7 @@ from flows.exporting.prediction_files import (
     write_predictions,
 )
 from model.prediction.predictor import NearFact, PredictedTriple, Predictor
-from storage.graph import SPLITS
+from storage.datasets.graph import SPLITS
 
 K = 4
 TEXT = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from small_runs import SMALL, small
 
-import flows.artifacts
 import flows.extract
-import flows.progress
-from flows.artifacts import PublishedProgress
-from flows.config import load_config
+import flows.server.artifacts
+import flows.server.progress
+from flows.configs.pipeline_config import load_config
+from flows.server.artifacts import PublishedProgress
 
 ROOT = Path(__file__).parents[2]
 FLOWS = ["extract", "train", "evaluate", "predict", "pipeline"]
@@ -119,7 +119,7 @@ def test_tables_and_links_are_published(project: Path, prefect_server: str) -> N
 def test_progress_is_published(
     extracted: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flows.progress, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(flows.server.progress, "SECONDS_BETWEEN", 0.0)
     assert small("train", extracted / "mocme.yaml").exit_code == 0
     found = latest_artifact(prefect_server, "mocme-progress")
     assert (found["type"], found["data"]) == ("progress", 100)
@@ -134,7 +134,7 @@ def test_a_server_that_is_not_there_is_told_once(monkeypatch: pytest.MonkeyPatch
         told.append(1)
         raise httpx.ConnectError("refused")
 
-    monkeypatch.setattr(flows.artifacts, "create_progress_artifact", refuse)
+    monkeypatch.setattr(flows.server.artifacts, "create_progress_artifact", refuse)
     published = PublishedProgress()
     for percent in (10.0, 20.0):
         published.tell("train", percent, "on its way")

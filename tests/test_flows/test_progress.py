@@ -4,9 +4,9 @@ from logging import Logger, getLogger
 
 import pytest
 
-from flows import progress
-from flows.artifacts import PublishedProgress
-from flows.progress import StageProgress
+from flows.server import progress
+from flows.server.artifacts import PublishedProgress
+from flows.server.progress import StageProgress
 from model.runs.epoch_report import EpochReport
 
 

@@ -23,7 +23,7 @@ from small_runs import Command, mocme, small
 from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.report.figure import COLOURS
 from flows.report.predictions import in_turns
-from flows.staged_run import StagedRun
+from flows.stages.staged_run import StagedRun
 
 SECTIONS = [
     "Predictions",

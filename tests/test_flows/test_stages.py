@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from flows.config import PipelineConfig
-from flows.keys import StageKey, evaluate_key
-from flows.staged_run import (
+from flows.configs.pipeline_config import PipelineConfig
+from flows.stages.keys import StageKey, evaluate_key
+from flows.stages.stage import Outcome, run_stage, why_stale
+from flows.stages.staged_run import (
     NoRunError,
     StagedRun,
     mark_newest,
@@ -19,7 +20,6 @@ from flows.staged_run import (
     newest_run_of,
     open_run,
 )
-from flows.stages import Outcome, run_stage, why_stale
 
 
 def train_key_of(epochs: int = 1) -> StageKey:

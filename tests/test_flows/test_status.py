@@ -10,7 +10,7 @@ from small_runs import SMALL, mocme, run_and_look_at_imports, settings, small
 from test_dry_run import traces
 
 from extractors.sample import write_sample
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 STAGES = ("extract", "train", "evaluate", "predict")
 Change = Callable[[Path], None]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_runs import mocme
 
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 
 def test_an_export_comes_back_by_import(extracted: Path, tmp_path: Path) -> None:
@@ -36,8 +36,8 @@ def test_an_export_comes_back_by_import(extracted: Path, tmp_path: Path) -> None
 def test_every_id_has_the_vector_of_its_own_text(extracted: Path, tmp_path: Path) -> None:
     from extractors.base import Runtime
     from extractors.registry import build_extractor
-    from flows.config import load_config
-    from storage.items import ItemReader
+    from flows.configs.pipeline_config import load_config
+    from storage.datasets.items import ItemReader
 
     mocme("store", "export", extracted / "mocme.yaml", "text", tmp_path / "t.npy")
     ids = (tmp_path / "t.ids.txt").read_text(encoding="utf-8").splitlines()

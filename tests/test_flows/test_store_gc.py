@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from small_runs import mocme, settings
 
-from storage import trash
-from storage.environment import Environment
 from storage.errors import StoreError
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore, feature_spaces
-from storage.garbage import Garbage, collect_garbage
-from storage.shards import shard_folder, shard_spaces
-from storage.store_lock import deleting
-from storage.store_verification import verify_store
+from storage.features import trash
+from storage.features.environment import Environment
+from storage.features.garbage import Garbage, collect_garbage
+from storage.features.lock import deleting
+from storage.features.shards import shard_folder, shard_spaces
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore, feature_spaces
+from storage.features.verification import verify_store
 
 
 def gc(project: Path, *options: object) -> list[dict[str, Any]]:
@@ -129,8 +129,8 @@ def test_configs_of_several_stores_are_refused(cluttered: Path) -> None:
 def test_a_running_writer_keeps_all_and_a_killed_one_nothing(cluttered: Path) -> None:
     store = cluttered / "data/features"
     program = (
-        "import sys; from pathlib import Path; from storage.feature_space import FeatureSpace\n"
-        "from storage.feature_store import FeatureStore\n"
+        "import sys; from pathlib import Path; from storage.features.space import FeatureSpace\n"
+        "from storage.features.store import FeatureStore\n"
         "with FeatureStore.open(Path(sys.argv[1]), FeatureSpace('new', {}, 4, 'float16')):\n"
         "    print('open', flush=True); sys.stdin.read()\n"
     )
@@ -174,7 +174,7 @@ def test_a_stop_in_the_middle_leaves_a_valid_store(
 
 
 def _collect_from(store: Path, project: Path) -> list[Garbage]:
-    from flows.config import load_config
+    from flows.configs.pipeline_config import load_config
     from flows.garbage import _used
 
     return collect_garbage(store, _used([load_config(project / "mocme.yaml")]))

@@ -9,7 +9,7 @@ import yaml
 from small_runs import mocme, small
 
 from extractors.sample import write_sample
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_runs import Command, mocme
 
-from storage.feature_store import FeatureStore
+from storage.features.store import FeatureStore
 
 
 def verify(project: Path, *options: str) -> Command:

@@ -9,11 +9,11 @@ import time
 import httpx
 import pytest
 
-from flows.temporary_server import TemporaryServer
+from flows.server.temporary_server import TemporaryServer
 
 STARTED_BY_A_PROCESS_THAT_IS_KILLED = """
 import os, signal
-from flows.temporary_server import TemporaryServer
+from flows.server.temporary_server import TemporaryServer
 server = TemporaryServer()
 server.wait()
 print(server.url, flush=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from small_runs import SMALL
 
-from flows.config import load_config
-from flows.config_file import write_config
-from flows.staged_run import StagedRun, finished_runs
+from flows.configs.pipeline_config import load_config
+from flows.configs.writing import write_config
+from flows.stages.staged_run import StagedRun, finished_runs
 from flows.training_pool import TrainingError, TrainingPool, TrainingStoppedError
 
 LONG = ("train.epochs=400", "train.patience=400")

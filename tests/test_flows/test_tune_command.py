@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_runs import SMALL, mocme, settings, small
 
-from flows.config import load_config
+from flows.configs.pipeline_config import load_config
 
 
 def test_a_config_is_tuned_gone_on_with_and_trained(extracted: Path) -> None:

@@ -13,8 +13,8 @@ from filelock import FileLock
 from killed_tuning import main as killed_tuning
 from plain_trainings import BEST_LEARNING_RATE, PlainTrainings, mrr_of
 
-from flows.config import PipelineConfig, load_config
-from flows.staged_run import finished_runs
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.stages.staged_run import finished_runs
 from flows.training_pool import TrainingError
 from flows.tuning.report import columns_of, describe, rows_of, write_best
 from flows.tuning.results import TrialResult, Tuned, results_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import PipelineConfig
-from flows.config_changes import with_values
+from flows.configs.changes import with_values
+from flows.configs.pipeline_config import PipelineConfig
 from flows.tuning.fields import TunableField, tunable_fields, value_of
 from flows.tuning.space import Choices, Numbers, TuningError, search_space
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.feature_table import FeatureTable
-from storage.graph import Graph, Triples
+from storage.datasets.graph import Graph, Triples
+from storage.features.table import FeatureTable
 
 NUM_COLOURS = NUM_SHAPES = NUM_MAKERS = 5
 COLOUR, SHAPE, MAKER = 0, 1, 2

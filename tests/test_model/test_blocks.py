@@ -24,7 +24,7 @@ from model.prediction.predictor import Predictor
 from model.runs.epoch_report import EpochReport
 from model.training.train import train
 from storage.errors import MocmeError
-from storage.feature_table import FeatureTable
+from storage.features.table import FeatureTable
 
 EVERY_BLOCK = model_config(alone=True, context=True)
 NAMES = [CONTENT, "content-image", "content-text", STRUCTURE, CONTEXT]

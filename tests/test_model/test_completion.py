@@ -13,7 +13,7 @@ from model.evaluation.ranking import known_answers
 from model.prediction.completion import MIN_SHARED, expected_questions, most_probable_missing
 from model.prediction.predictor import Predictor
 from model.scoring.blocks import BlockScoring
-from storage.graph import SPLITS, Graph
+from storage.datasets.graph import SPLITS, Graph
 
 NUM_ENTITIES, NUM_RELATIONS = 14, 3
 

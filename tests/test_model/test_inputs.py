@@ -8,9 +8,9 @@ import torch
 from planted_graph import World, feature_table
 
 from model.inputs import KnownTails, ModalityRows, modality_rows, with_inverses
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore
-from storage.feature_table import FeatureTable
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore
+from storage.features.table import FeatureTable
 
 CPU = torch.device("cpu")
 

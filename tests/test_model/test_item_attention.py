@@ -11,7 +11,7 @@ from model.encoder.item_attention import ItemAttention
 from model.evaluation.ranking import known_answers, rank
 from model.runs.run_folder import RunFolder
 from model.training.train import train
-from storage.feature_table import FeatureTable
+from storage.features.table import FeatureTable
 
 OWNERS = torch.tensor([0, 0, 0, 1, 2, 2])
 

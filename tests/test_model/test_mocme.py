@@ -17,9 +17,9 @@ from model.encoder.content import ContentEncoder
 from model.inputs import modality_rows, with_inverses
 from model.mocme import EncodedBlock, MoCME
 from model.scorers import SCORERS
+from storage.datasets.graph import Triples
 from storage.errors import MocmeError
-from storage.feature_table import FeatureTable
-from storage.graph import Triples
+from storage.features.table import FeatureTable
 
 FUSED = [fusion for fusion in get_args(FusionName) if fusion != "late"]
 NO_DROPOUT = {"feature_dropout": 0.0, "modality_dropout": 0.0, "neighbour_dropout": 0.0}

@@ -15,8 +15,8 @@ from model.prediction.predictor import Predictor
 from model.runs.run_folder import RunFolder
 from model.runs.trained import OtherFeaturesError
 from model.training.train import train
-from storage.feature_table import FeatureTable
-from storage.graph import Graph
+from storage.datasets.graph import Graph
+from storage.features.table import FeatureTable
 
 NUM_THINGS = 120
 

@@ -26,7 +26,7 @@ from model.scoring.blocks import BlockScoring
 from model.training.distributed import Processes
 from model.training.train import train
 from model.training.trainer import Trainer
-from storage.feature_table import FeatureTable
+from storage.features.table import FeatureTable
 
 NUM_THINGS = 400
 

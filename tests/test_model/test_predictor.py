@@ -16,8 +16,8 @@ from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
 from model.prediction.predictor import Answer
 from model.scoring.blocks import BlockScoring
 from model.training.train import train
+from storage.datasets.graph import SPLITS
 from storage.errors import MocmeError
-from storage.graph import SPLITS
 
 Questions = list[dict[str, str]]
 

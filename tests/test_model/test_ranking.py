@@ -10,7 +10,7 @@ from random_scoring import random_scoring
 from model.evaluation.ranking import known_answers, rank, rank_metrics
 from model.scorers import SCORERS
 from model.scoring.blocks import BlockScoring
-from storage.graph import SPLITS, Graph, Triples
+from storage.datasets.graph import SPLITS, Graph, Triples
 
 CPU = torch.device("cpu")
 NUM_ENTITIES, NUM_RELATIONS = 20, 3

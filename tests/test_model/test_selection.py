@@ -14,8 +14,8 @@ from test_resume import train_until
 from model.evaluation.evaluate import evaluate_run, reciprocal_ranks
 from model.runs.run_folder import RunFolder
 from model.runs.selection import graph_to_select_on
-from storage.audit import is_among, triple_keys
-from storage.graph import Graph
+from storage.datasets.audit import is_among, triple_keys
+from storage.datasets.graph import Graph
 
 LEAKING = 40
 """Lines of valid that stand in train."""

@@ -34,8 +34,8 @@ from model.runs.run_folder import RunFolder
 from model.scorers import SCORERS
 from model.training.train import train
 from model.training.trainer import Trainer
+from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.graph import Graph
 
 
 def with_graph(world: World, **splits: Any) -> World:

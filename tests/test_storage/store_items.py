@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from storage.block import Rows
-from storage.feature_space import FeatureSpace
+from storage.features.block import Rows
+from storage.features.space import FeatureSpace
 
 SPACE = FeatureSpace("image_test", {"version": 1}, dim=512, dtype="float16")
 

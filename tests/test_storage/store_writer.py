@@ -10,7 +10,7 @@ from pathlib import Path
 
 from store_items import SPACE, digest, reason, vectors
 
-from storage.feature_store import FeatureStore
+from storage.features.store import FeatureStore
 
 
 def main(root: str, first: str, last: str, batch_size: str, max_file_bytes: str = "") -> None:

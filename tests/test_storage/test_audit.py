@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.audit import (
+from storage.datasets.audit import (
     RELATION_HEADER,
     SUMMARY_HEADER,
     LeakCounts,
@@ -18,8 +18,8 @@ from storage.audit import (
     clean_test_mask,
     triple_keys,
 )
-from storage.dataset import read_dataset
-from storage.graph import SPLITS, Graph
+from storage.datasets.dataset import read_dataset
+from storage.datasets.graph import SPLITS, Graph
 
 ENTITIES = tuple("abcdef")
 RELATIONS = ("q", "r", "s")

@@ -10,12 +10,12 @@ import store_writer
 from store_items import SPACE, digest, reason, vector, vectors
 from test_feature_store_processes import start_writer
 
-from storage.backup import copy_store
-from storage.environment import Environment
 from storage.errors import StoreError
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore, feature_spaces, space_folder
-from storage.store_verification import verify_store
+from storage.features.backup import copy_store
+from storage.features.environment import Environment
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore, feature_spaces, space_folder
+from storage.features.verification import verify_store
 
 NUM_ITEMS = 2000
 BATCH = 20

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_items import SPACE, digest, rows, vector
 
-from storage.block import BlockError, BlockFormat, digest_words
+from storage.features.block import BlockError, BlockFormat, digest_words
 
 FORMAT = BlockFormat(dim=512, dtype="float16")
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.audit import audit
-from storage.clean import clean_splits, write_clean
-from storage.dataset import read_dataset
+from storage.datasets.audit import audit
+from storage.datasets.clean import clean_splits, write_clean
+from storage.datasets.dataset import read_dataset
+from storage.datasets.graph import Graph, Split
 from storage.errors import DatasetError
-from storage.graph import Graph, Split
 
 ENTITIES = tuple("abcdef")
 

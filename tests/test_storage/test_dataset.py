@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from storage.dataset import Dataset, Item, ItemKind, read_dataset
+from storage.datasets.dataset import Dataset, Item, ItemKind, read_dataset
+from storage.datasets.graph import SPLITS
 from storage.errors import DatasetError
-from storage.graph import SPLITS
 
 
 def test_entities_keep_their_order_names_and_lines(folder: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 from safetensors.numpy import load_file
 
-from storage.feature_export import ExportedFeatures, ExportError, mean_by_entity, write_features
+from storage.features.export import ExportedFeatures, ExportError, mean_by_entity, write_features
 
 IDS = ["cat", "dog", "naïve owl"]
 

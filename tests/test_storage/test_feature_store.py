@@ -13,11 +13,11 @@ import plain_store
 import pytest
 from store_items import SPACE, digest, reason, rows, vector, vectors
 
-from storage import copy_threads, environment, ordered_copy, space_description
-from storage.environment import Environment
 from storage.errors import StoreError
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore, feature_spaces
+from storage.features import copy_threads, environment, ordered_copy, space_description
+from storage.features.environment import Environment
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore, feature_spaces
 
 SPACES = {
     "usual": SPACE,

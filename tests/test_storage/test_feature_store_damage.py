@@ -11,8 +11,8 @@ import pytest
 from store_items import SPACE, digest, reason, rows, vector, vectors
 
 from storage.errors import StoreError
-from storage.feature_store import FeatureStore
-from storage.store_verification import verify_store
+from storage.features.store import FeatureStore
+from storage.features.verification import verify_store
 
 NUM_ROWS = 600  # more than two blocks of 246
 VICTIM = 300

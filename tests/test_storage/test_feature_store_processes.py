@@ -19,9 +19,9 @@ import pytest
 import store_writer
 from store_items import SPACE, digest, reason, rows, vector, vectors
 
-from storage import environment
 from storage.errors import StoreError
-from storage.feature_store import FeatureStore
+from storage.features import environment
+from storage.features.store import FeatureStore
 
 DIRECTORY = Path(SPACE.extractor) / SPACE.fingerprint
 

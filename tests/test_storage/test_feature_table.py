@@ -8,10 +8,10 @@ import pytest
 from store_items import SPACE, digest, rows, vector, vectors
 
 from storage.errors import StoreError
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore
-from storage.feature_table import REFERENCE, FeatureTable
-from storage.standardisation import MAX_SCORE, standardise, standardise_known
+from storage.features.space import FeatureSpace
+from storage.features.standardisation import MAX_SCORE, standardise, standardise_known
+from storage.features.store import FeatureStore
+from storage.features.table import REFERENCE, FeatureTable
 
 SMALL = replace(SPACE, dim=3, dtype="float32")
 NUMBERS = FeatureSpace("numeric", {}, dim=6, dtype="float32", layout="values_and_mask")

@@ -12,9 +12,15 @@ from pathlib import Path
 import plain_store
 import pytest
 
-from storage import file_digest, file_index
-from storage.file_digest import FileDigest, FileProblem, numbers_digest, signature, text_digest
-from storage.file_index import FileIndex
+from storage.features import file_digest, file_index
+from storage.features.file_digest import (
+    FileDigest,
+    FileProblem,
+    numbers_digest,
+    signature,
+    text_digest,
+)
+from storage.features.file_index import FileIndex
 
 
 def blake2b(content: bytes) -> bytes:
@@ -330,7 +336,7 @@ def test_two_processes_at_once(root: Path, tmp_path: Path) -> None:
     code = """
 import sys, time
 from pathlib import Path
-from storage import file_index
+from storage.features import file_index
 file_index.RACY_NS = 0  # all that is old enough for this file system's clock
 file_index._CHUNK_SIZE = 5
 with file_index.FileIndex.open(Path(sys.argv[1])) as index:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.dataset import read_dataset
+from storage.datasets.dataset import read_dataset
+from storage.datasets.graph import SPLITS
+from storage.datasets.openke import readable_name
 from storage.errors import DatasetError
-from storage.graph import SPLITS
-from storage.openke import readable_name
 
 
 def test_rows_are_head_tail_relation_and_names_hold_spaces(openke_folder: Path) -> None:

@@ -10,13 +10,13 @@ import plain_store
 import pytest
 from store_items import SPACE, digest, reason, vector, vectors
 
-from storage import shards, trash
 from storage.errors import StoreError
-from storage.feature_space import FeatureSpace
-from storage.feature_store import FeatureStore, space_folder
-from storage.shards import adopt_shards, merge_shard, shard_folder, shard_spaces
-from storage.store_lock import InUseError, owning
-from storage.store_verification import verify_store
+from storage.features import shards, trash
+from storage.features.lock import InUseError, owning
+from storage.features.shards import adopt_shards, merge_shard, shard_folder, shard_spaces
+from storage.features.space import FeatureSpace
+from storage.features.store import FeatureStore, space_folder
+from storage.features.verification import verify_store
 
 NUM_ITEMS = 100
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.split import carve, split_triples
+from storage.datasets.split import carve, split_triples
 
 Triple = tuple[int, int, int]
 

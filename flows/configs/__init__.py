@@ -1,0 +1,1 @@
+"""The one typed config, read strictly from YAML, changed and written."""

@@ -1,0 +1,1 @@
+"""Stages: when one must run, what it leaves in a run's folder, and what a run did."""

@@ -1,0 +1,108 @@
+"""Stage keys: the digest of everything that determines what a stage yields.
+
+A stage whose key has not changed is skipped. Where things lie and what they run on (the paths of
+dataset, store and runs, the device, the number of processes) is no part of a key, so a moved folder
+keeps its results.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flows.configs.pipeline_config import PipelineConfig
+
+Stage = Literal["extract", "train", "evaluate", "predict"]
+
+_VERSIONS: Mapping[Stage, int] = {"train": 7, "evaluate": 2, "predict": 3}
+"""Raise a stage's version whenever the same parts would yield another result."""
+
+PLACES = ("device", "processes")
+"""Keys of the config's `train` section that say where to train: results differ by rounding only."""
+
+_MOST_CHANGES_SHOWN = 3
+_LONGEST_VALUE_SHOWN = 24  # characters; a digest says nothing to a reader
+
+
+@dataclass(frozen=True)
+class StageKey:
+    """What determines a stage's result.
+
+    Attributes:
+        stage: The stage.
+        parts: All that determines its result, as JSON values.
+    """
+
+    stage: Stage
+    parts: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the stage, its version and its parts in canonical JSON, in hex."""
+        whole = {"stage": self.stage, "version": _VERSIONS[self.stage], "parts": self.parts}
+        text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def train_key(
+    config: PipelineConfig, graph_digest: str, content_digests: Mapping[str, str]
+) -> StageKey:
+    """Return the key of a training.
+
+    Args:
+        config: The run's config.
+        graph_digest: Digest of entities, relations and triples.
+        content_digests: Of each modality, the digest of its feature space and of its items.
+    """
+    modalities = {
+        name: {"content": digest, "max_items": config.modalities[name].max_items}
+        for name, digest in content_digests.items()
+    }
+    parts = {
+        "graph": graph_digest,
+        "modalities": modalities,
+        "model": config.model.model_dump(mode="json"),
+        "train": config.train.model_dump(mode="json", exclude=set(PLACES)),
+    }
+    return StageKey("train", parts)
+
+
+def evaluate_key(trained: str) -> StageKey:
+    """Return the key of an evaluation, given the training's digest."""
+    return StageKey("evaluate", {"trained": trained})
+
+
+def predict_key(trained: str, config: PipelineConfig) -> StageKey:
+    """Return the key of a prediction, given the training's digest."""
+    return StageKey(
+        "predict", {"trained": trained, "predict": config.predict.model_dump(mode="json")}
+    )
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Name the parts in which two keys differ, as `train.epochs 5 -> 6`.
+
+    Args:
+        old: The parts of the one.
+        new: The parts of the other.
+        prefix: What stands before the names.
+    """
+    for name in dict.fromkeys([*new, *old]):
+        if name not in old:
+            yield f"{prefix}{name} is new"
+        elif name not in new:
+            yield f"{prefix}{name} is gone"
+        elif isinstance(old[name], Mapping) and isinstance(new[name], Mapping):
+            yield from changes(old[name], new[name], f"{prefix}{name}.")
+        elif old[name] != new[name]:
+            before, after = json.dumps(old[name]), json.dumps(new[name])
+            is_short = max(len(before), len(after)) <= _LONGEST_VALUE_SHOWN
+            yield f"{prefix}{name} {before} -> {after}" if is_short else f"{prefix}{name} changed"
+
+
+def summarise(differences: Sequence[str]) -> str:
+    """Join changes for a message, the first few by name."""
+    rest = len(differences) - _MOST_CHANGES_SHOWN
+    shown = ", ".join(differences[:_MOST_CHANGES_SHOWN])
+    return shown if rest <= 0 else f"{shown} and {rest} more"

@@ -1,0 +1,119 @@
+"""Datasets: a graph and the raw items of its entities, read from a folder.
+
+Two forms are read, told apart by what lies in the folder:
+
+- A dataset folder; see `storage.datasets.dataset_folder`.
+- An OpenKE folder; see `storage.datasets.openke`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from storage.datasets import dataset_folder, openke
+from storage.datasets.graph import Graph
+from storage.datasets.items import Entity, Item, ItemKind, ItemReader
+from storage.errors import DatasetError
+from storage.suggestion import did_you_mean
+
+__all__ = ["Dataset", "DatasetForm", "Entity", "Item", "ItemKind", "read_dataset"]
+
+DatasetForm = Literal["jsonl", "openke"]
+
+_FORMS = (
+    "a folder with either entities.jsonl and train.tsv, valid.tsv, test.tsv (or triples.tsv), "
+    "or, as OpenKE writes it, entity2id.txt, relation2id.txt and {train,valid,test}2id.txt"
+)
+
+_ENTITIES_FILES: dict[DatasetForm, str] = {
+    "jsonl": dataset_folder.ENTITIES_FILE,
+    "openke": openke.ENTITIES_FILE,
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A graph and what its entities list.
+
+    Attributes:
+        root: The folder, which the paths of file items are relative to.
+        graph: Entities and triples as indices.
+        entities: The entities, in the order of `graph.entities`.
+        form: How the folder is written.
+    """
+
+    root: Path
+    graph: Graph
+    entities: tuple[Entity, ...]
+    form: DatasetForm = "jsonl"
+
+    @property
+    def entities_file(self) -> Path:
+        """The file that lists the entities."""
+        return self.root / _ENTITIES_FILES[self.form]
+
+    def items(self, fields: Sequence[str], kind: ItemKind) -> list[Item]:
+        """Return the items that the entities list, in entity order, then in listed order.
+
+        An entity without the field, or with nothing in it, lists no item.
+
+        Args:
+            fields: Fields to read. For texts, `id` and `name` are fields too.
+            kind: What the fields hold. `file`: relative paths (a list or one string), those of
+                several fields one after the other. `text`: a string or a list of strings, one
+                item each; of several fields one item per entity, joined with ". ". `numbers`:
+                an object of attribute to value, several fields merged into one item; the values
+                are not checked here.
+
+        Raises:
+            DatasetError: If no entity has a field at all, a field holds the wrong JSON type, or
+                a path is absolute, empty or climbs with `..`.
+        """
+        self._check_fields(fields, kind)
+        contents = ItemReader(tuple(fields), self.entities_file).of_kind(kind)
+        return [
+            Item(row, content)
+            for row, entity in enumerate(self.entities)
+            for content in contents(entity)
+        ]
+
+    def _check_fields(self, fields: Sequence[str], kind: ItemKind) -> None:
+        """Refuse a field that no entity has: a misspelt one would read as 'all missing'."""
+        own = {"id", "name"}
+        listed = {field for entity in self.entities for field in entity.fields}
+        for field in fields:
+            if field in listed or (kind == "text" and field in own):
+                continue
+            names = ", ".join(repr(name) for name in sorted(listed)) or "none here"
+            raise DatasetError(
+                self.entities_file,
+                found=f"no entity with a field {field!r}{did_you_mean(field, listed | own)}",
+                allowed=f"a field of some entity: {names}; for texts also 'id', 'name'",
+            )
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Read a dataset folder or an OpenKE folder, by what lies in it.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        DatasetError: If the folder is not there, or anything in it is not as it should be.
+    """
+    forms = [form for form, file in _ENTITIES_FILES.items() if (path / file).is_file()]
+    if len(forms) != 1:
+        found = "a folder with both forms" if forms else _describe_path(path)
+        raise DatasetError(path, found=found, allowed=_FORMS)
+    form = forms[0]
+    entities, graph = openke.read(path) if form == "openke" else dataset_folder.read(path)
+    return Dataset(path, graph, entities, form)
+
+
+def _describe_path(path: Path) -> str:
+    if not path.exists():
+        return "no such folder"
+    if not path.is_dir():
+        return "a file"
+    return "neither entities.jsonl nor entity2id.txt"
