@@ -42,13 +42,8 @@ from model.prediction.predictor import Predictor
 from model.runs.run_folder import RunFolder
 from model.runs.trained import read_model
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import (
-    best_answers,
-    calibrated,
-    log_odds_of,
-    reliability,
-    uncalibrated,
-)
+from model.scoring.calibration import best_answers, reliability
+from model.scoring.odds import calibrated, log_odds_of, uncalibrated
 from model.training.train import train
 from storage.datasets.audit import clean_test_mask
 from storage.datasets.graph import Graph, Triples

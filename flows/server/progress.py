@@ -59,16 +59,14 @@ class StageProgress:
     def of_epochs(self) -> Callable[[EpochReport], None]:
         """Return what shows a training's progress. Call it in the task, for its log."""
         log = get_run_logger().info
-        measured: list[float] = []
         seconds: list[float] = []
 
         def show(report: EpochReport) -> None:
-            if report.valid_mrr is not None:
-                measured.append(report.valid_mrr)
             seconds.append(report.seconds)
             left = (report.num_epochs - report.epoch) * sum(seconds) / len(seconds)
-            best = f", best valid MRR {max(measured):.4f}" if measured else ""
-            note = f"loss {report.loss:.4f}{best}, {left:.0f} s left"
+            best = report.best_valid_mrr
+            kept = "" if best is None else f", best valid MRR {best:.4f}"
+            note = f"loss {report.loss:.4f}{kept}, {left:.0f} s left"
             self._show(_EPOCHS, report.epoch, report.num_epochs, note, log)
 
         return show

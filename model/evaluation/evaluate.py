@@ -16,14 +16,8 @@ from model.device import choose_device
 from model.evaluation.ranking import Ranking, known_answers, rank, rank_metrics
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import (
-    NUM_ANSWERS,
-    BestAnswers,
-    best_answers,
-    calibrated,
-    reliability,
-    uncalibrated,
-)
+from model.scoring.calibration import NUM_ANSWERS, BestAnswers, best_answers, reliability
+from model.scoring.odds import calibrated, uncalibrated
 from storage.datasets.audit import audit, clean_test_mask
 from storage.datasets.graph import Graph
 

@@ -15,6 +15,7 @@ class EpochReport:
         num_epochs: Epochs at most.
         loss: Mean loss per triple and side of the epoch, in nats.
         valid_mrr: Filtered MRR on valid, if this epoch ended with an evaluation.
+        best_valid_mrr: The best so far, as that is what is kept; None if none was measured.
         seconds: Seconds this epoch took, evaluation included.
     """
 
@@ -22,4 +23,5 @@ class EpochReport:
     num_epochs: int
     loss: float
     valid_mrr: float | None
+    best_valid_mrr: float | None
     seconds: float

@@ -18,7 +18,7 @@ from torch import Tensor
 from model.config import CONTENT, ScorerName
 from model.mocme import EncodedBlock
 from model.scorers import build_scorer
-from model.scoring.calibration import calibrated, log_odds_of_shares
+from model.scoring.odds import calibrated, log_odds_of_shares
 from storage.atomic import replacing
 
 

@@ -13,7 +13,7 @@ Shapes: B batch, Q questions, K answers to each, E entities, R relations (invers
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.inputs import KnownTails, with_inverses
+from model.scoring.blocks import BlockScoring
+from model.scoring.odds import log_odds_of
 from storage.datasets.graph import Triples
-
-if TYPE_CHECKING:
-    from model.scoring.blocks import BlockScoring
 
 NUM_ANSWERS = 10
 """Most probable answers to a question that calibration looks at, as whoever asks does."""
@@ -33,7 +32,6 @@ NUM_BINS = 10
 PRIOR_STRENGTH = 5.0
 """Pseudo-count that ties a relation's slope and intercept to those of all relations."""
 _LARGEST_FITTED = 30.0  # log-odds
-_WITHOUT_DOUBT = 1e4  # log-odds where nothing else is left, or a score is no number
 _TOLERANCE = 1e-6
 
 
@@ -52,57 +50,9 @@ class BestAnswers:
     holds: Tensor
 
 
-def log_odds_of(scores: Tensor) -> Tensor:
-    """Turn scores into the log-odds of each answer against all others.
-
-    Known answers compete, too: where a question has its answer, others are improbable.
-
-    Args:
-        scores: Logits over all entities. Shape: (B, E).
-
-    Returns:
-        Shape (B, E), finite.
-    """
-    return log_odds_of_shares(scores.log_softmax(1))
-
-
-def log_odds_of_shares(log_shares: Tensor) -> Tensor:
-    """Turn the logarithm of what a softmax gives an answer into the log-odds against all others.
-
-    Args:
-        log_shares: At most 0. Shape: (any).
-
-    Returns:
-        Finite, in the same order. Shape: (any).
-    """
-    others = torch.log(-torch.expm1(log_shares.clamp_max(-1e-12)))
-    odds = log_shares - others
-    return odds.nan_to_num(-_WITHOUT_DOUBT, _WITHOUT_DOUBT, -_WITHOUT_DOUBT)
-
-
-def calibrated(log_odds: Tensor, relations: Tensor, calibration: Tensor) -> Tensor:
-    """Turn a model's log-odds into log-odds that came true, whose sigmoid is a probability.
-
-    Args:
-        log_odds: Shape (B, any).
-        relations: Of each question. Shape: (B,).
-        calibration: Slope and intercept of each relation. Shape: (R, 2).
-
-    Returns:
-        Shape (B, any), in the same order.
-    """
-    slope, intercept = calibration[relations].unbind(1)
-    return slope.unsqueeze(1) * log_odds + intercept.unsqueeze(1)
-
-
-def uncalibrated(num_relations: int, device: torch.device | str = "cpu") -> Tensor:
-    """Slopes of 1 and intercepts of 0, which leave the model's own odds as they are. (R, 2)."""
-    return torch.tensor([1.0, 0.0], device=device).repeat(num_relations, 1)
-
-
 @torch.inference_mode()
 def best_answers(
-    scoring: "BlockScoring", triples: Triples, known: KnownTails, chunk_size: int = 512
+    scoring: BlockScoring, triples: Triples, known: KnownTails, chunk_size: int = 512
 ) -> BestAnswers:
     """Ask every question that triples answer, once, on both sides.
 
@@ -121,7 +71,7 @@ def best_answers(
 
 
 def _best_of(
-    scoring: "BlockScoring", questions: Tensor, known: KnownTails, truths: KnownTails
+    scoring: BlockScoring, questions: Tensor, known: KnownTails, truths: KnownTails
 ) -> tuple[Tensor, Tensor]:
     heads, relations = questions.unbind(1)
     log_odds = log_odds_of(scoring.scores(heads, relations))

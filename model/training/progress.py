@@ -11,13 +11,13 @@ class Progress:
     Attributes:
         epoch: Epochs done.
         best_epoch: Epoch of the best evaluation so far; 0 = none yet.
-        best_mrr: Its filtered MRR on valid.
+        best_mrr: Its filtered MRR on valid, if there is one.
         bad_evaluations: Evaluations since the best.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    best_mrr: float = -1.0
+    best_mrr: float | None = None
     bad_evaluations: int = 0
 
     def next_epoch(self) -> Self:
@@ -26,6 +26,6 @@ class Progress:
 
     def evaluated(self, mrr: float) -> Self:
         """Return where the run stands after the epoch's evaluation; the first of equals is best."""
-        if mrr <= self.best_mrr:
+        if self.best_mrr is not None and mrr <= self.best_mrr:
             return replace(self, bad_evaluations=self.bad_evaluations + 1)
         return replace(self, best_epoch=self.epoch, best_mrr=mrr, bad_evaluations=0)

@@ -5,7 +5,7 @@ at its last finished epoch ends as it would have ended without the stop, on the 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -23,19 +23,19 @@ from model.mocme import EncodedBlock, MoCME
 from model.negatives.all_entities import AllEntities
 from model.negatives.batch_loss import BatchLoss
 from model.negatives.egns_log import EgnsLog
-from model.negatives.samplers import SAMPLERS
 from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder, telling_damage
 from model.runs.selection import Chosen
 from model.scoring.block_weights import fit_block_weights
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import best_answers, fit_calibration, uncalibrated
+from model.scoring.calibration import best_answers, fit_calibration
+from model.scoring.odds import uncalibrated
 from model.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from model.training.distributed import Processes
-from model.training.epoch_order import EpochOrder
 from model.training.held_back import HeldBack
 from model.training.log import Numbers, TrainingLog, block_weights_of, fusion_of
 from model.training.progress import Progress
+from model.training.questions import Questions
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 from storage.features.table import FeatureTable
@@ -72,12 +72,13 @@ class Trainer:
         mocme = MoCME(rows, seen, graph.num_relations, model, config.inverse_relations)
         self.model = mocme.to(self.device)
         self.optimizer = _build_optimizer(self.model, config)
-        train_triples = np.unique(graph.train, axis=0)
-        both_ways = with_inverses(train_triples, graph.num_relations)
-        self.triples = torch.from_numpy(both_ways)  # the CPU prepares what a step asks
-        self.edges = self.triples.to(self.device)
+        self.questions = Questions(
+            np.unique(graph.train, axis=0), graph.num_entities, graph.num_relations, config
+        )
+        self.edges = self.questions.triples.to(self.device)
         self.neighbourhood = self.model.neighbourhood(self.edges)
-        cpu = torch.device("cpu")
+        cpu = torch.device("cpu")  # which prepares what a step asks
+        both_ways = self.questions.triples.numpy()
         self.known_on_cpu = KnownTails(both_ways, 2 * graph.num_relations, cpu)
         self.all_known_on_cpu = known_answers(graph, cpu)
         self.known = self.known_on_cpu.to(self.device)
@@ -86,10 +87,6 @@ class Trainer:
         needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
         share = config.held_back if needs_held_back else 0.0
         self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
-        self.order = EpochOrder(self.triples, config.answers_at_once)
-        self.sampler = SAMPLERS[config.negatives.sampler](
-            train_triples, graph.num_entities, graph.num_relations
-        )
 
     def run(self, on_epoch: Callable[[EpochReport], None]) -> None:
         """Train to the end, then export the best weights' embeddings."""
@@ -141,7 +138,8 @@ class Trainer:
         if self.processes.is_first:
             if progress.best_epoch == progress.epoch:
                 save_weights(self.folder.weights, self.model)
-            report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, seconds)
+            best = progress.best_mrr if self.chosen is None else self.chosen.valid_mrr
+            report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, best, seconds)
             log.write(report, numbers)
             save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
             on_epoch(report)
@@ -180,12 +178,12 @@ class Trainer:
         """Run one epoch; return the mean loss per question, and what to log of it."""
         total = torch.zeros((), device=self.device)
         num_questions = 0
-        batches = list(self._batches(generator, held_back))
+        batches = list(self.questions.batches(held_back, generator))
         log = self._egns_log(len(batches))
         for step, (batch, asked) in enumerate(batches):
             audible = self._audible(sent_to(self.device, batch), held_back)
             blocks, shares = self.model(self.neighbourhood, audible)
-            drawn = self._drawn(len(asked), len(blocks), generator)
+            drawn = self.questions.negatives(len(asked), len(blocks), generator)
             log.observe(step, blocks[0], asked, drawn[0] if drawn else None)
             loss = self._loss(blocks, asked, drawn)
             self.optimizer.zero_grad(set_to_none=True)
@@ -230,33 +228,6 @@ class Trainer:
         config = self.config.negatives.egns
         known, answers = self.known_on_cpu, self.all_known_on_cpu
         return EgnsLog(known, answers, config, num_steps, self.device)
-
-    def _batches(
-        self, generator: torch.Generator, held_back: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training triples in random order, by index, and the questions that are asked of them.
-
-        All entities are asked for both sides of every triple; a sample, for one of them.
-        """
-        num_triples, size = len(self.edges) // 2, self.config.batch_size
-        is_sampled = self.config.negatives.mode == "sampled"
-        if is_sampled:
-            order, size = torch.randperm(num_triples, generator=generator), max(1, size // 2)
-        else:
-            order = self.order.draw(generator)
-        order = order[~torch.isin(order % num_triples, held_back.cpu())]
-        for batch in order.split(size):
-            questions = self.triples[batch]
-            if is_sampled:
-                questions = self.sampler.questions(questions, generator)
-            yield batch % num_triples, questions
-
-    def _drawn(self, num: int, num_blocks: int, generator: torch.Generator) -> list[Tensor]:
-        """Draw negatives, (B, N), for every block; none where all entities are."""
-        if self.config.negatives.mode == "all":
-            return []
-        size = (num, self.config.negatives.num)
-        return [self.sampler.draw(size, generator) for _ in range(num_blocks)]
 
     def _scoring(self, *, only_ranks: bool = False) -> BlockScoring:
         """The model as it ranks: all edges audible, block weights chosen before or fitted on valid.

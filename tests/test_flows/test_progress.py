@@ -19,8 +19,8 @@ def test_no_score_is_told_before_one_was_measured(
     monkeypatch.setattr(PublishedProgress, "tell", lambda *told: None)
     caplog.set_level("INFO", "stage")
     show = StageProgress().of_epochs()
-    for epoch, mrr in ((1, None), (2, 0.5), (3, None), (4, 0.25)):
-        show(EpochReport(epoch, 4, loss=1.0, valid_mrr=mrr, seconds=2.0))
+    for epoch, mrr, best in ((1, None, None), (2, 0.5, 0.5), (3, None, 0.5), (4, 0.25, 0.5)):
+        show(EpochReport(epoch, 4, 1.0, mrr, best, seconds=2.0))
     assert caplog.messages == [
         "train: 1 of 4, loss 1.0000, 6 s left",
         "train: 2 of 4, loss 1.0000, best valid MRR 0.5000, 4 s left",

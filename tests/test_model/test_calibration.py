@@ -14,11 +14,10 @@ from model.scoring.calibration import (
     NUM_ANSWERS,
     BestAnswers,
     best_answers,
-    calibrated,
     fit_calibration,
-    log_odds_of,
     reliability,
 )
+from model.scoring.odds import calibrated, log_odds_of
 
 NUM_ENTITIES, NUM_RELATIONS = 14, 3
 

@@ -99,11 +99,16 @@ class TestStopped:
     def test_the_best_epoch_may_lie_before_the_stop(self, world: World, tmp_path: Path) -> None:
         changes = {"epochs": 5, "eval_every": 1, "learning_rate": 1e-12}
         whole = run_training(world, tmp_path / "whole", **changes)
-        train_until(world, tmp_path / "stopped", 3, **changes)
-        run_training(world, tmp_path / "stopped", **changes)
-        assert same_outcome(whole, tmp_path / "stopped")
-        summary = (tmp_path / "stopped" / "training.json").read_text()
-        assert summary == (whole / "training.json").read_text()
+        stopped = tmp_path / "stopped"
+        train_until(world, stopped, 3, **changes)
+        reports: list[EpochReport] = []
+        config = train_config(**changes)
+        train(world.graph, world.tables(), SMALL_MODEL, config, stopped, reports.append)
+        assert same_outcome(whole, stopped)
+        summary = json.loads((stopped / "training.json").read_text())
+        assert summary == json.loads((whole / "training.json").read_text())
+        assert summary["best_epoch"] < reports[0].epoch
+        assert {report.best_valid_mrr for report in reports} == {summary["best_valid_mrr"]}
 
     def test_at_whatever_file_was_to_be_written_next(
         self, world: World, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

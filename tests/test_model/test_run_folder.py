@@ -167,7 +167,8 @@ class TestContents:
     def test_a_line_of_the_log_replaces_those_after_it(self, tmp_path: Path) -> None:
         folder = RunFolder(tmp_path)
         for epoch in (1, 2, 3, 2):
-            folder.log_epoch(EpochReport(epoch, 5, epoch / 10, None, 1.0), {"share": 0.5})
+            report = EpochReport(epoch, 5, epoch / 10, None, 0.25, 1.0)
+            folder.log_epoch(report, {"share": 0.5})
         lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
         assert [line["epoch"] for line in lines] == [1, 2]
         assert lines[1] == {
@@ -175,6 +176,7 @@ class TestContents:
             "num_epochs": 5,
             "loss": 0.2,
             "valid_mrr": None,
+            "best_valid_mrr": 0.25,
             "seconds": 1.0,
             "share": 0.5,
         }

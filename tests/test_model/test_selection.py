@@ -75,6 +75,7 @@ class TestTwoTrainings:
         assert [epoch["epoch"] for epoch in log] == list(range(1, chosen["best_epoch"] + 1))
         assert {epoch["num_epochs"] for epoch in log} == {chosen["best_epoch"]}
         assert {epoch["valid_mrr"] for epoch in log} == {None}
+        assert {epoch["best_valid_mrr"] for epoch in log} == {chosen["best_valid_mrr"]}
         weights = [it.read_scoring().block_weights for it in (found, found.selection)]
         assert torch.equal(*weights)
         entities = [it.read_scoring().blocks[0].entities for it in (found, found.selection)]

@@ -32,8 +32,8 @@ from model.negatives.samplers import SAMPLERS
 from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder
 from model.scorers import SCORERS
+from model.training.questions import Questions
 from model.training.train import train
-from model.training.trainer import Trainer
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 
@@ -151,9 +151,9 @@ def spied_steps(monkeypatch: pytest.MonkeyPatch) -> tuple[list[list[Tensor]], li
     """Return what trainings will fill: the questions of each epoch's steps, and silent edges."""
     asked: list[list[Tensor]] = []
     silent: list[Tensor] = []
-    batches, forward = Trainer._batches, MoCME.forward
+    batches, forward = Questions.batches, MoCME.forward
 
-    def spy_on_questions(self: Trainer, *arguments: Any) -> Any:
+    def spy_on_questions(self: Questions, *arguments: Any) -> Any:
         asked.append([])
         for triples, questions in batches(self, *arguments):
             asked[-1].append(questions)
@@ -166,7 +166,7 @@ def spied_steps(monkeypatch: pytest.MonkeyPatch) -> tuple[list[list[Tensor]], li
             assert bool(audible.all())
         return forward(self, neighbourhood, audible)
 
-    monkeypatch.setattr(Trainer, "_batches", spy_on_questions)
+    monkeypatch.setattr(Questions, "batches", spy_on_questions)
     monkeypatch.setattr(MoCME, "forward", spy_on_edges)
     return asked, silent
 
