@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from flows.ablation.variants import FULL, Variants
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.configs.writing import write_config
-from flows.stages.staged_run import StagedRun
 from flows.status import status_of
 from flows.training_pool import TrainingPool
 from storage.datasets.audit import clean_test_mask
@@ -26,7 +25,7 @@ class VariantRuns:
     Attributes:
         name: The variant's name.
         config_file: Its config.
-        seconds: Seconds that each training took. Shape: (S,).
+        seconds: Seconds that the epochs of each training took. Shape: (S,).
         valid: Reciprocal ranks on valid, tails first, then heads. Shape: (S, Q).
         test: Those on the clean test split. Shape: (S, Q).
         is_unseen: Which of the test questions are of triples with an entity unseen in training.
@@ -146,13 +145,13 @@ def _write_variant(folder: Path, name: str, config: PipelineConfig) -> Path:
 
 def _ranked(name: str, config_file: Path, run_dirs: Sequence[Path]) -> VariantRuns:
     from model.evaluation.evaluate import reciprocal_ranks  # imports torch
+    from model.runs.run_folder import RunFolder
 
     found = [reciprocal_ranks(run_dir) for run_dir in run_dirs]
-    manifests = [StagedRun(run_dir).manifest("train") for run_dir in run_dirs]
     return VariantRuns(
         name,
         config_file,
-        np.array([manifest.seconds if manifest else np.nan for manifest in manifests]),
+        np.array([RunFolder(run_dir).seconds_trained() for run_dir in run_dirs]),
         np.stack([run.valid for run in found]),
         np.stack([run.test for run in found]),
         found[0].is_unseen,

@@ -143,7 +143,7 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
         ("Modalities", ", ".join(parts["modalities"]) or "none, structure alone"),
         ("Model", f"{scorer}, {experts} per modality"),
         ("Negatives", f"{negatives['mode']}, weighting {negatives['weighting']}"),
-        ("Training", f"{epochs}, {run.trained.seconds:,.0f} s, finished {finished} UTC"),
+        ("Training", f"{epochs}, {run.seconds:,.0f} s, finished {finished} UTC"),
         ("Run", run.path.name),
     ]
 

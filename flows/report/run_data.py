@@ -55,6 +55,7 @@ class RunData:
         trained: Manifest of its training.
         graph: What it learned from.
         epochs: What was logged of each epoch.
+        seconds: Of all epochs, those of a training that the model was selected on, too.
         evaluation: What the evaluation found.
         predictions: The predicted triples; None if none were made.
         voices: Weights of blocks and modalities.
@@ -68,6 +69,7 @@ class RunData:
     trained: Manifest
     graph: Graph
     epochs: list[dict[str, Any]]
+    seconds: float
     evaluation: Mapping[str, Any]
     predictions: list[Prediction] | None
     voices: "Voices"
@@ -115,6 +117,7 @@ def read_run(folder: StagedRun) -> RunData:
         trained=_read_manifest(folder),
         graph=graph,
         epochs=run.read_log(),
+        seconds=run.seconds_trained(),
         evaluation=_read_evaluation(folder),
         predictions=read_predictions(predicted) if predicted.is_file() else None,
         voices=voices,

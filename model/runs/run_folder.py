@@ -148,6 +148,14 @@ class RunFolder:
         with telling_damage(self._metrics):
             return [json.loads(line) for line in self._metrics.read_text("utf-8").splitlines()]
 
+    def seconds_trained(self) -> float:
+        """Seconds of all epochs with their evaluations, those before a stop, too.
+
+        Where the model was selected on another training, that one's are among them.
+        """
+        epochs = [*self.selection.read_log(), *self.read_log()]
+        return float(sum(epoch.get("seconds", 0.0) for epoch in epochs))
+
     def is_finished(self) -> bool:
         """Whether training is done and its model is still there."""
         return self._training.exists() and self.scoring.exists()

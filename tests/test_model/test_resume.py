@@ -109,6 +109,9 @@ class TestStopped:
         assert summary == json.loads((whole / "training.json").read_text())
         assert summary["best_epoch"] < reports[0].epoch
         assert {report.best_valid_mrr for report in reports} == {summary["best_valid_mrr"]}
+        log = RunFolder(stopped).read_log()
+        assert len(log) > len(reports)
+        assert RunFolder(stopped).seconds_trained() == sum(epoch["seconds"] for epoch in log)
 
     def test_at_whatever_file_was_to_be_written_next(
         self, world: World, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -75,6 +75,8 @@ class TestTwoTrainings:
         assert [epoch["epoch"] for epoch in log] == list(range(1, chosen["best_epoch"] + 1))
         assert {epoch["num_epochs"] for epoch in log} == {chosen["best_epoch"]}
         assert {epoch["valid_mrr"] for epoch in log} == {None}
+        both = [*found.selection.read_log(), *found.read_log()]
+        assert found.seconds_trained() == sum(epoch["seconds"] for epoch in both)
         assert {epoch["best_valid_mrr"] for epoch in log} == {chosen["best_valid_mrr"]}
         weights = [it.read_scoring().block_weights for it in (found, found.selection)]
         assert torch.equal(*weights)
