@@ -27,6 +27,11 @@ COLUMNS = (
     "seconds",
 )
 
+_ONE_SEED = (
+    "One seed: the intervals are over questions alone, and too narrow for differences that another "
+    "seed could make."
+)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -48,20 +53,31 @@ def rows_of(comparisons: Sequence[Comparison]) -> list[list[str]]:
     return [[*_measured(found.runs), *_compared(found)] for found in comparisons]
 
 
+def notes_of(comparisons: Sequence[Comparison], left_out: Mapping[str, str]) -> list[str]:
+    """Return what a reader of the table must know.
+
+    Args:
+        comparisons: What was compared.
+        left_out: Why other variants were not, by name.
+    """
+    is_one_seed = all(len(found.runs.test) == 1 for found in comparisons)
+    notes = [_ONE_SEED] if is_one_seed else []
+    return [*notes, *(f"Left out: {name} ({reason})." for name, reason in left_out.items())]
+
+
 def write_report(
-    comparisons: Sequence[Comparison], left_out: Mapping[str, str], folder: Path, title: str
+    comparisons: Sequence[Comparison], notes: Sequence[str], folder: Path, title: str
 ) -> Path:
     """Write `table.md`, `table.csv`, `plot.svg` and `plot.png`; return the first.
 
     Args:
         comparisons: What was compared.
-        left_out: Why other variants were not, by name.
+        notes: What stands below.
         folder: Where to; it exists.
         title: What stands above.
     """
     rows = rows_of(comparisons)
     lines = [f"| {' | '.join(row)} |" for row in (COLUMNS, ["---"] * len(COLUMNS), *rows)]
-    notes = [f"Left out: {name} ({reason})." for name, reason in left_out.items()]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     path = folder / "table.md"

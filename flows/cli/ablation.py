@@ -36,7 +36,7 @@ def ablate(
     """
     if study not in get_args(StudyName):
         raise typer.BadParameter(f"found {study!r}; allowed: {', '.join(get_args(StudyName))}")
-    from flows.ablation.report import COLUMNS, compare, rows_of, write_report
+    from flows.ablation.report import COLUMNS, compare, notes_of, rows_of, write_report
     from flows.ablation.study import check_test, chosen, run_study
     from flows.ablation.variants import variants_of
 
@@ -53,10 +53,10 @@ def ablate(
         lambda name, seed: STDERR.print(f"{name}, seed {seed}: trained", highlight=False),
     )
     comparisons = compare(runs)
-    left_out = {} if only else variants.left_out
+    notes = notes_of(comparisons, {} if only else variants.left_out)
     title = f"{config.stem}: {study}"
-    written = write_report(comparisons, left_out, folder, title)
+    written = write_report(comparisons, notes, folder, title)
     STDOUT.print(table(title, COLUMNS, rows_of(comparisons)))
-    for name, reason in left_out.items():
-        print_line(f"left out: {name} ({reason})")
+    for note in notes:
+        print_line(note)
     print_line(f"written to {written}, table.csv, plot.svg and plot.png beside it")

@@ -10,7 +10,7 @@ import pytest
 from small_runs import SMALL, mocme, settings
 
 from flows.ablation.plot import Interval, draw_differences
-from flows.ablation.report import COLUMNS, compare, rows_of
+from flows.ablation.report import COLUMNS, compare, notes_of, rows_of
 from flows.ablation.study import StudyError, VariantRuns, run_study
 from flows.ablation.variants import FULL, StudyName, variants_of
 from flows.configs.changes import changed
@@ -189,6 +189,15 @@ def test_rows_hold_means_over_seeds_and_what_they_differ_by() -> None:
     assert second["seconds"] == "3"
 
 
+def test_one_seed_is_said_to_be_few() -> None:
+    one, two = ([runs(name, ranks) for name in "ab"] for ranks in ([[1.0, 0.5]], [[1.0, 0.5]] * 2))
+    left_out = {"c": "it is a"}
+    assert notes_of(compare(two), left_out) == ["Left out: c (it is a)."]
+    said, *others = notes_of(compare(one), left_out)
+    assert said.startswith("One seed: ")
+    assert others == ["Left out: c (it is a)."]
+
+
 def test_a_study_is_run_compared_and_found_again(
     extracted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +214,10 @@ def test_a_study_is_run_compared_and_found_again(
     assert (full[0], plain[0]) == ("full", "sum, one embedding")
     assert 0 < float(full[2].split()[0]) < 1
     assert plain[8] in ("better", "level", "worse")
-    assert "| full |" in (folder / "table.md").read_text()
+    report = (folder / "table.md").read_text()
+    assert "| full |" in report
+    assert "One seed: the intervals" in report
+    assert "One seed: the intervals" in first.stdout
     assert "<!-- sum, one embedding -->" in (folder / "plot.svg").read_text()
     assert (folder / "plot.png").stat().st_size > 1000
     weights = [path for path in runs.rglob("model.safetensors") if path.parent.name != "newest"]
