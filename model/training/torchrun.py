@@ -66,14 +66,8 @@ def train_by_torchrun(
 
 def _command(num_processes: int, folder: Path) -> list[str]:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return [
-        *torchrun,
-        "--nproc-per-node",
-        str(num_processes),
-        "-m",
-        "model.training.worker",
-        str(folder),
-    ]
+    work = ["-m", "model.training.worker", str(folder)]
+    return [*torchrun, "--nproc-per-node", str(num_processes), *work]
 
 
 def _environment(num_processes: int) -> dict[str, str]:
