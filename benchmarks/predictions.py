@@ -250,7 +250,7 @@ def tell_speed(run: Path) -> None:
     started = time.perf_counter()
     num_found = sum(1 for _ in predictor.missing_triples(k=10))
     seconds = time.perf_counter() - started
-    width = sum(block.entities.shape[1] for block in scoring.blocks)
+    width = sum(block.entities.shape[1] for block in scoring.encoded)
     factory = CoreTriplesFactory.create(
         torch.from_numpy(graph.train),
         num_entities=graph.num_entities,

@@ -32,7 +32,8 @@ NEIGHBOURS = "neighbours"
 STRUCTURE = "structure"
 CONTENT = "content"
 CONTEXT = "context"
-RESERVED_NAMES = (CONTENT, NEIGHBOURS, STRUCTURE, CONTEXT)
+RULES = "rules"
+RESERVED_NAMES = (CONTENT, NEIGHBOURS, STRUCTURE, CONTEXT, RULES)
 """Names of the model's own parts, which no modality can have."""
 
 
@@ -68,6 +69,13 @@ class ModelConfig(_Section):
     )
     alone: bool = Field(True, description="whether each modality is scored on its own, too")
     context: bool = Field(True, description="with structure: whether neighbours' rows are, too")
+    rule_length: int = Field(
+        3,
+        ge=0,
+        le=3,
+        description="with structure: facts in the longest body of a rule mined from the training "
+        "triples; 0 = no rules",
+    )
     attend: tuple[str, ...] = Field(
         (), description="modalities whose items are weighed by attention, not averaged"
     )

@@ -62,6 +62,26 @@ class EncodedBlock:
     shares: Tensor
     experts: Tensor
 
+    @property
+    def num_entities(self) -> int:
+        """E."""
+        return len(self.entities)
+
+    @property
+    def num_relations(self) -> int:
+        """R."""
+        return len(self.relations)
+
+    def scores(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """Score all entities as tails. Shapes: (B,), (B,) -> (B, E)."""
+        query = self.scorer.query(self.entities[heads], self.relations[relations])
+        return self.scorer.score_all(query, self.entities)
+
+    def candidate_scores(self, sample: CandidateSample) -> Tensor:
+        """Score the true answers (column 0) and the candidates of a sample. Shape: (Q, 1 + C)."""
+        asked = self.entities[sample.questions[:, 0]]
+        return sample.scores(self.scorer, asked, self.relations, self.entities)
+
 
 class MoCME(nn.Module):
     """The blocks of one graph.

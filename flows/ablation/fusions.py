@@ -17,7 +17,9 @@ _APART: Mapping[str, Changes] = {
 }
 """Another fusion, and all else as in the config."""
 
-_PLAIN = {"alone": False, "neighbours": False, "context": False, "joint": True}
+_ROWS = {"context": False, "rule_length": 0}
+"""Of what triples tell, learned rows alone."""
+_PLAIN = {"alone": False, "neighbours": False, "joint": True, **_ROWS}
 _ROWS_HELD = 30.0
 """Penalty at which learned rows add to features and do not drown them (docs/model.md)."""
 _JOINT: Mapping[str, Changes] = {
@@ -28,7 +30,7 @@ _JOINT: Mapping[str, Changes] = {
 }
 """As the field has it: modalities and a learned row fused to one embedding, and nothing else."""
 
-_LATE = {"model": {"alone": True, "neighbours": False, "context": False, "fusion": "late"}}
+_LATE = {"model": {"alone": True, "neighbours": False, "fusion": "late", **_ROWS}}
 """A mixture of the scores of single modalities and learned rows, and nothing else."""
 
 
@@ -42,7 +44,7 @@ def fusion_variants(config: PipelineConfig) -> dict[str, PipelineConfig | str]:
             f"{name} and neighbours": single(config, name, neighbours=True)
             for name in config.modalities
         },
-        "structure alone": changed(config, {"model": {"context": False}}, modalities=()),
+        "structure alone": changed(config, {"model": _ROWS}, modalities=()),
     }
 
 

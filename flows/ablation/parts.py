@@ -9,7 +9,9 @@
   adds. `uniform negatives`: `train.negatives.num` entities are drawn uniformly for each triple
   instead of all being scored, and weigh the same; it tells what the whole scheme adds to what is
   usual. Where the config draws uniformly itself, the two are the same.
-- `structure only`: no modality; the learned rows, and context if the config has it.
+- `without rules`: none are mined. They are no part of the loss, so the rest is trained alike.
+- `without structure and context`: no learned rows, and no rules, which go with them.
+- `structure only`: no modality; the learned rows, and context and rules if the config has them.
 - `<modality> alone`: that modality, and a learned row only for entities that lack it.
 - `without <modality>`: all of the config but that modality.
 """
@@ -67,6 +69,7 @@ _PARTS: Mapping[str, _Part] = {
     "without blocks of single modalities": _Part({"model": {"alone": False}}, _one_modality),
     "without neighbours' content": _Part({"model": {"neighbours": False}}, no_modality),
     "without context": _Part({"model": {"context": False}}, _no_rows),
+    "without rules": _Part({"model": {"rule_length": 0}}, _no_rows),
     "without structure and context": _Part({"model": {"structure": False}}, no_modality),
     "without EGNS": _Part({"train": {"negatives": {"weighting": "none"}}}),
     "uniform negatives": _Part(

@@ -109,7 +109,7 @@ def block_figure(voices: "Voices", relations: Sequence[str]) -> Figure:
         title="Who speaks for which relation",
         description="Weight of each block's score, by relation: mean over both directions. "
         "Content is the fused one, content-image that of the images alone, and so on; structure "
-        f"are the learned rows, context those of the neighbours.{more}",
+        f"are the learned rows, context those of the neighbours, rules those of the facts.{more}",
         table=Table.of(
             ("relation", *voices.blocks),
             ((name, *row) for name, row in zip(relations, weights, strict=True)),

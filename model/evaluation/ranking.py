@@ -77,9 +77,15 @@ def rank(
         chunk_size: Questions at once; the memory is chunk_size * E * 4 bytes a few times over.
     """
     questions = torch.from_numpy(with_inverses(triples, scoring.num_relations))
-    questions = questions.to(scoring.block_weights.device)
-    ranks = torch.cat([_ranks(scoring, chunk, known) for chunk in questions.split(chunk_size)])
-    tail_ranks, head_ranks = ranks.cpu().double().numpy().reshape(2, len(triples))
+    order = questions[:, 1].argsort(
+        stable=True
+    )  # rules cost less for a relation's questions at once
+    sorted_questions = questions[order].to(scoring.block_weights.device)
+    ranks = torch.empty(len(questions))
+    ranks[order] = torch.cat(
+        [_ranks(scoring, chunk, known).cpu() for chunk in sorted_questions.split(chunk_size)]
+    )
+    tail_ranks, head_ranks = ranks.double().numpy().reshape(2, len(triples))
     return Ranking(triples, tail_ranks, head_ranks)
 
 

@@ -69,7 +69,11 @@ def block_shares(
     Returns:
         Shares that are at least 0 and sum to 1. Shape: (B, num_blocks).
     """
-    parts = scoring.block_parts(heads, relations, answers)
+    return in_proportion(scoring.block_parts(heads, relations, answers))
+
+
+def in_proportion(parts: Tensor) -> Tensor:
+    """Turn what blocks add into shares of what all add that add something. (B, any), both."""
     above = parts.clamp_min(0)
     total = above.sum(1, keepdim=True)
     alike = torch.full_like(above, 1 / parts.shape[1])

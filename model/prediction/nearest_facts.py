@@ -2,7 +2,7 @@
 
 A fact (h', r, t') is as like (h, r, t) as h' is like h and t' like t. Two entities are as alike as
 the cosine of their queries of the relation, so that only what matters to the relation counts; of
-all blocks, by the share that each has in the triple's score.
+all blocks of embeddings, by the share that each has in the triple's score.
 
 Shapes: B triples, F training facts of a relation, D width.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.mocme import EncodedBlock
-from model.prediction.evidence import block_shares
+from model.prediction.evidence import in_proportion
 from model.scoring.blocks import BlockScoring
 from storage.datasets.graph import Triples
 
@@ -82,9 +82,10 @@ def _similarities(
     """Compare triples with facts; a triple with itself: -inf. Shape: (B, F)."""
     inverse = relation + scoring.num_relations
     fact_heads, fact_tails = facts[:, 0], facts[:, 2]
-    shares = block_shares(scoring, heads, torch.full_like(heads, relation), tails)
+    parts = scoring.block_parts(heads, torch.full_like(heads, relation), tails)
+    shares = in_proportion(parts[:, : len(scoring.encoded)])
     total = torch.zeros(len(heads), len(facts))
-    for block, share in zip(scoring.blocks, shares.unbind(1), strict=True):
+    for block, share in zip(scoring.encoded, shares.unbind(1), strict=True):
         heads_alike = _alike(block, relation, heads, fact_heads)
         total += share[:, None] * heads_alike * _alike(block, inverse, tails, fact_tails)
     is_itself = (heads[:, None] == fact_heads) & (tails[:, None] == fact_tails)

@@ -20,6 +20,7 @@ from model.inputs import with_inverses
 from model.mocme import EncodedBlock
 from model.runs.run_folder import RunFolder
 from model.runs.trained import OtherFeaturesError, read_model
+from model.scoring.block import Block
 from model.scoring.blocks import BlockScoring
 from storage.datasets.graph import Graph, Triples
 from storage.features.table import FeatureTable
@@ -113,9 +114,13 @@ def place(
     with torch.inference_mode():
         blocks, _ = model(neighbourhood, torch.ones(len(edges), dtype=torch.bool))
     encoded = {block.name: block for block in blocks}
-    for block in learned.blocks:
+    for block in learned.encoded:
         _check_unchanged(block, encoded[block.name], found.num_known)
-    grown = [_grown(block, encoded[block.name], found.num_known) for block in learned.blocks]
+    grown: list[Block] = [
+        _grown(block, encoded[block.name], found.num_known) for block in learned.encoded
+    ]
+    if learned.rules is not None:
+        grown.append(learned.rules.grown(edges.numpy(), found.graph.num_entities))
     _write(RunFolder(target), found, replace(learned, blocks=grown))
 
 

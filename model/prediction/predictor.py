@@ -44,6 +44,20 @@ class NearFact:
 
 
 @dataclass(frozen=True)
+class AppliedRule:
+    """A rule that leads from a question's entity to an answer.
+
+    Attributes:
+        body: Ids of the relations of the facts in a row; `inverse of ID` where a fact is followed
+            from its tail to its head.
+        confidence: Share of the pairs that such facts join for which the asked relation holds.
+    """
+
+    body: tuple[str, ...]
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """One answer to a question.
 
@@ -57,6 +71,7 @@ class Answer:
         expert_weights: Of the modalities that have several experts, how that is divided among them.
         known: Whether the triple stands in the graph already.
         nearest_facts: The training facts that are most like it, the nearest first.
+        rule: The most confident rule that leads to it; None where none does.
     """
 
     entity: str
@@ -66,6 +81,7 @@ class Answer:
     expert_weights: dict[str, list[float]]
     known: bool
     nearest_facts: tuple[NearFact, ...]
+    rule: AppliedRule | None
 
     def row(self) -> dict[str, Any]:
         """The fields by name, what spoke for it in columns of their own."""
@@ -202,11 +218,13 @@ class Predictor:
         shares = self._shares(asker, question.expand(len(asker)), top.indices)
         pair = (top.indices, asker) if asks_for_head else (asker, top.indices)
         facts = self._nearest(index, *pair, _FACTS_OF_AN_ANSWER)
+        rows = top.indices.tolist()
+        rules = self._rules(int(heads), int(question), rows)
         ids, names = self.graph.entities, self.graph.names
         return [
-            Answer(ids[row], names[row], chance, *share, row in known, near)
+            Answer(ids[row], names[row], chance, *share, row in known, near, rules.get(row))
             for chance, row, share, near in zip(
-                top.values.sigmoid().tolist(), top.indices.tolist(), shares, facts, strict=True
+                top.values.sigmoid().tolist(), rows, shares, facts, strict=True
             )
         ]
 
@@ -283,6 +301,17 @@ class Predictor:
             tuple(self._near_fact(*fact) for fact in zip(*rows, strict=True) if fact[-1] > 0)
             for rows in zip(*columns, strict=True)
         ]
+
+    def _rules(self, head: int, relation: int, answers: list[int]) -> dict[int, AppliedRule]:
+        """Return the most confident rule that leads to each answer, where one does."""
+        if self.scoring.rules is None:
+            return {}
+        found = self.scoring.rules.best_rules(head, relation, answers)
+        names = [*self.graph.relations, *(f"inverse of {it}" for it in self.graph.relations)]
+        return {
+            answer: AppliedRule(tuple(names[step] for step in body), confidence)
+            for answer, (body, confidence) in found.items()
+        }
 
     def _near_fact(self, head: int, tail: int, similarity: float) -> NearFact:
         ids, names = self.graph.entities, self.graph.names

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from model.candidates import CandidateSample
 from model.inputs import KnownTails
 from model.layers.by_rows import by_rows
-from model.mocme import EncodedBlock
+from model.scoring.block import Block
 
 PRIOR_STRENGTH = 5.0
 """Pseudo-count that ties a relation's weights to those of all relations."""
@@ -33,7 +33,7 @@ SMALLEST_SPREAD = 1e-6
 
 
 def fit_block_weights(
-    blocks: Sequence[EncodedBlock],
+    blocks: Sequence[Block],
     questions: Tensor,
     known: KnownTails,
     seed: int = 0,
@@ -45,22 +45,25 @@ def fit_block_weights(
     `CandidateSample`.
 
     Args:
-        blocks: Embeddings; no gradient reaches them.
+        blocks: Embeddings and rules; no gradient reaches them.
         questions: Valid triples with inverses. Shape: (Q, 3).
         known: Answers that do not count as wrong; must hold the questions' own.
         seed: Which questions and candidates are drawn.
 
     Returns:
-        Shape (R, num_blocks), positive.
+        Shape (R, num_blocks), positive; 0 for a block that says nothing of the candidates.
     """
     if len(questions) == 0:
-        return torch.ones(len(blocks[0].relations), len(blocks), device=questions.device)
-    sample = CandidateSample.draw(questions, known, len(blocks[0].entities), seed)
-    scores = _block_scores(blocks, sample)
+        return torch.ones(blocks[0].num_relations, len(blocks), device=questions.device)
+    sample = CandidateSample.draw(questions, known, blocks[0].num_entities, seed)
+    with torch.no_grad():
+        scores = torch.stack([block.candidate_scores(sample) for block in blocks], dim=1)
     asked = sample.questions[:, 1]
-    spread = scores.std(dim=(0, 2)).clamp_min(SMALLEST_SPREAD)
+    spread = scores.std(dim=(0, 2))
+    speaks = spread > SMALLEST_SPREAD
+    spread = spread.clamp_min(SMALLEST_SPREAD)
     scores = scores / spread[:, None]
-    shape = (1 + len(blocks[0].relations), len(blocks))
+    shape = (1 + blocks[0].num_relations, len(blocks))
     logarithms = torch.zeros(shape, dtype=torch.double, device=scores.device, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [logarithms],
@@ -80,7 +83,7 @@ def fit_block_weights(
         return loss
 
     optimizer.step(closure)
-    return _weights(logarithms).detach().float() / spread
+    return _weights(logarithms).detach().float() / spread * speaks
 
 
 def _weights(logarithms: Tensor) -> Tensor:
@@ -105,16 +108,3 @@ def _surprise(weights: Tensor, scores: Tensor, offsets: Tensor) -> tuple[Tensor]
     """
     logits = torch.einsum("qb,qbc->qc", weights, scores.double()) + offsets
     return (-F.log_softmax(logits, dim=1)[:, 0],)
-
-
-@torch.no_grad()
-def _block_scores(blocks: Sequence[EncodedBlock], sample: CandidateSample) -> Tensor:
-    """Score the sample in every block. Shape: (Q, num_blocks, 1 + C)."""
-    heads = sample.questions[:, 0]
-    return torch.stack(
-        [
-            sample.scores(block.scorer, block.entities[heads], block.relations, block.entities)
-            for block in blocks
-        ],
-        dim=1,
-    )

@@ -1,4 +1,4 @@
-"""Scores of a trained model: its blocks' embeddings, weighed per relation.
+"""Scores of a trained model: its blocks' embeddings and rules, weighed per relation.
 
 Everything that ranks or predicts reads this form, so neither features nor edges are needed then.
 
@@ -15,9 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.config import CONTENT, ScorerName
+from model.config import CONTENT, RULES, ScorerName
 from model.mocme import EncodedBlock
+from model.rules.rule_block import PARTS, RuleBlock
 from model.scorers import build_scorer
+from model.scoring.block import Block
 from model.scoring.odds import calibrated, log_odds_of_shares
 from storage.atomic import replacing
 
@@ -27,20 +29,31 @@ class BlockScoring:
     """Blocks that are scored side by side.
 
     Attributes:
-        blocks: The embeddings, all with the same kind of scorer.
+        blocks: Embeddings, all with the same kind of scorer, and behind them the rules, if the
+            model has any.
         block_weights: Weight of each block's score. Shape: (R, num_blocks).
         calibration: From log-odds to probabilities: slope and intercept of each relation; see
             `model.scoring.calibration`. Shape: (R, 2).
     """
 
-    blocks: Sequence[EncodedBlock]
+    blocks: Sequence[Block]
     block_weights: Tensor
     calibration: Tensor
 
     @property
     def fused(self) -> EncodedBlock | None:
         """The block in which modalities are fused, if there is one."""
-        return next((block for block in self.blocks if block.name == CONTENT), None)
+        return next((block for block in self.encoded if block.name == CONTENT), None)
+
+    @property
+    def encoded(self) -> Sequence[EncodedBlock]:
+        """The blocks that are embeddings."""
+        return [block for block in self.blocks if isinstance(block, EncodedBlock)]
+
+    @property
+    def rules(self) -> RuleBlock | None:
+        """The block of rules, if there is one."""
+        return next((block for block in self.blocks if isinstance(block, RuleBlock)), None)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -56,7 +69,7 @@ class BlockScoring:
     @property
     def num_entities(self) -> int:
         """E."""
-        return len(self.blocks[0].entities)
+        return self.blocks[0].num_entities
 
     @property
     def num_relations(self) -> int:
@@ -115,17 +128,17 @@ class BlockScoring:
         return self.calibrated_log_odds(self.log_shares(heads, relations), relations)
 
     def entity_rows(self) -> tuple[Tensor, dict[str, tuple[int, int]]]:
-        """The entities' embeddings of all blocks, side by side.
+        """The entities' embeddings of all blocks that have any, side by side.
 
         Returns:
             Rows, (E, sum of the blocks' D), and the first column of each block and the one after
             its last.
         """
         columns, start = {}, 0
-        for block in self.blocks:
+        for block in self.encoded:
             columns[block.name] = (start, start + block.entities.shape[1])
             start += block.entities.shape[1]
-        return torch.cat([block.entities for block in self.blocks], dim=1), columns
+        return torch.cat([block.entities for block in self.encoded], dim=1), columns
 
     def block_parts(self, heads: Tensor, relations: Tensor, answers: Tensor) -> Tensor:
         """What each block adds to the scores of answers, above its mean over all entities.
@@ -146,10 +159,8 @@ class BlockScoring:
 
     @torch.no_grad()
     def _block_scores(self, index: int, heads: Tensor, relations: Tensor) -> Tensor:
-        block = self.blocks[index]
-        query = block.scorer.query(block.entities[heads], block.relations[relations])
         weight = self.block_weights[relations, index].unsqueeze(1)
-        return weight * block.scorer.score_all(query, block.entities)
+        return weight * self.blocks[index].scores(heads, relations)
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file, whole or not at all."""
@@ -157,7 +168,7 @@ class BlockScoring:
             "block_weights": self.block_weights,
             "calibration": self.calibration,
         }
-        for block in self.blocks:
+        for block in self.encoded:
             tensors[f"{block.name}.entities"] = block.entities
             tensors[f"{block.name}.relations"] = block.relations
             tensors[f"{block.name}.present"] = block.present
@@ -165,9 +176,11 @@ class BlockScoring:
             tensors[f"{block.name}.experts"] = block.experts
             for key, value in block.scorer.state_dict().items():
                 tensors[f"{block.name}.scorer.{key}"] = value
+        if self.rules is not None:
+            tensors |= {f"{RULES}.{part}": value for part, value in self.rules.tensors().items()}
         metadata = {
-            "scorer": self.blocks[0].scorer.name,
-            "blocks": json.dumps({block.name: block.modalities for block in self.blocks}),
+            "scorer": self.encoded[0].scorer.name,
+            "blocks": json.dumps({block.name: block.modalities for block in self.encoded}),
         }
         with replacing(path) as temporary:
             save_file(
@@ -180,17 +193,19 @@ class BlockScoring:
         with safe_open(path, framework="pt", device=str(device)) as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return BlockScoring(
-            [
-                _block(name, tuple(modalities), metadata["scorer"], tensors)
-                for name, modalities in json.loads(metadata["blocks"]).items()
-            ],
-            tensors["block_weights"],
-            tensors["calibration"],
-        )
+        weights = tensors["block_weights"]
+        blocks: list[Block] = [
+            _encoded_block(name, tuple(modalities), metadata["scorer"], tensors)
+            for name, modalities in json.loads(metadata["blocks"]).items()
+        ]
+        rules = {part: tensors[f"{RULES}.{part}"] for part in PARTS if f"{RULES}.{part}" in tensors}
+        if rules:
+            shape = (blocks[0].num_entities, len(weights))
+            blocks.append(RuleBlock.of_tensors(rules, *shape, weights.device))
+        return BlockScoring(blocks, weights, tensors["calibration"])
 
 
-def _block(
+def _encoded_block(
     name: str,
     modalities: tuple[str, ...],
     scorer_name: ScorerName,

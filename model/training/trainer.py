@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import repeat
 
 import numpy as np
@@ -23,9 +23,11 @@ from model.mocme import EncodedBlock, MoCME
 from model.negatives.all_entities import AllEntities
 from model.negatives.batch_loss import BatchLoss
 from model.negatives.egns_log import EgnsLog
+from model.rules.rule_block import RuleBlock
 from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder, telling_damage
 from model.runs.selection import Chosen
+from model.scoring.block import Block
 from model.scoring.block_weights import fit_block_weights
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import best_answers, fit_calibration
@@ -87,6 +89,7 @@ class Trainer:
         needs_held_back = model.fusion in RELEVANCE_AWARE and self.model.weighs
         share = config.held_back if needs_held_back else 0.0
         self.held_back = HeldBack(self.edges, share, config.held_back_epochs, config.seed)
+        self.rule_length = model.rule_length if model.structure else 0
 
     def run(self, on_epoch: Callable[[EpochReport], None]) -> None:
         """Train to the end, then export the best weights' embeddings."""
@@ -236,16 +239,21 @@ class Trainer:
         """
         self.model.eval()
         with torch.no_grad():
-            blocks = self.model(self.neighbourhood, self._audible())[0]
+            encoded = self.model(self.neighbourhood, self._audible())[0]
+        blocks: list[Block] = [*encoded, self._rules] if self.rule_length else [*encoded]
         if self.chosen is not None:
             weights = self.chosen.block_weights.to(self.device)
         elif len(blocks) == 1 and only_ranks:
-            weights = torch.ones(len(blocks[0].relations), 1, device=self.device)
+            weights = torch.ones(blocks[0].num_relations, 1, device=self.device)
         else:
             valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
             weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
         odds = uncalibrated(len(weights), self.device)
         return BlockScoring(blocks, weights, odds)
+
+    @cached_property
+    def _rules(self) -> RuleBlock:
+        return RuleBlock.mined(self.graph, self.rule_length, self.device)
 
     def _calibrated(self, scoring: BlockScoring) -> BlockScoring:
         """Let probabilities be those of valid, or as the first of two trainings has chosen."""

@@ -100,9 +100,11 @@ class TestParts:
         data["train"]["negatives"] = {"mode": "sampled"}
         data["model"]["num_experts"] = 3
         data["model"]["context"] = False
+        data["model"]["rule_length"] = 0
         found = variants_of(PipelineConfig.model_validate(data), "parts")
         assert found.left_out == {
             "without context": "the same config as full",
+            "without rules": "the same config as full",
             "uniform negatives": "the same config as without EGNS",
             "3 experts": "the same config as full",
         }

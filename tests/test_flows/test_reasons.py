@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def test_every_answer_is_told_with_facts_and_media(project: Path, question: list
         fact = answer["nearest_facts"][0]
         expected = f"{fact['head_name']} {question[3]} {fact['tail_name']}"
         assert reasons[start + 2] == f"   like: {expected} ({fact['similarity']:.2f})"
+        own = takewhile(lambda line: line.startswith("   "), reasons[start + 1 :])
+        rule = answer["rule"]
+        told = [f"   rule: {', '.join(rule['body'])} ({rule['confidence']:.2f})"] if rule else []
+        assert [line for line in own if line.startswith("   rule: ")] == told
 
 
 def test_media_are_files_that_are_there(project: Path, question: list[str]) -> None:

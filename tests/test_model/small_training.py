@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.config import ModelConfig, NegativesConfig, TrainConfig
 
-SMALL_MODEL = ModelConfig(alone=False, context=False, dim=8, num_experts=2)
+SMALL_MODEL = ModelConfig(alone=False, context=False, rule_length=0, dim=8, num_experts=2)
 SMALL_TRAIN = TrainConfig(epochs=4, batch_size=64, eval_every=2, dtype="float32", device="cpu")
 
 

@@ -72,11 +72,14 @@ def differs(first: Path, second: Path) -> bool:
 
 
 def test_every_option_is_tried() -> None:
-    assert {*OTHER_MODEL, *NEEDS_SEVERAL_ITEMS, "temperature"} == set(ModelConfig.model_fields)
+    assert {*OTHER_MODEL, *NEEDS_SEVERAL_ITEMS, *NO_PART_OF_THE_LOSS, "temperature"} == set(
+        ModelConfig.model_fields
+    )
     assert set(OTHER_TRAIN) | DECIDE_WHEN_TO_STOP_AND_WHERE == set(TrainConfig.model_fields)
 
 
 NEEDS_SEVERAL_ITEMS = {"attend"}  # test_item_attention.py
+NO_PART_OF_THE_LOSS = {"rule_length"}  # test_rules.py
 
 
 @pytest.mark.parametrize("option", OTHER_MODEL)

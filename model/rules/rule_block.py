@@ -1,0 +1,164 @@
+"""The block of mined rules: an answer is as plausible as the most confident rule that leads to it.
+
+Shapes: B batch, E entities, R relations (inverses included), N edges, n rules, L relations of the
+longest body.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.candidates import CandidateSample
+from model.config import RULES
+from model.inputs import with_inverses
+from model.rules.mining import Rules, mine_rules
+from model.rules.walks import Body, Walks
+from storage.datasets.graph import Graph, Triples
+
+UNFOUNDED = 0.01
+"""Confidence as which no rule at all counts: what is added to every confidence."""
+_QUESTIONS_AT_ONCE = 512
+PARTS = ("heads", "bodies", "confidences", "edges")
+"""What a file holds of the block."""
+
+
+@dataclass(frozen=True)
+class RuleBlock:
+    """Rules and the facts that they are applied to; scores answers as other blocks do.
+
+    Attributes:
+        rules: What implies what.
+        edges: Training triples with inverses: what is walked on. Shape: (N, 3).
+        num_entities: E.
+        num_relations: R.
+        device: Where scores are wanted; they are found on the CPU.
+    """
+
+    rules: Rules
+    edges: Triples
+    num_entities: int
+    num_relations: int
+    device: torch.device
+
+    name = RULES
+    modalities = (RULES,)
+
+    @classmethod
+    def mined(cls, graph: Graph, longest: int, device: torch.device) -> Self:
+        """Mine the rules of a graph's training triples, bodies of `longest` relations at most."""
+        rules = mine_rules(graph.train, graph.num_relations, graph.num_entities, longest)
+        edges = np.unique(with_inverses(graph.train, graph.num_relations), axis=0)
+        return cls(rules, edges, graph.num_entities, 2 * graph.num_relations, device)
+
+    @cached_property
+    def present(self) -> Tensor:
+        """Which entities have a fact. Shape: (E,), bool."""
+        has_fact = torch.zeros(self.num_entities, dtype=torch.bool)
+        has_fact[torch.from_numpy(self.edges[:, 0])] = True
+        return has_fact.to(self.device)
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """Nobody but the rules speaks here: ones. Shape: (E, 1)."""
+        return torch.ones(self.num_entities, 1, device=self.device)
+
+    @cached_property
+    def experts(self) -> Tensor:
+        """Rules have no experts: a one. Shape: (1, 1)."""
+        return torch.ones(1, 1, device=self.device)
+
+    @cached_property
+    def _walks(self) -> Walks:
+        return Walks(self.edges, self.num_entities, self.num_relations)
+
+    def scores(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """Score all entities as tails: log((confidence + UNFOUNDED) / UNFOUNDED).
+
+        Questions of the same relation cost less together.
+
+        Args:
+            heads: Shape (B,).
+            relations: Shape (B,).
+
+        Returns:
+            At least 0; 0 where no rule leads. Shape: (B, E).
+        """
+        found = np.zeros((len(heads), self.num_entities), dtype=np.float32)
+        starts, asked = heads.cpu().numpy(), relations.cpu().numpy()
+        for relation in np.unique(asked).tolist():
+            rows = np.flatnonzero(asked == relation)
+            self._apply(relation, starts[rows], rows, found)
+        return torch.from_numpy(found).to(self.device)
+
+    def _apply(
+        self,
+        relation: int,
+        starts: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        found: NDArray[np.float32],
+    ) -> None:
+        """Write scores into rows; of several rules the most confident one stays, being the last."""
+        walk = self._walks.walk_from(starts)
+        for body, confidence in self.rules.of(relation):
+            reached = walk.along(body)
+            asking = np.repeat(rows, np.diff(reached.indptr))
+            found[asking, reached.indices] = np.log1p(confidence / UNFOUNDED)
+
+    def candidate_scores(self, sample: CandidateSample) -> Tensor:
+        """Score the true answers (column 0) and the candidates of a sample. Shape: (Q, 1 + C)."""
+        order = sample.questions[:, 1].argsort()
+        columns = sample.candidates.expand(len(order), -1)
+        wanted = torch.cat([sample.questions[:, 2:], columns], dim=1)
+        scores = torch.empty(wanted.shape, device=self.device)
+        for rows in order.split(_QUESTIONS_AT_ONCE):
+            heads, relations, _ = sample.questions[rows].unbind(1)
+            scores[rows] = self.scores(heads, relations).gather(1, wanted[rows])
+        return scores
+
+    def best_rules(
+        self, head: int, relation: int, answers: Collection[int]
+    ) -> dict[int, tuple[Body, float]]:
+        """Find the rule by which each answer to a question scores.
+
+        Args:
+            head: Entity.
+            relation: As in `scores`.
+            answers: Entities.
+
+        Returns:
+            Body and confidence by answer, of those that a rule leads to.
+        """
+        walk = self._walks.walk_from(np.array([head]))
+        best: dict[int, tuple[Body, float]] = {}
+        for body, confidence in self.rules.of(relation):
+            reached = set(walk.along(body).indices.tolist())
+            best |= dict.fromkeys(reached.intersection(answers), (body, confidence))
+        return best
+
+    def grown(self, edges: Triples, num_entities: int) -> Self:
+        """Apply the same rules to other edges, of more entities."""
+        return replace(self, edges=edges, num_entities=num_entities)
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """What a file needs to hold; see `of_tensors`."""
+        rules = self.rules
+        arrays = (rules.heads, rules.bodies, rules.confidences, self.edges)
+        return {part: torch.from_numpy(it) for part, it in zip(PARTS, arrays, strict=True)}
+
+    @classmethod
+    def of_tensors(
+        cls,
+        tensors: Mapping[str, Tensor],
+        num_entities: int,
+        num_relations: int,
+        device: torch.device,
+    ) -> Self:
+        """Put together what `tensors` told."""
+        heads, bodies, confidences, edges = (tensors[part].cpu().numpy() for part in PARTS)
+        return cls(Rules(heads, bodies, confidences), edges, num_entities, num_relations, device)

@@ -1,0 +1,8 @@
+"""What is scored side by side: embeddings, and rules."""
+
+from model.mocme import EncodedBlock
+from model.rules.rule_block import RuleBlock
+
+Block = EncodedBlock | RuleBlock
+"""Both have a name, say of which entities they know anything, who speaks in them and how much, and
+score all entities, or candidates, as answers."""
