@@ -12,6 +12,7 @@ Shapes: n rules, L relations of the longest body, R relations (inverses included
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ MAX_NEIGHBOURS = 50
 """Neighbours of either end that a walk of three steps goes through; of more, a sample."""
 MAX_STARTS = 1000
 """Entities from which the pairs that a body joins are counted; of more, a sample."""
+MAX_PAIRS = 2**26
+"""Pairs counted at most: fewer entities to start from where there are many to be reached."""
 MAX_COUNTED = 800
 """Bodies of a relation whose pairs are counted, those that join the most facts."""
 MAX_KEPT = 400
@@ -37,7 +40,7 @@ PRIOR_PAIRS = 5
 
 @dataclass(frozen=True)
 class Rules:
-    """Rules, those of a relation together, the least confident first.
+    """Rules, those of a relation together, and those of its bodies that begin alike.
 
     Attributes:
         heads: The relation that each implies. Shape: (n,).
@@ -60,8 +63,8 @@ class Rules:
 
 class _Rule(NamedTuple):
     head: int
-    confidence: float
     body: Body
+    confidence: float
 
 
 def mine_rules(triples: Triples, num_relations: int, num_entities: int, longest: int) -> Rules:
@@ -108,10 +111,10 @@ class _Miner:
             support.update(set(self._bodies(relation, head, tail)))
         share = len(sample) / max(1, len(facts))
         rules = [
-            _Rule(relation, min(1.0, count / share / (self._pairs(body) + PRIOR_PAIRS)), body)
+            _Rule(relation, body, min(1.0, count / share / (self._pairs(body) + PRIOR_PAIRS)))
             for body, count in support.most_common(MAX_COUNTED)
         ]
-        return sorted(rules, reverse=True)[:MAX_KEPT]
+        return nlargest(MAX_KEPT, rules, key=lambda rule: (rule.confidence, rule.body))
 
     def _bodies(self, relation: int, head: int, tail: int) -> Iterator[Body]:
         """Yield the bodies that join the ends of a fact, by walks through other entities."""
@@ -142,7 +145,7 @@ class _Miner:
         """Count the pairs that a body joins; about, where it begins at too many entities."""
         if body not in self._joined:
             starts = self._walks.starts_of(body[0])
-            sample = self._some(starts, MAX_STARTS)
+            sample = self._some(starts, min(MAX_STARTS, MAX_PAIRS // self._walks.num_entities))
             joined = self._walks.walk_from(sample).along(body).nnz
             self._joined[body] = joined * len(starts) / len(sample)
         return self._joined[body]
@@ -170,4 +173,4 @@ def inverse_of(relation: int, num_relations: int) -> int:
 def _turned(rule: _Rule, num_relations: int) -> _Rule:
     """The same rule, asked from the other end: it joins the same pairs."""
     back = tuple(inverse_of(relation, num_relations) for relation in reversed(rule.body))
-    return _Rule(inverse_of(rule.head, num_relations), rule.confidence, back)
+    return _Rule(inverse_of(rule.head, num_relations), back, rule.confidence)

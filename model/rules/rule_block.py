@@ -7,6 +7,7 @@ longest body.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Self
 
 import numpy as np
@@ -23,7 +24,7 @@ from storage.datasets.graph import Graph, Triples
 
 UNFOUNDED = 0.01
 """Confidence as which no rule at all counts: what is added to every confidence."""
-_QUESTIONS_AT_ONCE = 512
+_NUMBERS_AT_ONCE = 2**25  # scores in memory
 PARTS = ("heads", "bodies", "confidences", "edges")
 """What a file holds of the block."""
 
@@ -103,12 +104,13 @@ class RuleBlock:
         rows: NDArray[np.int64],
         found: NDArray[np.float32],
     ) -> None:
-        """Write scores into rows; of several rules the most confident one stays, being the last."""
+        """Write scores into rows."""
         walk = self._walks.walk_from(starts)
         for body, confidence in self.rules.of(relation):
             reached = walk.along(body)
             asking = np.repeat(rows, np.diff(reached.indptr))
-            found[asking, reached.indices] = np.log1p(confidence / UNFOUNDED)
+            places = asking, reached.indices
+            found[places] = np.maximum(found[places], np.log1p(confidence / UNFOUNDED))
 
     def candidate_scores(self, sample: CandidateSample) -> Tensor:
         """Score the true answers (column 0) and the candidates of a sample. Shape: (Q, 1 + C)."""
@@ -116,7 +118,7 @@ class RuleBlock:
         columns = sample.candidates.expand(len(order), -1)
         wanted = torch.cat([sample.questions[:, 2:], columns], dim=1)
         scores = torch.empty(wanted.shape, device=self.device)
-        for rows in order.split(_QUESTIONS_AT_ONCE):
+        for rows in order.split(max(1, _NUMBERS_AT_ONCE // self.num_entities)):
             heads, relations, _ = sample.questions[rows].unbind(1)
             scores[rows] = self.scores(heads, relations).gather(1, wanted[rows])
         return scores
@@ -136,9 +138,9 @@ class RuleBlock:
         """
         walk = self._walks.walk_from(np.array([head]))
         best: dict[int, tuple[Body, float]] = {}
-        for body, confidence in self.rules.of(relation):
-            reached = set(walk.along(body).indices.tolist())
-            best |= dict.fromkeys(reached.intersection(answers), (body, confidence))
+        for rule in sorted(self.rules.of(relation), key=itemgetter(1)):
+            reached = set(walk.along(rule[0]).indices.tolist())
+            best |= dict.fromkeys(reached.intersection(answers), rule)
         return best
 
     def grown(self, edges: Triples, num_entities: int) -> Self:

@@ -50,7 +50,10 @@ class Walks:
 
 
 class Walk:
-    """Walks from the same entities along several bodies, which share what they begin with."""
+    """Walks from the same entities along one body after another.
+
+    What a body begins with is walked once for those that follow on each other and begin alike.
+    """
 
     def __init__(self, steps: list[sparse.csr_matrix], starts: NDArray[np.int64]) -> None:
         self._steps, self._starts = steps, starts
@@ -62,6 +65,10 @@ class Walk:
         Returns:
             Who is reached, as ones. Shape: (B, E).
         """
+        self._begun = {it: reached for it, reached in self._begun.items() if it == body[: len(it)]}
+        return self._walked(body)
+
+    def _walked(self, body: Body) -> sparse.csr_matrix:
         if len(body) == 1:
             return self._steps[body[0]][self._starts]
         reached = self._beginning(body[:-1]) @ self._steps[body[-1]]
@@ -70,7 +77,7 @@ class Walk:
 
     def _beginning(self, body: Body) -> sparse.csr_matrix:
         if body not in self._begun:
-            self._begun[body] = self.along(body)
+            self._begun[body] = self._walked(body)
         return self._begun[body]
 
 
