@@ -64,6 +64,12 @@ class ModelConfig(_Section):
         1.0, gt=0, description="of cmkf_plain's softmax over information"
     )
     structure: bool = Field(True, description="whether entities have learned rows")
+    ensemble_size: Annotated[int, SearchRange(1, 4)] = Field(
+        1,
+        ge=1,
+        le=16,
+        description="times that all blocks but rules are learned, each from other random numbers",
+    )
     joint: bool = Field(
         False, description="with modalities: learned rows are fused with them, not apart"
     )

@@ -10,6 +10,8 @@ Blocks are scored side by side and trained each on a loss of its own:
   is a modality of `content` instead.
 - `context`: the mean of learned rows of an entity's neighbours.
 
+With `model.ensemble_size` there are as many of each, the others called `<block>#2` and so on.
+
 A joint embedding lets the learned rows drown the content, since they fit the training triples
 perfectly (docs/model.md); apart, the weights of the blocks are a question that held-back triples
 answer (model/scoring/block_weights.py).
@@ -18,7 +20,7 @@ Shapes: E entities, R relations (inverses included), M modalities, K experts, D 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -41,7 +43,8 @@ class EncodedBlock:
     """Embeddings that are scored together.
 
     Attributes:
-        name: `content`, `content-<modality>`, `structure` or `context`.
+        name: `content`, `content-<modality>`, `structure` or `context`; `#2` and so on behind it
+            in an ensemble's further members.
         entities: Shape (E, D).
         relations: Shape (R, D_r); see `Scorer`.
         present: Which entities this block knows anything of. Shape: (E,), bool.
@@ -143,6 +146,11 @@ class MoCME(nn.Module):
         if config.structure and config.context:
             self.context = ContextTable(len(seen), 2 * num_relations, config.dim)
             self._add_relations(CONTEXT, config, 0.01)
+        self.others = nn.ModuleList()
+        alone = config.model_copy(update={"ensemble_size": 1})
+        for number in range(1, config.ensemble_size):
+            seed_for(f"member {number}", chance)
+            self.others.append(MoCME(rows, seen.clone(), num_relations, alone, inverse_relations))
 
     def _add_relations(self, block: str, config: ModelConfig, scale: float) -> None:
         """Give a block a scorer and relations of its own, drawn at that scale."""
@@ -150,6 +158,11 @@ class MoCME(nn.Module):
         num_rows = self._shape[1] if self.inverse_relations else self._shape[1] // 2
         self.scorers[block] = scorer
         self.relations[block] = nn.Parameter(torch.randn(num_rows, scorer.relation_dim) * scale)
+
+    @property
+    def _others(self) -> Iterator["MoCME"]:
+        """The ensemble's further members."""
+        return (cast(MoCME, other) for other in self.others)
 
     @property
     def weighs(self) -> bool:
@@ -179,6 +192,8 @@ class MoCME(nn.Module):
             audible: Which of its N edges may carry a message. Shape: (N,), bool.
             held_back: Questions that were not trained on and whose edges are not audible.
         """
+        for other in self._others:
+            other.update_fusion(neighbourhood, audible, held_back)
         known: list[Tensor] = []
         for name, content in sorted(self._encoders(), key=lambda found: found[0] == CONTENT):
             content.update_information(neighbourhood, audible)
@@ -227,11 +242,15 @@ class MoCME(nn.Module):
             blocks.append(self._content_block(name, entities, shares))
             if name == CONTENT:
                 weights = shares
-        seed_for("the next step", chance)
         if self.structure is not None:
             blocks.append(self._learned_block(STRUCTURE, self.structure(), self.structure.seen))
         if self.context is not None:
             blocks.append(self._learned_block(CONTEXT, *self.context(neighbourhood, audible)))
+        for number, other in enumerate(self._others):
+            seed_for(f"member {number}", chance)
+            theirs, _ = other(neighbourhood, audible)
+            blocks += [replace(it, name=f"{it.name}#{number + 2}") for it in theirs]
+        seed_for("the next step", chance)
         return blocks, weights
 
     def penalised(self, block: EncodedBlock) -> tuple[Tensor, Tensor] | None:
@@ -242,6 +261,10 @@ class MoCME(nn.Module):
         Returns:
             Rows of entities, (E, D), and of relations, (R, D_r).
         """
+        name, _, number = block.name.partition("#")
+        if number:
+            other = cast(MoCME, self.others[int(number) - 2])
+            return other.penalised(replace(block, name=name))
         if block.name in (STRUCTURE, CONTEXT):
             return block.entities, block.relations
         if self.joint and block.name == CONTENT:

@@ -116,7 +116,8 @@ def test_embeddings_score_as_the_model_does(project: Path, tmp_path: Path, suffi
     else:
         rows = np.load(out, allow_pickle=False)
     assert rows.shape[0] == command.json["rows"]
-    for block in predictor.scoring.blocks:
+    assert predictor.scoring.encoded
+    for block in predictor.scoring.encoded:
         first, last = command.json["columns"][block.name]
         np.testing.assert_array_equal(rows[:, first:last], block.entities)
 

@@ -21,6 +21,7 @@ OTHER_MODEL: dict[str, Any] = {
     "fusion": "sum",
     "complementarity": "infonce",
     "structure": False,
+    "ensemble_size": 2,
     "joint": True,
     "alone": False,
     "context": False,
