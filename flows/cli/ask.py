@@ -15,7 +15,7 @@ from flows.exporting.prediction_files import check_suffix, write_predictions
 from flows.stages.staged_run import StagedRun
 
 if TYPE_CHECKING:
-    from model.prediction.predictor import Answer
+    from model.prediction.answers import Answer
 
 _COMPLETED = Path("predictions.csv")  # needs no further package, as .parquet does
 

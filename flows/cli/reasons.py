@@ -9,7 +9,7 @@ from flows.stages.run_source import find_source
 from flows.stages.staged_run import StagedRun
 
 if TYPE_CHECKING:
-    from model.prediction.predictor import Answer
+    from model.prediction.answers import Answer
 
 Media = Mapping[str, Mapping[str, Sequence[str]]]
 """By entity and kind: the beginning of its texts, its numbers, and the paths of its files."""

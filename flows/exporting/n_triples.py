@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from model.prediction.predictor import PredictedTriple
+    from model.prediction.answers import PredictedTriple
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS_LABEL = "<http://www.w3.org/2000/01/rdf-schema#label>"

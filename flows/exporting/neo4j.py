@@ -16,7 +16,7 @@ from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
 
 if TYPE_CHECKING:
-    from model.prediction.predictor import PredictedTriple
+    from model.prediction.answers import PredictedTriple
 
 NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
 _RELATIONSHIP = (":START_ID", ":END_ID", ":TYPE")

@@ -17,7 +17,7 @@ from storage.atomic import replacing
 from storage.errors import MocmeError
 
 if TYPE_CHECKING:
-    from model.prediction.predictor import PredictedTriple
+    from model.prediction.answers import PredictedTriple
 
 _TEXTS = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
 _WEIGHT = "weight_"  # begins the names of the modalities' columns

@@ -5,8 +5,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.config import TrainConfig
+from model.encoded_block import EncodedBlock
 from model.inputs import KnownTails
-from model.mocme import EncodedBlock, MoCME
+from model.mocme import MoCME
 from model.negatives.all_entities import AllEntities
 from model.negatives.chunked_loss import chunked_loss
 from model.negatives.egns import one_vs_all_loss, sampled_loss

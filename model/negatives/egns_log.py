@@ -15,8 +15,8 @@ from torch import Tensor
 
 from model.config import EgnsConfig
 from model.device import sent_to
+from model.encoded_block import EncodedBlock
 from model.inputs import KnownTails
-from model.mocme import EncodedBlock
 from model.negatives.egns import ambiguous_margin
 
 CATEGORIES = ("easy", "ambiguous", "hard")

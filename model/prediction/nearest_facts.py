@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.mocme import EncodedBlock
+from model.encoded_block import EncodedBlock
 from model.prediction.evidence import in_proportion
 from model.scoring.blocks import BlockScoring
 from storage.datasets.graph import Triples

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig
+from model.encoded_block import EncodedBlock
 from model.inputs import with_inverses
-from model.mocme import EncodedBlock
 from model.runs.run_folder import RunFolder
 from model.runs.trained import OtherFeaturesError, read_model
 from model.scoring.block import Block

@@ -1,15 +1,15 @@
 """Predictions of a finished run: who answers a question, how likely, and what spoke for it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from model.evaluation.ranking import known_answers
+from model.prediction.answers import Answer, AppliedRule, NearFact, PredictedTriple
 from model.prediction.completion import expected_questions, most_probable_missing
 from model.prediction.evidence import expert_shares
 from model.prediction.names import find_entity, find_relation
@@ -22,123 +22,6 @@ if TYPE_CHECKING:
 
 _TRIPLES_AT_ONCE = 256  # whose evidence is looked at together
 _FACTS_OF_AN_ANSWER = 3
-
-
-@dataclass(frozen=True)
-class NearFact:
-    """A training fact of the same relation as a triple, and how much it is like it.
-
-    Attributes:
-        head: Id.
-        head_name: What a person calls it.
-        tail: Id.
-        tail_name: What a person calls it.
-        similarity: Between 0 and 1; see `model.prediction.nearest_facts`.
-    """
-
-    head: str
-    head_name: str
-    tail: str
-    tail_name: str
-    similarity: float
-
-
-@dataclass(frozen=True)
-class AppliedRule:
-    """A rule that leads from a question's entity to an answer.
-
-    Attributes:
-        body: Ids of the relations of the facts in a row; `inverse of ID` where a fact is followed
-            from its tail to its head.
-        confidence: Share of the pairs that such facts join for which the asked relation holds.
-    """
-
-    body: tuple[str, ...]
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer to a question.
-
-    Attributes:
-        entity: Id.
-        name: What a person calls it.
-        probability: That the triple holds, by what came true on valid; see
-            `model.scoring.calibration`.
-        modality_weights: Share of every modality in the answer's score, summing to 1; see
-            `model.prediction.evidence`.
-        expert_weights: Of the modalities that have several experts, how that is divided among them.
-        known: Whether the triple stands in the graph already.
-        nearest_facts: The training facts that are most like it, the nearest first.
-        rule: The most confident rule that leads to it; None where none does.
-    """
-
-    entity: str
-    name: str
-    probability: float
-    modality_weights: dict[str, float]
-    expert_weights: dict[str, list[float]]
-    known: bool
-    nearest_facts: tuple[NearFact, ...]
-    rule: AppliedRule | None
-
-    def row(self) -> dict[str, Any]:
-        """The fields by name, what spoke for it in columns of their own."""
-        return {
-            "entity": self.entity,
-            "name": self.name,
-            "probability": self.probability,
-            "known": self.known,
-            **_reason_columns(self),
-        }
-
-
-@dataclass(frozen=True)
-class PredictedTriple:
-    """A triple that the graph lacks: ids, names, and what else is as in `Answer`.
-
-    Of the training facts there is the nearest alone, if the relation has any.
-    """
-
-    head: str
-    head_name: str
-    relation: str
-    tail: str
-    tail_name: str
-    probability: float
-    modality_weights: dict[str, float]
-    expert_weights: dict[str, list[float]]
-    nearest_facts: tuple[NearFact, ...]
-
-    def row(self) -> dict[str, Any]:
-        """The fields by name, what spoke for it in columns of their own."""
-        return {
-            "head": self.head,
-            "head_name": self.head_name,
-            "relation": self.relation,
-            "tail": self.tail,
-            "tail_name": self.tail_name,
-            "probability": self.probability,
-            **_reason_columns(self),
-        }
-
-
-def _reason_columns(found: Answer | PredictedTriple) -> dict[str, Any]:
-    """The nearest fact, None where there is none, and each modality's and expert's weight."""
-    nearest = found.nearest_facts[0] if found.nearest_facts else None
-    experts = {
-        f"expert_weight_{name}_{number}": weight
-        for name, weights in found.expert_weights.items()
-        for number, weight in enumerate(weights, start=1)
-    }
-    return {
-        "nearest_head": nearest and nearest.head,
-        "nearest_tail": nearest and nearest.tail,
-        "similarity": nearest and nearest.similarity,
-        **{f"weight_{name}": weight for name, weight in found.modality_weights.items()},
-        **experts,
-    }
 
 
 class Predictor:

@@ -1,6 +1,6 @@
 """What is scored side by side: embeddings, and rules."""
 
-from model.mocme import EncodedBlock
+from model.encoded_block import EncodedBlock
 from model.rules.rule_block import RuleBlock
 
 Block = EncodedBlock | RuleBlock

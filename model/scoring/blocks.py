@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.config import CONTENT, RULES, ScorerName
-from model.mocme import EncodedBlock
+from model.encoded_block import EncodedBlock
 from model.rules.rule_block import PARTS, RuleBlock
 from model.scorers import build_scorer
 from model.scoring.block import Block

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
 from model.device import choose_dtype, sent_to
+from model.encoded_block import EncodedBlock
 from model.evaluation.ranking import known_answers, rank
 from model.inputs import KnownTails, modality_rows, with_inverses
-from model.mocme import EncodedBlock, MoCME
+from model.mocme import MoCME
 from model.negatives.all_entities import AllEntities
 from model.negatives.batch_loss import BatchLoss
 from model.negatives.egns_log import EgnsLog

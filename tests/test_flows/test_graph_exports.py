@@ -10,7 +10,8 @@ import pytest
 from small_runs import mocme
 
 from flows.exporting.n_triples import iri, lines_of
-from model.prediction.predictor import PredictedTriple, Predictor
+from model.prediction.answers import PredictedTriple
+from model.prediction.predictor import Predictor
 from storage.datasets.graph import SPLITS
 
 # https://www.w3.org/TR/n-triples/#n-triples-grammar, without language tags

@@ -15,7 +15,8 @@ from flows.exporting.prediction_files import (
     read_predictions,
     write_predictions,
 )
-from model.prediction.predictor import NearFact, PredictedTriple, Predictor
+from model.prediction.answers import NearFact, PredictedTriple
+from model.prediction.predictor import Predictor
 from storage.datasets.graph import SPLITS
 
 K = 4

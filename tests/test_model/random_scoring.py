@@ -3,7 +3,7 @@
 import torch
 
 from model.config import CONTENT, STRUCTURE, ScorerName
-from model.mocme import EncodedBlock
+from model.encoded_block import EncodedBlock
 from model.scorers import build_scorer
 from model.scoring.blocks import BlockScoring
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from model import candidates
 from model.config import CONTENT, STRUCTURE
+from model.encoded_block import EncodedBlock
 from model.inputs import KnownTails
-from model.mocme import EncodedBlock
 from model.scorers import DistMultScorer
 from model.scoring.block_weights import fit_block_weights
 

@@ -18,8 +18,9 @@ from small_training import (
 from torch import Tensor
 
 from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE
+from model.encoded_block import EncodedBlock
 from model.inputs import modality_rows, with_inverses
-from model.mocme import EncodedBlock, MoCME
+from model.mocme import MoCME
 from model.prediction.predictor import Predictor
 from model.runs.epoch_report import EpochReport
 from model.training.train import train

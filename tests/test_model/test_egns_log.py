@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from model.config import EgnsConfig
+from model.encoded_block import EncodedBlock
 from model.inputs import KnownTails
-from model.mocme import EncodedBlock
 from model.negatives.egns_log import CATEGORIES, NUM_QUESTIONS, CategoryCounts, EgnsLog
 from model.scorers import build_scorer
 

@@ -13,9 +13,10 @@ from small_training import model_config
 from torch import Tensor
 
 from model.config import CONTENT, NEIGHBOURS, STRUCTURE, FusionName
+from model.encoded_block import EncodedBlock
 from model.encoder.content import ContentEncoder
 from model.inputs import modality_rows, with_inverses
-from model.mocme import EncodedBlock, MoCME
+from model.mocme import MoCME
 from model.scorers import SCORERS
 from storage.datasets.graph import Triples
 from storage.errors import MocmeError

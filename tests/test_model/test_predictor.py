@@ -13,7 +13,7 @@ from small_training import SMALL_MODEL, model_config, train_config
 
 from model import Predictor
 from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
-from model.prediction.predictor import Answer
+from model.prediction.answers import Answer
 from model.scoring.blocks import BlockScoring
 from model.training.train import train
 from storage.datasets.graph import SPLITS
