@@ -64,7 +64,8 @@ def best_answers(
     """
     both_ways = with_inverses(triples, scoring.num_relations)
     truths = KnownTails(both_ways, 2 * scoring.num_relations, scoring.block_weights.device)
-    asked = torch.from_numpy(np.unique(both_ways[:, :2], axis=0)).to(scoring.block_weights.device)
+    by_relation = np.unique(both_ways[:, [1, 0]], axis=0)  # for which rules cost less together
+    asked = torch.from_numpy(by_relation[:, ::-1].copy()).to(scoring.block_weights.device)
     found = [_best_of(scoring, chunk, known, truths) for chunk in asked.split(chunk_size)]
     log_odds, holds = (torch.cat(parts) for parts in zip(*found, strict=True))
     return BestAnswers(asked[:, 1], log_odds, holds)

@@ -57,7 +57,7 @@ def test_best_answers_are_the_definition() -> None:
     known = {tuple(triple) for triple in with_inverses(before, NUM_RELATIONS).tolist()}
     truths = {tuple(triple) for triple in with_inverses(came_true, NUM_RELATIONS).tolist()}
     best = best_answers(scoring, came_true, known_of(before), chunk_size=5)
-    asked = sorted({(head, relation) for head, relation, _ in truths})
+    asked = sorted({(head, relation) for head, relation, _ in truths}, key=lambda it: it[::-1])
     assert best.relations.tolist() == [relation for _, relation in asked]
     for place, (head, relation) in enumerate(asked):
         scores = scoring.scores(torch.tensor([head]), torch.tensor([relation]))[0].tolist()
