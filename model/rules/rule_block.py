@@ -58,13 +58,6 @@ class RuleBlock:
         return cls(rules, edges, graph.num_entities, 2 * graph.num_relations, device)
 
     @cached_property
-    def present(self) -> Tensor:
-        """Which entities have a fact. Shape: (E,), bool."""
-        has_fact = torch.zeros(self.num_entities, dtype=torch.bool)
-        has_fact[torch.from_numpy(self.edges[:, 0])] = True
-        return has_fact.to(self.device)
-
-    @cached_property
     def shares(self) -> Tensor:
         """Nobody but the rules speaks here: ones. Shape: (E, 1)."""
         return torch.ones(self.num_entities, 1, device=self.device)
