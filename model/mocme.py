@@ -63,17 +63,7 @@ class MoCME(nn.Module):
         inverse_relations: bool,
     ) -> None:
         super().__init__()
-        reserved = set(RESERVED_NAMES) & set(rows)
-        if reserved:
-            raise MocmeError(
-                f"found modalities named {sorted(reserved)}; allowed: names other than "
-                f"{', '.join(RESERVED_NAMES)}, which are the model's own"
-            )
-        if not rows and not config.structure:
-            raise MocmeError(
-                "found no modality with features and model.structure: false; allowed: at least "
-                "one modality, or model.structure: true"
-            )
+        _check_parts(rows, config)
         self._shape = (len(seen), 2 * num_relations)
         self.inverse_relations = inverse_relations
         self.scorers = nn.ModuleDict()
@@ -247,6 +237,21 @@ class MoCME(nn.Module):
         if not self.inverse_relations:
             relations = torch.cat([relations, scorer.inverse(relations)])
         return EncodedBlock(name, entities, relations, present, scorer, modalities, shares, experts)
+
+
+def _check_parts(rows: Mapping[str, ModalityRows], config: ModelConfig) -> None:
+    """Refuse where there is nothing to learn from, or parts cannot be told apart."""
+    reserved = set(RESERVED_NAMES) & set(rows)
+    if reserved:
+        raise MocmeError(
+            f"found modalities named {sorted(reserved)}; allowed: names other than "
+            f"{', '.join(RESERVED_NAMES)}, which are the model's own"
+        )
+    if not rows and not config.structure:
+        raise MocmeError(
+            "found no modality with features and model.structure: false; allowed: at least one "
+            "modality, or model.structure: true"
+        )
 
 
 def _content_blocks(

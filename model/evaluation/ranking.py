@@ -77,9 +77,8 @@ def rank(
         chunk_size: Questions at once; the memory is chunk_size * E * 4 bytes a few times over.
     """
     questions = torch.from_numpy(with_inverses(triples, scoring.num_relations))
-    order = questions[:, 1].argsort(
-        stable=True
-    )  # rules cost less for a relation's questions at once
+    # Rules cost less for questions of the same relation at once.
+    order = questions[:, 1].argsort(stable=True)
     sorted_questions = questions[order].to(scoring.block_weights.device)
     ranks = torch.empty(len(questions))
     ranks[order] = torch.cat(

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.inputs import with_inverses
 from model.rules.walks import Body, Walks
 from storage.datasets.graph import Triples
 
@@ -67,21 +66,17 @@ class _Rule(NamedTuple):
     confidence: float
 
 
-def mine_rules(triples: Triples, num_relations: int, num_entities: int, longest: int) -> Rules:
+def mine_rules(walks: Walks, longest: int) -> Rules:
     """Mine the rules of a graph, from a fixed seed where there is too much to look at.
 
     Args:
-        triples: The training triples. Shape: (any, 3).
-        num_relations: Inverses not counted.
-        num_entities: How many there are.
+        walks: The training triples with their inverses.
         longest: Relations of the longest body, 1 to 3.
     """
-    facts = np.unique(triples, axis=0)
-    walks = Walks(with_inverses(facts, num_relations), num_entities, 2 * num_relations)
     miner = _Miner(walks, longest)
     rules: list[_Rule] = []
-    for relation in range(num_relations):
-        found = miner.rules_of(relation, facts[facts[:, 1] == relation])
+    for relation in range(walks.num_relations // 2):
+        found = miner.rules_of(relation, walks.edges[walks.edges[:, 1] == relation])
         rules += [*found, *(_turned(rule, walks.num_relations) for rule in found)]
     rules.sort()
     bodies = [rule.body + (-1,) * (longest - len(rule.body)) for rule in rules]
@@ -145,7 +140,7 @@ class _Miner:
         """Count the pairs that a body joins; about, where it begins at too many entities."""
         if body not in self._joined:
             starts = self._walks.starts_of(body[0])
-            sample = self._some(starts, min(MAX_STARTS, MAX_PAIRS // self._walks.num_entities))
+            sample = self._some(starts, min(MAX_STARTS, 1 + MAX_PAIRS // self._walks.num_entities))
             joined = self._walks.walk_from(sample).along(body).nnz
             self._joined[body] = joined * len(starts) / len(sample)
         return self._joined[body]

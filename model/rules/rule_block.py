@@ -53,9 +53,9 @@ class RuleBlock:
     @classmethod
     def mined(cls, graph: Graph, longest: int, device: torch.device) -> Self:
         """Mine the rules of a graph's training triples, bodies of `longest` relations at most."""
-        rules = mine_rules(graph.train, graph.num_relations, graph.num_entities, longest)
-        edges = np.unique(with_inverses(graph.train, graph.num_relations), axis=0)
-        return cls(rules, edges, graph.num_entities, 2 * graph.num_relations, device)
+        size = (graph.num_entities, 2 * graph.num_relations)
+        walks = Walks(with_inverses(graph.train, graph.num_relations), *size)
+        return cls(mine_rules(walks, longest), walks.edges, *size, device)
 
     @cached_property
     def shares(self) -> Tensor:

@@ -48,8 +48,6 @@ def test_the_first_member_is_the_model_alone_bit_by_bit(
 
 def test_members_differ(three: Path) -> None:
     weights = load_file(RunFolder(three).weights)
-    second = {name: value for name, value in weights.items() if name.startswith("others.0.")}
-    assert any(value.is_floating_point() and value.numel() > 1 for value in second.values())
     for name in ("structure.rows", "relations.content", "relations.context"):
         one, two, three_ = (weights[f"{it}{name}"] for it in ("", "others.0.", "others.1."))
         assert not torch.equal(one, two)

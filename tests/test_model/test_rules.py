@@ -20,8 +20,9 @@ from model.prediction.placing import arrivals, place
 from model.rules import mining
 from model.rules.mining import Rules, mine_rules
 from model.rules.rule_block import UNFOUNDED, RuleBlock
-from model.rules.walks import Body
+from model.rules.walks import Body, Walks
 from model.runs.run_folder import RunFolder
+from model.scoring.block_weights import fit_block_weights
 from model.training.train import train
 from storage.datasets.graph import Graph, Triples
 
@@ -43,8 +44,7 @@ def state_of(town: int) -> int:
 def facts() -> Triples:
     """People are citizens of the state in which the town of their birth lies, but for one in ten.
 
-    Of every third, that is not told; two states and two towns are next to each other, if their
-    numbers follow on each other.
+    Of every third, that is not told.
     """
     born = [(person, BORN_IN, town_of(person)) for person in PEOPLE]
     lies = [(town, LIES_IN, state_of(town)) for town in TOWNS]
@@ -63,7 +63,8 @@ def as_graph(train_triples: Triples, valid: Triples, test: Triples) -> Graph:
 
 
 def mined(triples: Triples, longest: int = 3) -> Rules:
-    return mine_rules(triples, NUM_RELATIONS, PEOPLE.stop, longest)
+    edges = with_inverses(triples, NUM_RELATIONS)
+    return mine_rules(Walks(edges, PEOPLE.stop, 2 * NUM_RELATIONS), longest)
 
 
 def back(relation: int) -> int:
@@ -219,6 +220,15 @@ class TestScores:
         found = block.candidate_scores(sample)
         torch.testing.assert_close(found[:, 0], everything.gather(1, tails[:, None])[:, 0])
         torch.testing.assert_close(found[:, 1:], everything[:, sample.candidates])
+
+
+def test_rules_that_say_nothing_have_no_weight(facts: Triples) -> None:
+    """Or rules that are mined anew of more triples would be shouted."""
+    nothing = np.zeros((0, 3), dtype=np.int64)
+    graph = as_graph(np.array([(0, NEXT_TO, 1)]), facts, nothing)
+    questions = torch.from_numpy(with_inverses(facts, NUM_RELATIONS))
+    silent = RuleBlock.mined(graph, 3, CPU)
+    assert not fit_block_weights([silent], questions, known_answers(graph, CPU)).any()
 
 
 class TestBestRules:
