@@ -1,13 +1,16 @@
-"""What grows with a dataset beside extraction and training: reading it, and merging shards.
+"""What grows with a dataset beside extraction and epochs: reading it, mining rules, merging shards.
 
-    python benchmarks/growth.py --entities 10000 100000 1000000 --rows 100000
+    python benchmarks/growth.py --entities 10000 100000 1000000 --relations 100 1000 --rows 100000
 
-Reading is `read_dataset` of entities with one short text and two triples each, in a process of its
-own; memory is that process's peak. Merging moves shards of 4,096 rows of 512 float16 into a store;
-beside it the same rows are written to a store at once, in transactions of as many.
+Reading is `read_dataset` of entities with one short text and two triples each. Rules are mined from
+two random triples an entity, the tails of which are some entities far more often than others, and
+100 random questions are then answered by them. Each is measured in a process of its own; memory is
+that process's peak. Merging moves shards of 4,096 rows of 512 float16 into a store; beside it the
+same rows are written to a store at once, in transactions of as many.
 """
 
 import argparse
+import itertools
 import resource
 import subprocess
 import sys
@@ -16,8 +19,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from model.rules.rule_block import RuleBlock
 from storage.datasets.dataset import read_dataset
+from storage.datasets.graph import Graph
 from storage.features.block import Rows
 from storage.features.shards import merge_shard, shard_folder
 from storage.features.space import FeatureSpace
@@ -25,22 +31,39 @@ from storage.features.store import FeatureStore
 
 SPACE = FeatureSpace("benchmark", {}, 512, "float16")
 SHARD_SIZE = 4096
+NUM_QUESTIONS = 100
 
 
 def main() -> None:
     """Measure and print, or be one measurement."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entities", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--relations", type=int, nargs="+", default=[100])
     parser.add_argument("--rows", type=int, default=40_960)
     parser.add_argument("--read", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--mine", type=int, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.read:
         print(measure_reading(options.read))
-        return
-    for num_entities in options.entities:
-        command = [sys.executable, __file__, "--read", str(num_entities)]
-        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
-    print(measure_merging(-(-options.rows // SHARD_SIZE)))
+    elif options.mine:
+        print(measure_mining(*options.mine))
+    else:
+        for num_entities in options.entities:
+            print(apart("--read", num_entities), flush=True)
+        for sizes in itertools.product(options.entities, options.relations):
+            print(apart("--mine", *sizes), flush=True)
+        print(measure_merging(-(-options.rows // SHARD_SIZE)))
+
+
+def apart(what: str, *sizes: int) -> str:
+    """Measure in a process of its own."""
+    command = [sys.executable, __file__, what, *map(str, sizes)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure_reading(num_entities: int) -> str:
@@ -51,8 +74,29 @@ def measure_reading(num_entities: int) -> str:
         start = time.perf_counter()
         dataset = read_dataset(root)
         seconds = time.perf_counter() - start
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return f"{len(dataset.entities):,} entities: read in {seconds:.2f} s, {peak_mib:.0f} MiB"
+    return f"{len(dataset.entities):,} entities: read in {seconds:.2f} s, {peak_mib():.0f} MiB"
+
+
+def measure_mining(num_entities: int, num_relations: int) -> str:
+    """Mine rules and ask by them."""
+    rng = np.random.default_rng(0)
+    num_triples = 2 * num_entities
+    heads = rng.integers(num_entities, size=num_triples)
+    relations = rng.integers(num_relations, size=num_triples)
+    tails = (num_entities * rng.random(num_triples) ** 3).astype(np.int64)
+    triples = np.stack([heads, relations, tails], axis=1)
+    names = tuple(map(str, range(num_entities)))
+    graph = Graph(names, names, names[:num_relations], triples, triples[:0], triples[:0])
+    start = time.perf_counter()
+    block = RuleBlock.mined(graph, 3, torch.device("cpu"))
+    mined = time.perf_counter()
+    for question in torch.from_numpy(triples[:NUM_QUESTIONS, :2]):
+        block.scores(*question.split(1))
+    asked = (time.perf_counter() - mined) / NUM_QUESTIONS
+    return (
+        f"{num_entities:,} entities, {num_relations:,} relations: {len(block.rules.heads):,} rules "
+        f"mined in {mined - start:.1f} s, a question {asked * 1000:.0f} ms, {peak_mib():.0f} MiB"
+    )
 
 
 def write_dataset(root: Path, num_entities: int) -> None:

@@ -4,7 +4,8 @@ Shapes: N edges (triples with their inverses), E entities, R relations (inverses
 entities to start from.
 """
 
-from itertools import pairwise
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from storage.datasets.graph import Triples
 
 Body = tuple[int, ...]
 """Relations walked one after another."""
+POINTERS_KEPT = 2**28
+"""Numbers in memory that say where each entity's edges begin: of as many relations as have room."""
+Step = Callable[[int], sparse.csr_matrix]
+"""Where a relation leads, as ones. Shape: (E, E)."""
 
 
 class Walks:
@@ -28,25 +33,18 @@ class Walks:
     def __init__(self, edges: Triples, num_entities: int, num_relations: int) -> None:
         self.edges = np.unique(edges, axis=0)
         self.num_entities = num_entities
-        by_relation = self.edges[np.argsort(self.edges[:, 1], kind="stable")]
-        bounds = np.searchsorted(by_relation[:, 1], np.arange(num_relations + 1))
-        self._steps = [
-            _matrix(by_relation[first:end, 0], by_relation[first:end, 2], num_entities)
-            for first, end in pairwise(bounds)
-        ]
-
-    @property
-    def num_relations(self) -> int:
-        """R."""
-        return len(self._steps)
+        self.num_relations = num_relations
+        self._by_relation = self.edges[np.argsort(self.edges[:, 1], kind="stable")]
+        build = partial(_matrix, self._by_relation, num_entities)
+        self._step: Step = lru_cache(1 + POINTERS_KEPT // num_entities)(build)
 
     def starts_of(self, relation: int) -> NDArray[np.int64]:
         """Entities from which a relation leads somewhere, in ascending order."""
-        return np.flatnonzero(np.diff(self._steps[relation].indptr))
+        return np.unique(_edges_of(self._by_relation, relation)[:, 0])
 
     def walk_from(self, starts: NDArray[np.int64]) -> "Walk":
         """Begin at some entities. Shape: (B,)."""
-        return Walk(self._steps, starts)
+        return Walk(self._step, starts)
 
 
 class Walk:
@@ -55,8 +53,8 @@ class Walk:
     What a body begins with is walked once for those that follow on each other and begin alike.
     """
 
-    def __init__(self, steps: list[sparse.csr_matrix], starts: NDArray[np.int64]) -> None:
-        self._steps, self._starts = steps, starts
+    def __init__(self, step: Step, starts: NDArray[np.int64]) -> None:
+        self._step, self._starts = step, starts
         self._begun: dict[Body, sparse.csr_matrix] = {}
 
     def along(self, body: Body) -> sparse.csr_matrix:
@@ -70,8 +68,8 @@ class Walk:
 
     def _walked(self, body: Body) -> sparse.csr_matrix:
         if len(body) == 1:
-            return self._steps[body[0]][self._starts]
-        reached = self._beginning(body[:-1]) @ self._steps[body[-1]]
+            return self._step(body[0])[self._starts]
+        reached = self._beginning(body[:-1]) @ self._step(body[-1])
         reached.data[:] = 1
         return reached
 
@@ -81,6 +79,14 @@ class Walk:
         return self._begun[body]
 
 
-def _matrix(rows: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> sparse.csr_matrix:
-    ones = np.ones(len(rows), dtype=np.float32)
-    return sparse.csr_matrix((ones, (rows, columns)), shape=(size, size))
+def _edges_of(by_relation: Triples, relation: int) -> Triples:
+    first, end = np.searchsorted(by_relation[:, 1], (relation, relation + 1))
+    return by_relation[first:end]
+
+
+def _matrix(by_relation: Triples, num_entities: int, relation: int) -> sparse.csr_matrix:
+    heads, _, tails = _edges_of(by_relation, relation).T
+    ones = np.ones(len(heads), dtype=np.float32)
+    bounds = np.zeros(num_entities + 1, dtype=np.int32)
+    bounds[1:] = np.bincount(heads, minlength=num_entities).cumsum()
+    return sparse.csr_matrix((ones, tails.astype(np.int32), bounds), (num_entities, num_entities))

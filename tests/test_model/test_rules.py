@@ -8,6 +8,7 @@ import pytest
 import torch
 from planted_graph import World
 from safetensors.torch import load_file
+from scipy import sparse
 from small_training import model_config, train_config
 
 from model import Predictor
@@ -17,7 +18,7 @@ from model.evaluation.evaluate import evaluate_run
 from model.evaluation.ranking import known_answers
 from model.inputs import with_inverses
 from model.prediction.placing import arrivals, place
-from model.rules import mining
+from model.rules import mining, walks
 from model.rules.mining import Rules, mine_rules
 from model.rules.rule_block import UNFOUNDED, RuleBlock
 from model.rules.walks import Body, Walks
@@ -162,6 +163,26 @@ class TestMining:
         for limit in ("MAX_FACTS", "MAX_STARTS", "MAX_NEIGHBOURS"):
             monkeypatch.setattr(mining, limit, 20)
         assert dict(mined(facts).of(CITIZEN_OF))[BORN_IN, LIES_IN] == pytest.approx(exact, rel=0.2)
+
+    def test_what_is_not_kept_in_memory_is_made_again(
+        self, facts: Triples, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wanted = mined(facts)
+        made: list[int] = []
+        build = walks._matrix
+
+        def counted(edges: Triples, num_entities: int, relation: int) -> sparse.csr_matrix:
+            made.append(relation)
+            return build(edges, num_entities, relation)
+
+        monkeypatch.setattr(walks, "_matrix", counted)
+        mined(facts)
+        assert len(made) == len(set(made)), "all of a small graph's are kept"
+        made.clear()
+        monkeypatch.setattr(walks, "POINTERS_KEPT", 1)
+        for one, two in zip(vars(mined(facts)).values(), vars(wanted).values(), strict=True):
+            np.testing.assert_array_equal(one, two)
+        assert len(made) > len(set(made))
 
     def test_repeats_and_does_not_mind_order_and_duplicates(self, facts: Triples) -> None:
         shuffled = np.random.default_rng(1).permutation(np.concatenate([facts, facts[:9]]))
