@@ -55,8 +55,7 @@ def print_reasons(relation: str, asker: str, answers: Iterable["Answer"], media:
             likeness = f"({fact.similarity:.2f})"
             print_line(f"   like: {fact.head_name} {relation} {fact.tail_name} {likeness}")
         if answer.rule is not None:
-            steps = ", ".join(answer.rule.body)
-            print_line(f"   rule: {steps} ({answer.rule.confidence:.2f})")
+            print_line(f"   rule: {answer.rule} ({answer.rule.confidence:.2f})")
         for name, of_experts in answer.expert_weights.items():
             numbered = {f"expert {number}": it for number, it in enumerate(of_experts, start=1)}
             print_line(f"   of {name}: {weights(numbered)}")

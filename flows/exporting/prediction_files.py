@@ -19,7 +19,16 @@ from storage.errors import MocmeError
 if TYPE_CHECKING:
     from model.prediction.answers import PredictedTriple
 
-_TEXTS = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
+_TEXTS = {
+    "head",
+    "head_name",
+    "relation",
+    "tail",
+    "tail_name",
+    "nearest_head",
+    "nearest_tail",
+    "rule",
+}
 _WEIGHT = "weight_"  # begins the names of the modalities' columns
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
 
@@ -39,6 +48,7 @@ class Prediction:
         probability: The model's belief.
         nearest: Head and tail of the training fact that is most like it, and how much it is; None
             if there is none.
+        rule: Relations that lead from head to tail, and the rule's confidence; None if none leads.
         weights: Share of every modality in the score.
     """
 
@@ -47,6 +57,7 @@ class Prediction:
     tail: str
     probability: float
     nearest: tuple[str, str, float] | None
+    rule: tuple[str, float] | None
     weights: dict[str, float]
 
 
@@ -66,7 +77,8 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
 
     Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the training
     fact that is most like the triple `nearest_head`, `nearest_tail`, `similarity` (empty if the
-    relation has none), `weight_<modality>` for each modality, and
+    relation has none), of the most confident rule that leads to it `rule` and `rule_confidence`
+    (empty if none does), `weight_<modality>` for each modality, and
     `expert_weight_<modality>_<number>` where a modality has several experts. `.nt` is N-Triples:
     see `flows.exporting.n_triples`.
 
@@ -120,6 +132,7 @@ def _parse(row: Mapping[str, str]) -> Prediction:
         row["tail"],
         float(row["probability"]),
         (*nearest, float(row["similarity"])) if row["similarity"] else None,
+        (row["rule"], float(row["rule_confidence"])) if row.get("rule") else None,
         {
             name.removeprefix(_WEIGHT): float(cell)
             for name, cell in row.items()

@@ -36,6 +36,9 @@ class AppliedRule:
     body: tuple[str, ...]
     confidence: float
 
+    def __str__(self) -> str:
+        return ", ".join(self.body)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -90,6 +93,7 @@ class PredictedTriple:
     modality_weights: dict[str, float]
     expert_weights: dict[str, list[float]]
     nearest_facts: tuple[NearFact, ...]
+    rule: AppliedRule | None
 
     def row(self) -> dict[str, Any]:
         """The fields by name, what spoke for it in columns of their own."""
@@ -105,7 +109,7 @@ class PredictedTriple:
 
 
 def _reason_columns(found: Answer | PredictedTriple) -> dict[str, Any]:
-    """The nearest fact, None where there is none, and each modality's and expert's weight."""
+    """Nearest fact and rule, None where there is none, and each modality's and expert's weight."""
     nearest = found.nearest_facts[0] if found.nearest_facts else None
     experts = {
         f"expert_weight_{name}_{number}": weight
@@ -116,6 +120,8 @@ def _reason_columns(found: Answer | PredictedTriple) -> dict[str, Any]:
         "nearest_head": nearest and nearest.head,
         "nearest_tail": nearest and nearest.tail,
         "similarity": nearest and nearest.similarity,
+        "rule": found.rule and str(found.rule),
+        "rule_confidence": found.rule and found.rule.confidence,
         **{f"weight_{name}": weight for name, weight in found.modality_weights.items()},
         **experts,
     }

@@ -50,8 +50,9 @@ class Predictor:
 
         Returns:
             Columns `entity`, `name`, `probability`, `known`, of the nearest training fact
-            `nearest_head`, `nearest_tail`, `similarity`, `weight_<modality>` for each, and
-            `expert_weight_<modality>_<number>` for each expert of several.
+            `nearest_head`, `nearest_tail`, `similarity`, of the most confident rule `rule` and
+            `rule_confidence`, `weight_<modality>` for each, and `expert_weight_<modality>_<number>`
+            for each expert of several.
         """
         return _table(self.answers(head=head, relation=relation, tail=tail, k=k))
 
@@ -60,9 +61,9 @@ class Predictor:
 
         Returns:
             Columns `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the
-            nearest training fact `nearest_head`, `nearest_tail`, `similarity`,
-            `weight_<modality>` for each, and `expert_weight_<modality>_<number>` for each expert
-            of several.
+            nearest training fact `nearest_head`, `nearest_tail`, `similarity`, of the most
+            confident rule `rule` and `rule_confidence`, `weight_<modality>` for each, and
+            `expert_weight_<modality>_<number>` for each expert of several.
         """
         return _table(self.missing_triples(relations, k))
 
@@ -102,12 +103,12 @@ class Predictor:
         pair = (top.indices, asker) if asks_for_head else (asker, top.indices)
         facts = self._nearest(index, *pair, _FACTS_OF_AN_ANSWER)
         rows = top.indices.tolist()
-        rules = self._rules(int(heads), int(question), rows)
+        rules = self._rules(asker, int(question), top.indices)
         ids, names = self.graph.entities, self.graph.names
         return [
-            Answer(ids[row], names[row], chance, *share, row in known, near, rules.get(row))
-            for chance, row, share, near in zip(
-                top.values.sigmoid().tolist(), rows, shares, facts, strict=True
+            Answer(ids[row], names[row], chance, *share, row in known, near, rule)
+            for chance, row, share, near, rule in zip(
+                top.values.sigmoid().tolist(), rows, shares, facts, rules, strict=True
             )
         ]
 
@@ -143,8 +144,11 @@ class Predictor:
         tails = torch.tensor([tail for _, _, tail in found])
         shares = self._shares(heads, torch.full_like(heads, relation), tails)
         facts = self._nearest(relation, heads, tails, 1)
+        rules = self._rules(heads, relation, tails)
         ids, names = self.graph.entities, self.graph.names
-        for (chance, head, tail), share, near in zip(found, shares, facts, strict=True):
+        for (chance, head, tail), share, near, rule in zip(
+            found, shares, facts, rules, strict=True
+        ):
             yield PredictedTriple(
                 ids[head],
                 names[head],
@@ -154,6 +158,7 @@ class Predictor:
                 chance,
                 *share,
                 near,
+                rule,
             )
 
     def _shares(
@@ -185,16 +190,15 @@ class Predictor:
             for rows in zip(*columns, strict=True)
         ]
 
-    def _rules(self, head: int, relation: int, answers: list[int]) -> dict[int, AppliedRule]:
-        """Return the most confident rule that leads to each answer, where one does."""
+    def _rules(self, heads: Tensor, relation: int, answers: Tensor) -> list[AppliedRule | None]:
+        """Return the most confident rule that leads to each answer; None where none does."""
         if self.scoring.rules is None:
-            return {}
-        found = self.scoring.rules.best_rules(head, relation, answers)
+            return [None] * len(heads)
         names = [*self.graph.relations, *(f"inverse of {it}" for it in self.graph.relations)]
-        return {
-            answer: AppliedRule(tuple(names[step] for step in body), confidence)
-            for answer, (body, confidence) in found.items()
-        }
+        return [
+            found and AppliedRule(tuple(names[step] for step in found[0]), found[1])
+            for found in self.scoring.rules.best_rules(heads, relation, answers)
+        ]
 
     def _near_fact(self, head: int, tail: int, similarity: float) -> NearFact:
         ids, names = self.graph.entities, self.graph.names

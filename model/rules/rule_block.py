@@ -4,7 +4,7 @@ Shapes: B batch, E entities, R relations (inverses included), N edges, n rules, 
 longest body.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
@@ -117,23 +117,28 @@ class RuleBlock:
         return scores
 
     def best_rules(
-        self, head: int, relation: int, answers: Collection[int]
-    ) -> dict[int, tuple[Body, float]]:
-        """Find the rule by which each answer to a question scores.
+        self, heads: Tensor, relation: int, answers: Tensor
+    ) -> list[tuple[Body, float] | None]:
+        """Find the rule by which each answer to a question of one relation scores.
 
         Args:
-            head: Entity.
+            heads: Shape (B,).
             relation: As in `scores`.
-            answers: Entities.
+            answers: Shape (B,).
 
         Returns:
-            Body and confidence by answer, of those that a rule leads to.
+            Body and confidence; None where no rule leads.
         """
-        walk = self._walks.walk_from(np.array([head]))
-        best: dict[int, tuple[Body, float]] = {}
-        for rule in sorted(self.rules.of(relation), key=itemgetter(1)):
-            reached = set(walk.along(rule[0]).indices.tolist())
-            best |= dict.fromkeys(reached.intersection(answers), rule)
+        best: list[tuple[Body, float] | None] = [None] * len(heads)
+        starts, rows = np.unique(heads.cpu().numpy(), return_inverse=True)
+        places = rows, np.array(answers.cpu())  # scipy wants indices that it may write to
+        walk = self._walks.walk_from(starts)
+        open_rows = np.ones(len(heads), dtype=np.bool_)
+        for rule in sorted(self.rules.of(relation), key=itemgetter(1), reverse=True):
+            led_to = open_rows & (np.asarray(walk.along(rule[0])[places])[0] > 0)
+            for row in np.flatnonzero(led_to).tolist():
+                best[row] = rule
+            open_rows &= ~led_to
         return best
 
     def grown(self, edges: Triples, num_entities: int) -> Self:

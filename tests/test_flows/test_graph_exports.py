@@ -22,7 +22,7 @@ LINE = re.compile(rf"(?:{IRI}|_:\w+) {IRI} (?:{IRI}|_:\w+|{TEXT}(?:\^\^{IRI})?) 
 
 def triple(head: str, relation: str = "made of", tail: str = "wood") -> PredictedTriple:
     return PredictedTriple(
-        head, head, relation, tail, tail, 0.25, {"text": 0.75, "a b": 0.25}, {}, ()
+        head, head, relation, tail, tail, 0.25, {"text": 0.75, "a b": 0.25}, {}, (), None
     )
 
 

@@ -15,12 +15,12 @@ from flows.exporting.prediction_files import (
     read_predictions,
     write_predictions,
 )
-from model.prediction.answers import NearFact, PredictedTriple
+from model.prediction.answers import AppliedRule, NearFact, PredictedTriple
 from model.prediction.predictor import Predictor
 from storage.datasets.graph import SPLITS
 
 K = 4
-TEXT = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
+NAMES = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -33,9 +33,16 @@ def read(path: Path) -> list[dict[str, Any]]:
     dialect = "excel" if path.suffix == ".csv" else "excel-tab"
     found = csv.DictReader(text.splitlines(), dialect=dialect)
     return [
-        {name: value if name in TEXT else float(value) for name, value in row.items()}
+        {name: value if name in NAMES else parsed(name, value) for name, value in row.items()}
         for row in found
     ]
+
+
+def parsed(name: str, value: str) -> str | float | None:
+    """What a cell that may be empty holds."""
+    if value == "":
+        return None
+    return value if name == "rule" else float(value)
 
 
 def write(project: Path, out: Path, *options: object) -> list[dict[str, Any]]:
@@ -65,6 +72,7 @@ def test_all_formats_hold_the_same(project: Path, tmp_path: Path) -> None:
         fact = (rows[row["nearest_head"]], triple[1], rows[row["nearest_tail"]])
         assert fact in set(map(tuple, graph.train.tolist()))
         assert 0 < row["similarity"] <= 1.000001
+        assert (row["rule"] is None) == (row["rule_confidence"] is None)
     counts = {name: sum(row["relation"] == name for row in first) for name in graph.relations}
     assert set(counts.values()) == {K}
 
@@ -81,34 +89,41 @@ def test_one_relation_in_more_than_one_group(
     assert chances == sorted(chances, reverse=True)
 
 
-def triple(head: str, fact: tuple[NearFact, ...]) -> PredictedTriple:
+def triple(
+    head: str, fact: tuple[NearFact, ...], rule: AppliedRule | None = None
+) -> PredictedTriple:
     weights, experts = {"text": 0.75, "x y": 0.25}, {"text": [0.5, 0.25]}
-    return PredictedTriple(head, "a name", "r", "t", "", 0.25, weights, experts, fact)
+    return PredictedTriple(head, "a name", "r", "t", "", 0.25, weights, experts, fact, rule)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     near = NearFact("n", "", "\\m", "", 0.5)
-    made = [triple('a "quoted"\tid', (near,)), triple("b", ())]
+    rule = AppliedRule(("r s", "inverse of \tr"), 0.125)
+    made = [triple('a "quoted"\tid', (near,)), triple("b", (), rule)]
     write_predictions(tmp_path / "x.tsv", made)
     shares = {"text": 0.75, "x y": 0.25}
     assert read_predictions(tmp_path / "x.tsv") == [
-        Prediction('a "quoted"\tid', "r", "t", 0.25, ("n", "\\m", 0.5), shares),
-        Prediction("b", "r", "t", 0.25, None, shares),
+        Prediction('a "quoted"\tid', "r", "t", 0.25, ("n", "\\m", 0.5), None, shares),
+        Prediction("b", "r", "t", 0.25, None, ("r s, inverse of \tr", 0.125), shares),
     ]
 
 
 def test_whoever_comes_first_a_column_has_one_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first group has no fact at all, and the second has."""
+    """The first group has neither a fact nor a rule, and the second has."""
     monkeypatch.setattr("flows.exporting.prediction_files._ROWS_AT_ONCE", 1)
-    made = [triple("a", ()), triple("b", (NearFact("n", "", "m", "", 0.5),))]
+    made = [
+        triple("a", ()),
+        triple("b", (NearFact("n", "", "m", "", 0.5),), AppliedRule(("r",), 0.5)),
+    ]
     write_predictions(tmp_path / "x.parquet", made)
-    facts = [(row["nearest_head"], row["similarity"]) for row in read(tmp_path / "x.parquet")]
-    assert facts == [(None, None), ("n", 0.5)]
+    rows = read(tmp_path / "x.parquet")
+    assert [(row["nearest_head"], row["similarity"]) for row in rows] == [(None, None), ("n", 0.5)]
+    assert [(row["rule"], row["rule_confidence"]) for row in rows] == [(None, None), ("r", 0.5)]
 
 
-@pytest.mark.parametrize("damage", ["one cell", "a\tb\tc\td\te\tmuch\tf\tg\t1\t1", "\t" * 9])
+@pytest.mark.parametrize("damage", ["one cell", "a\tb\tc\td\te\tmuch\tf\tg\t1\tr\t1\t1", "\t" * 11])
 def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "x.tsv"
     write_predictions(path, [triple("a", ())])

@@ -254,18 +254,24 @@ def test_rules_that_say_nothing_have_no_weight(facts: Triples) -> None:
 
 class TestBestRules:
     def test_of_every_answer(self, block: RuleBlock) -> None:
-        head = PEOPLE[4]
-        best = block.best_rules(head, CITIZEN_OF, range(block.num_entities))
-        scores = plain_scores(block, head, CITIZEN_OF)
-        assert set(best) == {answer for answer, score in enumerate(scores) if score > 0}
-        for answer, (body, confidence) in best.items():
-            assert np.log1p(confidence / UNFOUNDED) == pytest.approx(scores[answer])
-            triples = block.edges[block.edges[:, 1] < NUM_RELATIONS]
-            assert (head, answer) in plain_pairs(triples, body)
+        """Asked of several entities in turn, each several times."""
+        heads = torch.tensor([PEOPLE[4], PEOPLE[1], TOWNS[0]]).repeat(block.num_entities)
+        answers = torch.arange(block.num_entities).repeat_interleave(3)
+        best = block.best_rules(heads, CITIZEN_OF, answers)
+        scores = {it: plain_scores(block, it, CITIZEN_OF) for it in set(heads.tolist())}
+        triples = block.edges[block.edges[:, 1] < NUM_RELATIONS]
+        num_led_to = 0
+        for head, answer, rule in zip(heads.tolist(), answers.tolist(), best, strict=True):
+            assert (rule is None) == (scores[head][answer] == 0)
+            if rule is not None:
+                assert np.log1p(rule[1] / UNFOUNDED) == pytest.approx(scores[head][answer])
+                assert (head, answer) in plain_pairs(triples, rule[0])
+                num_led_to += 1
+        assert num_led_to == 2
 
-    def test_of_those_asked_for_alone(self, block: RuleBlock) -> None:
-        right = state_of(town_of(PEOPLE[4]))
-        assert set(block.best_rules(PEOPLE[4], CITIZEN_OF, [right, PEOPLE[0]])) == {right}
+    def test_where_nothing_is_mined(self, block: RuleBlock) -> None:
+        one = torch.zeros(1, dtype=torch.long)
+        assert block.best_rules(one, NEXT_TO, one) == [None]
 
 
 @pytest.fixture(scope="module")
@@ -343,6 +349,22 @@ class TestTraining:
         assert back_again.rule is not None
         assert back_again.rule.body == (f"inverse of r{LIES_IN}", f"inverse of r{BORN_IN}")
         assert back_again.rule.confidence == best.rule.confidence
+
+    def test_a_predicted_triple_names_the_rule_and_so_do_tables(
+        self, graph: Graph, ruled: Path
+    ) -> None:
+        """Of whom another state is told than of the others who were born in the same town."""
+        predictor, person = Predictor(ruled), 50
+        assert state_of(town_of(person)) != STATES[0]
+        triples = predictor.complete([f"r{CITIZEN_OF}"], k=graph.num_entities)
+        found = triples.set_index(["head", "tail"])
+        right = found.loc[(f"e{person}", f"e{state_of(town_of(person))}")]
+        assert right["rule"] == f"r{BORN_IN}, inverse of r{BORN_IN}, r{CITIZEN_OF}"
+        assert 0 < right["rule_confidence"] < 1
+        assert found["rule"].isna().any()
+        assert (found["rule"].isna() == found["rule_confidence"].isna()).all()
+        answers = predictor.predict(head=f"e{person}", relation=f"r{CITIZEN_OF}")
+        assert right["rule"] in set(answers["rule"])
 
     def test_a_run_without_rules_names_none(self, graph: Graph, tmp_path: Path) -> None:
         answers = Predictor(run(graph, tmp_path, rule_length=0)).answers(
