@@ -456,7 +456,8 @@ def test_a_config_stands_for_its_newest_run(project: Path) -> None:
 def test_every_relation_has_its_turn() -> None:
     answers = [("r", 0.9), ("r", 0.8), ("s", 0.3), ("r", 0.95)]
     made = [
-        Prediction("a", relation, "b", probability, None, {}) for relation, probability in answers
+        Prediction("a", relation, "b", probability, None, None, {})
+        for relation, probability in answers
     ]
     assert [(it.relation, it.probability) for it in in_turns(made)] == [
         *(("r", 0.95), ("s", 0.3), ("r", 0.9), ("r", 0.8))
