@@ -28,6 +28,7 @@ INK, FAINT, PAPER = "#1b1d21", "#d3d6db", "#fefefe"
 COLOURS = (
     *("#3b7dd8", "#d9660f", "#2e9157", "#9a63d6"),
     *("#d64560", "#1796a3", "#8f8420", "#7d8590"),
+    *("#d938b0", "#9a5f42", "#a828e0", "#a86494"),
 )
 """Of series and modalities; all stand out from white and from near-black by 3:1 or more."""
 
