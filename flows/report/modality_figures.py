@@ -12,7 +12,7 @@ from flows.report.figure import (
     heat_map,
     legend_above,
 )
-from flows.report.run_data import ModalityCoverage
+from flows.report.run_data import ModalityCoverage, Voices
 from flows.report.table import Table
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from model.runs.measured import Complementarity, Voices
+    from model.runs.measured import Complementarity
 
 _MOST_ROWS = 40  # relations of a heat map; all are in the table
 _MOST_BARS = 25
@@ -95,9 +95,9 @@ def _panel(values: Sequence[Sequence[float]], names: Sequence[str], title: str) 
     return lambda axes: heat_map(axes, values, names, names, title)
 
 
-def block_figure(voices: "Voices", relations: Sequence[str]) -> Figure:
-    """Draw the weight of every block in the scores of each relation."""
-    weights = voices.block_weights.tolist()
+def block_figure(voices: Voices, relations: Sequence[str]) -> Figure:
+    """Draw the share of every block in the scores of each relation."""
+    shares = voices.block_shares.tolist()
     shown = min(len(relations), _MOST_ROWS)
     more = (
         f" The first {shown} of {len(relations)} relations; the table has all."
@@ -105,16 +105,17 @@ def block_figure(voices: "Voices", relations: Sequence[str]) -> Figure:
         else ""
     )
     return Figure(
-        name="block_weights",
+        name="block_shares",
         title="Who speaks for which relation",
-        description="Weight of each block's score, by relation: mean over both directions. "
-        "Content is the fused one, content-image that of the images alone, and so on; structure "
-        f"are the learned rows, context those of the neighbours, rules those of the facts.{more}",
+        description="Share of each block in the scores of right answers: the mean over triples of "
+        "test, both ways. Content is the fused one, content-image that of the images alone, and so "
+        "on; structure are the learned rows, context those of the neighbours, rules those of the "
+        f"facts.{more}",
         table=Table.of(
             ("relation", *voices.blocks),
-            ((name, *row) for name, row in zip(relations, weights, strict=True)),
+            ((name, *map(_number, row)) for name, row in zip(relations, shares, strict=True)),
         ),
-        draw=(lambda axes: heat_map(axes, weights[:shown], relations[:shown], voices.blocks),),
+        draw=(lambda axes: heat_map(axes, shares[:shown], relations[:shown], voices.blocks),),
         height=_REST_HEIGHT + 0.45 + 0.21 * shown,
     )
 
@@ -148,7 +149,7 @@ def _draw_coverage(
     legend_above(axes)
 
 
-def heard_figure(voices: "Voices") -> Figure:
+def heard_figure(voices: Voices) -> Figure:
     """Draw in how many entities the model hears each modality: known without dataset or store."""
     counts = (voices.modality_weights > 0).sum(0).tolist()
     num_entities = len(voices.modality_weights)

@@ -1,4 +1,8 @@
-"""What a report is made of: everything read of a run before anything is drawn."""
+"""What a report is made of: everything read of a run before anything is drawn.
+
+Shapes: R relations, S blocks that are scored side by side, E entities, A modalities of the fused
+content.
+"""
 
 import json
 from collections import Counter
@@ -22,7 +26,13 @@ from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 
 if TYPE_CHECKING:
-    from model.runs.measured import Complementarity, Voices
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from model.runs.measured import Complementarity
+    from model.scoring.blocks import BlockScoring
+
+_TRIPLES_OF_A_RELATION = 8  # whose scores are divided among the blocks
 
 
 class ReportError(MocmeError):
@@ -47,6 +57,24 @@ class ModalityCoverage:
 
 
 @dataclass(frozen=True)
+class Voices:
+    """Who speaks for what in a trained model's scores.
+
+    Attributes:
+        blocks: Names of the blocks.
+        block_shares: Mean share of each in the scores of a relation's triples of test; NaN for
+            relations that have none. Shape: (R, S).
+        modalities: Names of the content's modalities.
+        modality_weights: Fusion weight of each in every entity's content. Shape: (E, A).
+    """
+
+    blocks: tuple[str, ...]
+    block_shares: "NDArray[np.float32]"
+    modalities: tuple[str, ...]
+    modality_weights: "NDArray[np.float32]"
+
+
+@dataclass(frozen=True)
 class RunData:
     """All that a report tells of.
 
@@ -58,7 +86,7 @@ class RunData:
         seconds: Of all epochs, those of a training that the model was selected on, too.
         evaluation: What the evaluation found.
         predictions: The predicted triples; None if none were made.
-        voices: Weights of blocks and modalities.
+        voices: Shares of blocks and modalities.
         complementarity: What was measured of the modalities; None if they are not fused.
         source: Config and dataset.
         coverage: Of each modality; None if dataset or store are gone.
@@ -72,7 +100,7 @@ class RunData:
     seconds: float
     evaluation: Mapping[str, Any]
     predictions: list[Prediction] | None
-    voices: "Voices"
+    voices: Voices
     complementarity: "Complementarity | None"
     source: Source
     coverage: list[ModalityCoverage] | None
@@ -106,12 +134,13 @@ def read_run(folder: StagedRun) -> RunData:
         ReportError: If it was not evaluated.
         MocmeError: If what the training left is damaged.
     """
-    from model.runs.measured import read_complementarity, read_voices  # imports torch
+    from model.runs.measured import read_complementarity  # imports torch
     from model.runs.run_folder import RunFolder
 
-    source, voices = find_source(folder), read_voices(folder.path)
+    source = find_source(folder)
     run, predicted = RunFolder(folder.path), folder.path / PREDICTIONS_FILE
     graph = run.read_graph()
+    voices = _hear(run.read_scoring(), graph)
     return RunData(
         path=folder.path,
         trained=_read_manifest(folder),
@@ -125,6 +154,17 @@ def read_run(folder: StagedRun) -> RunData:
         source=source,
         coverage=_count_coverage(source),
         failures=_count_failures(folder.path.parent / FAILURES_FILE, voices.modalities, graph),
+    )
+
+
+def _hear(scoring: "BlockScoring", graph: Graph) -> Voices:
+    from model.prediction.evidence import shares_by_relation
+
+    return Voices(
+        tuple(block.name for block in scoring.blocks),
+        shares_by_relation(scoring, graph.test, _TRIPLES_OF_A_RELATION).numpy(),
+        scoring.modalities,
+        scoring.modality_weights.numpy(),
     )
 
 

@@ -3,11 +3,16 @@
 Shapes: B answers, K experts.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from model.config import CONTENT
+from model.inputs import with_inverses
 from model.scoring.blocks import BlockScoring
+from storage.datasets.graph import Triples
+
+_NUMBERS_AT_ONCE = 2**24  # scores of a block in memory
 
 
 def modality_shares(
@@ -70,6 +75,30 @@ def block_shares(
         Shares that are at least 0 and sum to 1. Shape: (B, num_blocks).
     """
     return in_proportion(scoring.block_parts(heads, relations, answers))
+
+
+def shares_by_relation(scoring: BlockScoring, triples: Triples, most: int) -> Tensor:
+    """Find how much each block speaks for triples of each relation.
+
+    Args:
+        scoring: The model.
+        triples: Both ends of each are asked for. Shape: (N, 3).
+        most: Triples of a relation that are looked at; of more, a sample.
+
+    Returns:
+        Mean of `block_shares`; NaN for relations that have no triple. Shape: (relations,
+        num_blocks).
+    """
+    mixed = np.random.default_rng(0).permutation(triples)
+    chosen = [mixed[mixed[:, 1] == it][:most] for it in range(scoring.num_relations)]
+    found = torch.full((len(chosen), len(scoring.blocks)), torch.nan)
+    for relation, some in enumerate(chosen):
+        if len(some):
+            questions = torch.from_numpy(with_inverses(some, scoring.num_relations))
+            chunks = questions.split(max(1, _NUMBERS_AT_ONCE // scoring.num_entities))
+            shares = [block_shares(scoring, *chunk.unbind(1)) for chunk in chunks]
+            found[relation] = torch.cat(shares).mean(0)
+    return found
 
 
 def in_proportion(parts: Tensor) -> Tensor:

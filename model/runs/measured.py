@@ -1,7 +1,7 @@
 """What a finished training knows of its modalities, read from its weights: for reports.
 
 Shapes: M modalities of the entities' own, A all modalities (those, and the neighbours if they are
-heard), K experts of each, R relations, S blocks that are scored side by side, E entities.
+heard), K experts of each.
 """
 
 from dataclasses import dataclass
@@ -60,45 +60,12 @@ class Complementarity:
         return bool(self.expert_information.any())
 
 
-@dataclass(frozen=True)
-class Voices:
-    """Who speaks for what in a trained model's scores; see `model.scoring.blocks`.
-
-    Attributes:
-        blocks: Names of the blocks.
-        block_weights: Mean of a block's weights over both directions of a relation. Shape: (R, S).
-        modalities: Names of the content's modalities.
-        modality_weights: Fusion weight of each in every entity's content. Shape: (E, A).
-    """
-
-    blocks: tuple[str, ...]
-    block_weights: FloatArray
-    modalities: tuple[str, ...]
-    modality_weights: FloatArray
-
-
-def read_voices(run_dir: Path) -> Voices:
-    """Read the weights of blocks and modalities of a finished run.
-
-    Raises:
-        MocmeError: If the file is not there, or damaged.
-    """
-    scoring = RunFolder(run_dir).read_scoring()
-    weights = scoring.block_weights.numpy()
-    return Voices(
-        tuple(block.name for block in scoring.blocks),
-        weights.reshape(2, -1, weights.shape[1]).mean(0),
-        scoring.modalities,
-        scoring.modality_weights.numpy(),
-    )
-
-
 def read_complementarity(run_dir: Path, modalities: tuple[str, ...]) -> Complementarity | None:
     """Read what a finished run measured of its modalities.
 
     Args:
         run_dir: The run's folder.
-        modalities: Names of the content's modalities, as `Voices` has them.
+        modalities: Names of the content's modalities, in the order of the fusion.
 
     Returns:
         None if the model has no fused content.

@@ -39,7 +39,7 @@ SECTIONS = [
 FIGURES = {
     *("metrics", "per_relation", "per_modality", "per_side", "loss", "valid_mrr"),
     *("modality_shares", "egns_shares", "egns_held_out", "modality_information"),
-    *("modality_relevance", "expert_information_1", "expert_information_2", "block_weights"),
+    *("modality_relevance", "expert_information_1", "expert_information_2", "block_shares"),
     *("coverage", "failures", "calibration"),
 }
 HOSTILE = (
