@@ -19,9 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from model.rules.rule_block import RuleBlock
 from storage.datasets.dataset import read_dataset
 from storage.datasets.graph import Graph
 from storage.features.block import Rows
@@ -79,6 +77,10 @@ def measure_reading(num_entities: int) -> str:
 
 def measure_mining(num_entities: int, num_relations: int) -> str:
     """Mine rules and ask by them."""
+    import torch  # here, since it would count as memory of reading
+
+    from model.rules.rule_block import RuleBlock
+
     rng = np.random.default_rng(0)
     num_triples = 2 * num_entities
     heads = rng.integers(num_entities, size=num_triples)

@@ -52,12 +52,12 @@ def main() -> None:
             compare(run, options.triples)
 
 
-def sample_run(folder: Path) -> Path:
-    """Train on the sample graph, and return the run's folder."""
+def sample_run(folder: Path, settings: Sequence[str] = ()) -> Path:
+    """Train on the sample graph, with some settings changed, and return the run's folder."""
     write_sample(folder / "sample")
     record = start_record()
     with open_flow("train") as flow:
-        flow(load_config(folder / "sample" / "mocme.yaml"))
+        flow(load_config(folder / "sample" / "mocme.yaml", settings))
     if record.run_dir is None:
         raise SystemExit(record.error)
     return record.run_dir

@@ -110,7 +110,7 @@ def block_figure(voices: Voices, relations: Sequence[str]) -> Figure:
         description="Share of each block in the scores of right answers: the mean over triples of "
         "test, both ways. Content is the fused one, content-image that of the images alone, and so "
         "on; structure are the learned rows, context those of the neighbours, rules those of the "
-        f"facts.{more}",
+        f"facts. A relation of which test has no triple stays empty.{more}",
         table=Table.of(
             ("relation", *voices.blocks),
             ((name, *map(_number, row)) for name, row in zip(relations, shares, strict=True)),
