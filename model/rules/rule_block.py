@@ -135,6 +135,8 @@ class RuleBlock:
         walk = self._walks.walk_from(starts)
         open_rows = np.ones(len(heads), dtype=np.bool_)
         for rule in sorted(self.rules.of(relation), key=itemgetter(1), reverse=True):
+            if not open_rows.any():
+                break
             led_to = open_rows & (np.asarray(walk.along(rule[0])[places])[0] > 0)
             for row in np.flatnonzero(led_to).tolist():
                 best[row] = rule
