@@ -9,7 +9,6 @@ put those of one run; the first run's rules, if it has any, are there always. We
 one half of valid and the other half is ranked, both ways round.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rules import CPU, halves_mrr, sample_run
+from rules import CPU, halves_mrr, run_parser, sample_run
 
 from model.encoded_block import EncodedBlock
 from model.runs.run_folder import RunFolder
@@ -26,11 +25,7 @@ from model.scoring.block import Block
 
 def main() -> None:
     """Compare, and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
-    parser.add_argument("--triples", type=int, default=3000, help="of valid; of more, a sample")
+    parser = run_parser(__doc__)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mocme-ensemble-") as folder:
         runs = options.runs or [
@@ -48,7 +43,7 @@ def compare(one: RunFolder, other: RunFolder, num_triples: int) -> None:
     if not np.array_equal(graph.valid, other.read_graph().valid):
         raise SystemExit(f"found {one.root} and {other.root} of another valid; allowed: of one")
     chosen = np.random.default_rng(0).permutation(graph.valid)[:num_triples]
-    rules = [block for block in first.blocks if not isinstance(block, EncodedBlock)]
+    rules = [] if first.rules is None else [first.rules]
     print("| Blocks | valid MRR | fitted and ranked, s |")
     print("|---|---|---|")
     for name, blocks in _choices(first.encoded, second.encoded):

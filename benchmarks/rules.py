@@ -38,18 +38,23 @@ CPU = torch.device("cpu")
 
 def main() -> None:
     """Compare, and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
-    parser.add_argument("--triples", type=int, default=3000, help="of valid; of more, a sample")
-    options = parser.parse_args()
+    options = run_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     print("| Run | rules of up to | number | mined, s | fitted and ranked, s | valid MRR |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="mocme-rules-") as folder:
         for run in options.runs or [sample_run(Path(folder))]:
             compare(run, options.triples)
+
+
+def run_parser(description: str) -> argparse.ArgumentParser:
+    """Build a parser of runs, and of how many of their valid triples to look at."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
+    parser.add_argument("--triples", type=int, default=3000, help="of valid; of more, a sample")
+    return parser
 
 
 def sample_run(folder: Path, settings: Sequence[str] = ()) -> Path:

@@ -108,7 +108,7 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Read what `write_predictions` wrote to a `.tsv` file.
+    """Read what `write_predictions` wrote to a `.tsv` file, before there were rules, too.
 
     Raises:
         PredictionFileError: If a line is not as it wrote it.

@@ -108,6 +108,19 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_without_the_columns_of_rules_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    write_predictions(path, [triple("a", ())])
+    rows = list(csv.DictReader(path.read_text().splitlines(), dialect="excel-tab"))
+    with path.open("w", newline="") as file:
+        names = [name for name in rows[0] if not name.startswith("rule")]
+        assert len(names) == len(rows[0]) - 2
+        writer = csv.DictWriter(file, names, dialect="excel-tab", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert [(it.head, it.rule) for it in read_predictions(path)] == [("a", None)]
+
+
 def test_whoever_comes_first_a_column_has_one_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,7 +187,7 @@ def test_predictions_are_all_there_and_the_first_without_scripts(
     rules = [it for it in parse(html).all("p") if it.attributes.get("class") == "rule"]
     predicted = read_predictions(run_dir / "predictions.tsv")
     told = [f"By the rule {it.rule[0]} ({it.rule[1]:.2f})" for it in predicted if it.rule]
-    assert sorted(it.text for it in rules) == sorted(told)
+    assert sorted(it.text for it in rules) == sorted(told) != []
 
 
 def test_numbers_are_told_of_whom_has_any(
