@@ -34,7 +34,8 @@ def iri(kind: str, name: str) -> str:
 def lines_of(triples: Iterable["PredictedTriple"]) -> Iterator[list[str]]:
     """Yield the lines of each triple: itself, its statement, and the names of its entities.
 
-    The statement has the predicates `urn:mocme:probability` and `urn:mocme:weight:<modality>`.
+    The statement has the predicates `urn:mocme:probability`, `urn:mocme:weight:<modality>` and,
+    where a rule leads to the triple, `urn:mocme:rule` and `urn:mocme:rule_confidence`.
     """
     named: set[str] = set()
     for number, triple in enumerate(triples):
@@ -50,6 +51,10 @@ def lines_of(triples: Iterable["PredictedTriple"]) -> Iterator[list[str]]:
         ]
         for modality, weight in triple.modality_weights.items():
             found.append(f"{statement} {iri('weight', modality)} {_number(weight)}")
+        if triple.rule:
+            found.append(f"{statement} <{VOCABULARY}rule> {_text(str(triple.rule))}")
+            confidence = _number(triple.rule.confidence)
+            found.append(f"{statement} <{VOCABULARY}rule_confidence> {confidence}")
         for entity, name in ((head, triple.head_name), (tail, triple.tail_name)):
             if entity not in named:
                 named.add(entity)

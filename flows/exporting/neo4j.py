@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from model.prediction.answers import PredictedTriple
 
 NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
-_RELATIONSHIP = (":START_ID", ":END_ID", ":TYPE")
+_RELATIONSHIP = (":START_ID", ":END_ID", ":TYPE", "predicted:boolean")
+_OF_PREDICTED = ("probability:double", "rule", "rule_confidence:double")
 
 Row = tuple[Any, ...]
 
@@ -32,7 +33,8 @@ def write_graph(folder: Path, graph: Graph, triples: Iterable["PredictedTriple"]
     """Write a graph's entities, its triples, and predicted ones; each file whole or not at all.
 
     `nodes.csv` has the id, the name and the label `Entity`; `relationships.csv` the ends, the type,
-    `predicted`, and for predicted ones `probability` and `weight_<modality>`.
+    `predicted`, and for predicted ones `probability`, of the most confident rule that leads to it
+    `rule` and `rule_confidence` (empty if none does), and `weight_<modality>`.
 
     Args:
         folder: Made if absent.
@@ -77,15 +79,16 @@ def _relationships(
     """Return the header, whose modalities are those of the first predicted triple, and rows."""
     first = list(islice(predicted, 1))
     weights = [f"weight_{name}:double" for triple in first for name in triple.modality_weights]
-    header = [*_RELATIONSHIP, "predicted:boolean", "probability:double", *weights]
-    nothing = ("",) * (1 + len(weights))
+    header = [*_RELATIONSHIP, *_OF_PREDICTED, *weights]
+    nothing = ("",) * (len(_OF_PREDICTED) + len(weights))
     known_rows = ((*row, "false", *nothing) for row in known)
     return header, chain(known_rows, map(_predicted_row, chain(first, predicted)))
 
 
 def _predicted_row(triple: "PredictedTriple") -> Row:
     ends = triple.head, triple.tail, triple.relation
-    return (*ends, "true", triple.probability, *triple.modality_weights.values())
+    rule = (str(triple.rule), triple.rule.confidence) if triple.rule else ("", "")
+    return (*ends, "true", triple.probability, *rule, *triple.modality_weights.values())
 
 
 def _write(path: Path, header: list[str], rows: Iterable[Row]) -> int:

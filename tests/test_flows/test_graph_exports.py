@@ -73,6 +73,9 @@ class TestNTriples:
         lines = out.read_text(encoding="utf-8").splitlines()
         assert all(LINE.fullmatch(line) for line in lines)
         assert command.json["triples"] == sum("#Statement>" in line for line in lines) > 0
+        rules = sum(it.rule is not None for it in Predictor(run).missing_triples(k=2))
+        for predicate in ("<urn:mocme:rule>", "<urn:mocme:rule_confidence>"):
+            assert sum(predicate in line for line in lines) == rules > 0
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -97,6 +100,11 @@ def test_neo4j_gets_the_graph_and_what_it_lacks(project: Path, tmp_path: Path) -
     for row, triple_ in zip(predicted, expected, strict=True):
         assert float(row["probability:double"]) == triple_.probability
         assert float(row["weight_text:double"]) == triple_.modality_weights["text"]
+        rule = triple_.rule
+        told = (str(rule), str(rule.confidence)) if rule else ("", "")
+        assert (row["rule"], row["rule_confidence:double"]) == told
+    assert any(row["rule"] for row in predicted)
+    assert any(not row["rule"] for row in predicted)
     known = {tuple(triple) for split in SPLITS for triple in graph.split(split).tolist()}
     assert len(rows) - len(predicted) == len(known)
     assert all(row["probability:double"] == "" for row in rows if row not in predicted)
