@@ -21,7 +21,7 @@ Ending = Literal["done", "one clear error", "foreign exception", "crash", "hang"
 
 MOST_SECONDS = 60.0
 _MOST_BYTES = 12 * 2**30  # of data; torch alone takes some
-_MOST_ERROR_LINES = 25  # a config may have many faults, a line each
+_MOST_ERRORS = 25  # a config may have many faults, a line each
 _HIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]")
 
 
@@ -104,8 +104,8 @@ def _ending(code: int, said: bytes) -> Ending:
         return "foreign exception"
     if code == 0:
         return "done"
-    errors = [line for line in said.splitlines() if b"rror" in line]
-    return "one clear error" if 0 < len(errors) <= _MOST_ERROR_LINES else "foreign exception"
+    num_errors = sum(line.startswith(b"error: ") for line in said.splitlines())
+    return "one clear error" if said and num_errors <= _MOST_ERRORS else "foreign exception"
 
 
 Listing = Mapping[str, tuple[int, str]]
