@@ -65,14 +65,8 @@ def main() -> None:
     """Run the battery and print a table; the exit code is 1 if anything is wrong."""
     options = _parser().parse_args()
     with tempfile.TemporaryDirectory(prefix="mocme-fuzz-") as arena:
-        found = _run_all(Path(arena), options)
-    print("| Surface | cases | " + " | ".join(_COLUMNS) + " |")
-    print("|---|" + "---|" * (1 + len(_COLUMNS)))
-    for name, counts in found.items():
-        cells = [counts["cases"], *(counts[column] for column in _COLUMNS)]
-        print(f"| {name} | " + " | ".join(map(str, cells)) + " |")
-    wrong = sum(counts[column] for counts in found.values() for column in _COLUMNS[2:])
-    sys.exit(1 if wrong else 0)
+        num_wrong = _run_all(Path(arena), options)
+    sys.exit(1 if num_wrong else 0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,20 +80,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_all(arena: Path, options: argparse.Namespace) -> dict[str, Counter[str]]:
+def _run_all(arena: Path, options: argparse.Namespace) -> int:
+    """Print a row for each surface, and return how many cases were wrong."""
     os.environ.update(OMP_NUM_THREADS="1", HOME=str(arena / "home"), COLUMNS="200")
     os.environ.update(XDG_CACHE_HOME=str(arena / "cache"), XDG_CONFIG_HOME=str(arena / "cache"))
     _surround(arena)
     world = _build_world(arena / "world")
-    wanted = [name for name in (*SURFACES, "media") if options.only in (None, name)]
-    found = {}
-    for name in wanted:
+    _import_all()
+    print("| Surface | cases | " + " | ".join(_COLUMNS) + " |")
+    print("|---|" + "---|" * (1 + len(_COLUMNS)))
+    num_wrong = 0
+    for name in (*SURFACES, "media") if options.only is None else (options.only,):
         if name == "media":
-            found[name] = _damage_media(arena, options)
+            counts = _damage_media(arena, options)
         else:
-            _import_all()
-            found[name] = _damage_surface(name, world, arena, options)
-    return found
+            counts = _damage_surface(name, world, arena, options)
+        cells = [counts["cases"], *(counts[column] for column in _COLUMNS)]
+        print(f"| {name} | " + " | ".join(map(str, cells)) + " |", flush=True)
+        num_wrong += sum(counts[column] for column in _COLUMNS[2:])
+    return num_wrong
 
 
 def _import_all() -> None:
@@ -189,7 +188,8 @@ def _damage_media(arena: Path, options: argparse.Namespace) -> Counter[str]:
     lines = (case / "graph/entities.jsonl").read_text().splitlines()
     entities = [json.loads(line) for line in lines]
     for field in fields:
-        sound = [path for entity in entities for path in entity.get(field, [])]
+        listed = [path for entity in entities for path in entity.get(field, [])]
+        sound = [path for path in listed if (case / "graph" / path).is_file()]
         lists: list[list[str]] = [[] for _ in entities]
         for number in range(options.cases):
             source = case / "graph" / draw.choice(sound)
