@@ -187,7 +187,7 @@ CONTAINERS = [
         lambda path: write_music_with_cover(path, melody(), _RATE_HZ),
     ),
     Case("track-of-a-clip.mp4", Encoded("melody.wav", 1), clip_with_sound),
-    Case("opus.ogg", Encoded("melody.wav", 0.5), recorded(melody(), subtype="OPUS")),
+    Case("opus.ogg", Encoded("melody.wav", 1), recorded(melody(), subtype="OPUS")),
 ]
 
 DAMAGED = [
