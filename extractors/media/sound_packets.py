@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 _CHECKED_CODECS = ("flac", "tta", "wavpack", "ape", "tak")
 """Lossless codecs, whose checksums FFmpeg passes over unless asked; lossy ones get theirs wrong."""
 
-_MAX_GAP_SECONDS = 0.001
-
 
 def decode_packets(
     container: "InputContainer", num_mpeg_frames: int | None
@@ -55,16 +53,14 @@ def _sound_track(container: "InputContainer") -> "AudioStream":
 
 
 def _without_gaps(frames: Iterable["AudioFrame"]) -> Iterator["AudioFrame"]:
-    """Pass frames on that are numbered; where their time jumps ahead, some are lost.
+    """Pass on frames whose places count samples; between them, some may be lost.
 
-    Of the damaged ones, FFmpeg's parser of FLAC files says nothing.
+    Of damaged ones, FFmpeg's parser of FLAC files says nothing.
     """
-    end_seconds = None
+    end: int | None = None
     for frame in frames:
-        start_seconds = frame.time
-        if start_seconds is not None:
-            if end_seconds is not None and start_seconds > end_seconds + _MAX_GAP_SECONDS:
-                lost_seconds = start_seconds - end_seconds
-                raise MediaError(f"damaged: {lost_seconds:.3f} s are lost at {end_seconds:.3f} s")
-            end_seconds = start_seconds + frame.samples / frame.sample_rate
+        start = end if frame.pts is None else frame.pts
+        if start is not None and end is not None and start > end:
+            raise MediaError(f"damaged: {start - end} samples are lost after {end}")
+        end = None if start is None else start + frame.samples
         yield frame
