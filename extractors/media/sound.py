@@ -17,6 +17,8 @@ MAX_RATE_HZ = 1_000_000
 
 _FILTER_SAMPLES = 64  # at least as many as the resampler's filter spans, at the lower rate
 
+_CALL_SAMPLES = 1 << 14
+
 
 def read_sound(path: Path, sample_rate_hz: int, max_seconds: float) -> Samples:
     """Read the beginning of a sound, all channels averaged, resampled.
@@ -83,7 +85,7 @@ def _resample(blocks: Iterable[Samples], rate_hz: int, new_rate_hz: int) -> Samp
     resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
     resampled: list[Samples] = []
     waiting: list[Samples] = []
-    for block in blocks:
+    for block in _joined(blocks):
         frame = av.AudioFrame.from_ndarray(block[np.newaxis], format="flt", layout="mono")
         frame.sample_rate = rate_hz
         resampled += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
@@ -96,3 +98,15 @@ def _resample(blocks: Iterable[Samples], rate_hz: int, new_rate_hz: int) -> Samp
     silence = _FILTER_SAMPLES * -(-rate_hz // new_rate_hz)
     followed = _resample([np.pad(short, (0, silence))], rate_hz, new_rate_hz)
     return followed[: max(1, round(len(short) * new_rate_hz / rate_hz))]
+
+
+def _joined(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Join blocks, for what a call of the resampler costs hardly grows with its samples."""
+    waiting: list[Samples] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= _CALL_SAMPLES:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
