@@ -13,7 +13,8 @@ import numpy as np
 from extractors.base import MediaError
 from extractors.media.clip import Frames, read_frames
 from extractors.media.picture import central_box, read_picture
-from extractors.media.sound import Samples, read_sound
+from extractors.media.sound import read_sound
+from extractors.media.sound_decoding import Samples
 
 if TYPE_CHECKING:
     from PIL import Image

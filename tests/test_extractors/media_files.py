@@ -71,11 +71,16 @@ def turn_mp4(path: Path, matrix: Sequence[int]) -> None:
 
 
 def write_sound_with_ffmpeg(
-    path: Path, samples: NDArray[np.float32], rate_hz: int, codec: str = "aac"
+    path: Path,
+    samples: NDArray[np.float32],
+    rate_hz: int,
+    codec: str = "aac",
+    options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
 ) -> Path:
     """Encode mono samples. Shape: (num_samples,)."""
-    with av.open(path, "w") as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout="mono")
+    with av.open(path, "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate_hz, layout="mono", options=codec_options)
         frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="fltp", layout="mono")
         frame.sample_rate = rate_hz
         container.mux(stream.encode(frame))
