@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extractors.base import MediaError
-from extractors.media import colour, jpeg2000, svg, tiff
+from extractors.media import alpha, colour, jpeg2000, svg, tiff
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -94,15 +94,17 @@ def _decode(path: Path, least_side: int | None) -> "Image.Image":
     if svg.may_be_drawing(start):
         return svg.read_drawing(path)
     with Image.open(path, formats=FORMATS) as image:
-        if least_side is not None:
-            image.draft(None, (least_side, least_side))
-        return _load(image)
+        alpha.settle_channels(image, start)
+        return alpha.drop_unmeant_alpha(_load(image, least_side), start)
 
 
-def _load(image: "Image.Image") -> "Image.Image":
+def _load(image: "Image.Image", least_side: int | None = None) -> "Image.Image":
+    """Load an image within bounds, and turn it upright."""
     from PIL import ImageOps
 
     _refuse_bomb(image)
+    if least_side is not None:
+        image.draft(None, (least_side, least_side))
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     return image

@@ -41,10 +41,14 @@ MAX_INNER_PIXELS = 2**25
 _MAX_OCTAVES = "10"  # of noise; further ones are finer than a pixel, and take time without bound
 _INNER_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _NOT_DRAWN = {"a", "script"}  # whatever they refer to
+_WITH_PICTURES = {"image", "feImage"}
 _NAMESPACES = {"", "{http://www.w3.org/2000/svg}"}
 _FONT = "DejaVu Sans"
 _FONT_FILES = "DejaVuSans*.ttf"
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")]+)")
+_FOREIGN = re.compile(r"url\(\s*['\"]?\s*((?!data:)[^#'\")\s][^'\")]*)")
+_MARKS_VERTICES = re.compile(r"\bmarker(-mid)?\s*[:=]")
+_MIN_CHARACTERS = 2  # that describe a vertex of an outline
 _GZIP = b"\x1f\x8b"
 _STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<\0", b"\xfe\xff\0<", b"\0<", _GZIP)
 
@@ -179,26 +183,28 @@ def _detach(root: ElementTree.Element) -> bool:
     for element in root.iter():
         name = _local(element.tag)
         names.add(name)
+        drawn = name not in _NOT_DRAWN and element.tag.removesuffix(name) in _NAMESPACES
         if name == "feTurbulence" and len(element.get("numOctaves", "")) > 1:
             element.set("numOctaves", _MAX_OCTAVES)
-        for key in [key for key in element.attrib if _local(key) == "href"]:
-            if name in _NOT_DRAWN or element.tag.removesuffix(name) not in _NAMESPACES:
+        for key, value in list(element.items()):
+            if _local(key) != "href":
+                _refuse_foreign(*_FOREIGN.findall(value))
+            elif not drawn:
                 del element.attrib[key]
-                continue
-            element.set(key, _inner_reference(name, element.get(key, "").strip()))
+            elif value.strip().startswith("data:") and name in _WITH_PICTURES:
+                element.set(key, _inner_picture(value.strip()))
+            elif not value.strip().startswith("#"):
+                _refuse_foreign(value.strip())
     return "text" in names
 
 
-def _inner_reference(name: str, target: str) -> str:
-    """Return a reference that cannot lead out of the drawing."""
-    if target.startswith("data:") and name in {"image", "feImage"}:
-        return _inner_picture(target)
-    if target and not target.startswith("#"):
+def _refuse_foreign(*targets: str) -> None:
+    """Refuse references that are not empty, since they lead out of the drawing."""
+    for target in filter(None, targets):
         raise MediaError(
             f"an SVG that refers to '{target[:80]}'; allowed: elements of its own, and "
             f"{', '.join(_INNER_FORMATS)} inside it"
         )
-    return target
 
 
 def _inner_picture(uri: str) -> str:
@@ -237,6 +243,11 @@ class _Expansion:
     def check(self) -> None:
         """Refuse a drawing of a few lines that draws without end."""
         self._measure(self._root, 1)
+        markers = [part for part in self._root.iter() if _local(part.tag) == "marker"]
+        if markers and _MARKS_VERTICES.search(ElementTree.tostring(self._root, "unicode")):
+            largest = max(self._measure(marker, 1)[0] for marker in markers)
+            outlines = (part.get("d", "") + part.get("points", "") for part in self._root.iter())
+            _refuse_beyond(1, largest * sum(map(len, outlines)) // _MIN_CHARACTERS)
 
     def _measure(self, element: ElementTree.Element, depth: int) -> tuple[int, int]:
         """Return how many elements one becomes, and how deep they lie in one another."""

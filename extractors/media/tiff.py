@@ -68,8 +68,11 @@ def correct_samples(image: "Image.Image") -> "Image.Image":
 
 def _skip_thumbnails(image: Any) -> None:
     """Go to the first page that is a picture in its own right, if there is one."""
-    for page in range(min(image.n_frames, _MAX_PAGES_SKIPPED)):
-        image.seek(page)
+    for page in range(_MAX_PAGES_SKIPPED):
+        try:
+            image.seek(page)
+        except EOFError:
+            break
         if not image.tag_v2.get(_SUBFILE_TYPE, 0) & (_SMALLER_COPY | _MASK):
             return
     image.seek(0)
