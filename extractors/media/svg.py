@@ -43,6 +43,7 @@ _INNER_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _NOT_DRAWN = {"a", "script"}  # whatever they refer to
 _WITH_PICTURES = {"image", "feImage"}
 _NAMESPACES = {"", "{http://www.w3.org/2000/svg}"}
+_DPI = 96.0  # of CSS; resvg_py's default takes inches and millimetres for nothing
 _FONT = "DejaVu Sans"
 _FONT_FILES = "DejaVuSans*.ttf"
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")]+)")
@@ -98,6 +99,7 @@ def _rasterise(root: ElementTree.Element, texts: bool) -> bytes:
                 svg_string=ElementTree.tostring(root, encoding="unicode"),
                 width=SIDE,
                 height=SIDE,
+                dpi=_DPI,
                 skip_system_fonts=True,
                 font_files=fonts,
                 languages=["en"],
