@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from extractors.base import MediaError
 from extractors.media.clip_index import ClipIndex, KeyPacket
-from extractors.media.container import has_known_codec, open_container
+from extractors.media.container import has_known_codec, open_container, read_packets
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -108,7 +108,7 @@ def _packets_from(key: KeyPacket, container: "InputContainer", stream: "VideoStr
     """
     for time in (key.time, key.decode_time):
         container.seek(time, stream=stream)
-        packets = iter(container.demux(stream))
+        packets = read_packets(container, stream)
         for packet in packets:
             if packet.pos == key.place and packet.pts == key.time:
                 yield packet
@@ -151,7 +151,7 @@ def _frames_and_gaps(
     import av
 
     try:
-        for packet in container.demux(stream):
+        for packet in read_packets(container, stream):
             yield from _decode(stream, packet)
     except av.FFmpegError:  # a cut file ends here; what the decoder holds back is still shown
         yield from _decode(stream, None)

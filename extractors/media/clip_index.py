@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from extractors.base import MediaError
+from extractors.media.container import read_packets
 
 if TYPE_CHECKING:
     from av import Packet
@@ -69,7 +70,7 @@ def read_index(container: "InputContainer", stream: "VideoStream") -> ClipIndex:
         MediaError: If the file ends before a packet that it lists.
     """
     scan = _Scan()
-    scan.run(container.demux(stream))
+    scan.run(read_packets(container, stream))
     format_name = container.format.name.partition(",")[0]
     num_listed = len(stream.index_entries) if format_name == "mov" else 0
     if scan.num_read < num_listed:

@@ -141,7 +141,7 @@ def claim_most_frames(whole: bytes) -> bytes:
 
 UNKNOWN = "not a clip of a known format"
 UNDECODABLE = r"not a clip that can be decoded: \S.*"
-DAMAGED_FRAME = r"damaged: frame \d+ of 40 cannot be decoded"
+DAMAGED_FRAME = r"damaged: frame \d+ of \d+ cannot be decoded"
 TOO_LARGE = f"frames of 8000 x 8000 are larger than {MAX_FRAME_PIXELS} pixels"
 CLOSE = 0.1  # what codecs lose
 STEADY_MS = [100 * number for number in range(_NUM_FRAMES)]
