@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from extractors.base import MediaError
 from extractors.media.clip_index import ClipIndex, KeyPacket
 from extractors.media.container import has_known_codec, open_container, read_packets
+from extractors.media.upright import OrientedFrame, oriented
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     Packets = Iterable[Packet[VideoStream]]
-    Ranked = Iterator[tuple[int, VideoFrame]]
+    Ranked = Iterator[tuple[int, OrientedFrame]]
 
 MAX_FRAME_PIXELS = 8192 * 4320
 """8K: 16 such frames are 1.6 GiB of RGB. A file of some kB may claim frames of any size."""
@@ -81,15 +82,15 @@ def _frames_from(
     """Yield the frames from a key packet on, verified by their times."""
     packets = _packets_from(key, container, stream)
     rank = index.rank_of(key.time)
-    is_first = True
+    shown: OrientedFrame | None = None
     for frame in (frame for packet in packets for frame in packet.decode()):
-        if is_first and frame.pts is not None and frame.pts < key.time:
+        if shown is None and frame.pts is not None and frame.pts < key.time:
             continue  # shown before the key packet's, and not decodable without what precedes it
         is_expected = rank < len(index.times) and frame.pts == index.times[rank]
-        if not is_expected or frame.is_corrupt or (is_first and not _begins(frame, key)):
+        if not is_expected or frame.is_corrupt or (shown is None and not _begins(frame, key)):
             raise MediaError(f"frame {rank} is not where it should be")
-        is_first = False
-        yield rank, frame
+        shown = oriented(frame, shown)
+        yield rank, shown
         rank += 1
 
 
@@ -119,7 +120,7 @@ def _packets_from(key: KeyPacket, container: "InputContainer", stream: "VideoStr
     raise MediaError("a key packet is not where it should be")
 
 
-def all_frames(path: Path) -> Iterator["VideoFrame | None"]:
+def all_frames(path: Path) -> Iterator[OrientedFrame | None]:
     """Decode a clip from its beginning to its end.
 
     A packet that cannot be decoded counts as a frame, so that those behind it keep their numbers;
@@ -133,15 +134,16 @@ def all_frames(path: Path) -> Iterator["VideoFrame | None"]:
         MediaError: If it is no clip.
     """
     with open_container(path, "clip") as container:
-        is_whole, has_begun = True, False
+        shown: OrientedFrame | None = None
+        is_whole = True
         for frame in _frames_and_gaps(container, moving_pictures(container)):
             if frame is None:
                 is_whole = False
             else:
-                has_begun = True
+                shown = oriented(frame, shown)
                 is_whole = not frame.is_corrupt and (is_whole or frame.key_frame)
-            if has_begun:
-                yield frame if is_whole else None
+            if shown is not None:
+                yield shown if is_whole else None
 
 
 def _frames_and_gaps(

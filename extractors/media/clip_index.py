@@ -72,15 +72,22 @@ def read_index(container: "InputContainer", stream: "VideoStream") -> ClipIndex:
     scan = _Scan()
     scan.run(read_packets(container, stream))
     format_name = container.format.name.partition(",")[0]
-    num_listed = len(stream.index_entries) if format_name == "mov" else 0
-    if scan.num_read < num_listed:
-        raise MediaError(f"damaged: ends after {scan.num_read} of {num_listed} frames")
+    if format_name == "mov":
+        _refuse_cut(stream, container.size)
     times = array("q", sorted(scan.times))
     num_units = scan.end - scan.start if times else 0
     if scan.is_complete and _tells_times(format_name, stream) and _can_seek(times, scan.keys):
         keys = sorted(scan.keys, key=lambda key: key.time)
         return ClipIndex(scan.num_packets, times, keys, num_units)
     return ClipIndex(scan.num_packets, (), (), num_units)
+
+
+def _refuse_cut(stream: "VideoStream", num_bytes: int) -> None:
+    """Raise a `MediaError` if a file is too short to hold what it lists."""
+    listed = stream.index_entries
+    num_absent = sum(entry.pos + entry.size > num_bytes for entry in listed)
+    if num_absent:
+        raise MediaError(f"damaged: ends before {num_absent} of {len(listed)} frames")
 
 
 def _tells_times(format_name: str, stream: "VideoStream") -> bool:
@@ -101,8 +108,7 @@ class _Scan:
     """What one pass over the packets found.
 
     Attributes:
-        num_read: Packets read.
-        num_packets: Those that hold frames to show: edit lists discard others.
+        num_packets: How many hold frames to show: edit lists discard others.
         times: When their frames are shown; -1 stands for none.
         keys: Key packets, in the order of the file.
         is_complete: Whether all packets are sound and have times, and the first is a key packet.
@@ -111,7 +117,7 @@ class _Scan:
     """
 
     def __init__(self) -> None:
-        self.num_read = self.num_packets = 0
+        self.num_packets = 0
         self.times = array("q")
         self.keys: list[KeyPacket] = []
         self.is_complete = True
@@ -127,11 +133,10 @@ class _Scan:
                     self._add(packet)
         except av.FFmpegError:
             self.is_complete = False
-            if not self.num_read:
+            if not self.num_packets:
                 raise
 
     def _add(self, packet: "Packet[VideoStream]") -> None:
-        self.num_read += 1
         if packet.is_keyframe and packet.pts is not None:
             dts, pos = packet.dts, packet.pos
             decode_time = packet.pts if dts is None else dts

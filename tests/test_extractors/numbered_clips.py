@@ -1,5 +1,6 @@
 """Makes clips whose frames carry their own number, in any container and codec FFmpeg can write."""
 
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ _ROWS, _COLUMNS = 3, 4
 _NUMBER_BITS, _CHECK_MODULUS = 9, 7
 _DARK, _BRIGHT = 50, 205
 _LEAST_CONTRAST = 30
+
+_MOVIE_UNITS_A_FRAME = 1000 // RATE
+_MEDIA_UNITS_A_FRAME = 512  # as FFmpeg writes MP4 of 25 frames a second
 
 Packets = list[Any]
 
@@ -52,6 +56,11 @@ class Recipe:
     key_distance: int = KEY_DISTANCE
     packets: Callable[[Packets], Packets] | None = None
 
+    def __str__(self) -> str:
+        given = (*self.options.values(), *self.container_options.values())
+        b_frames = "" if self.b_frames is None else f"{self.b_frames} B-frames"
+        return " ".join(filter(None, (self.suffix, self.codec, b_frames, *given)))
+
 
 def picture_of(number: int, size: tuple[int, int] = (48, 64)) -> NDArray[np.uint8]:
     """Draw a number as dark and bright blocks that survive lossy codecs. Shape: (h, w, 3)."""
@@ -82,13 +91,14 @@ def number_of(frame: NDArray[np.uint8]) -> int:
     return number if is_clear and code >> _NUMBER_BITS == number % _CHECK_MODULUS else -1
 
 
-def write_numbered(
-    path: Path, recipe: Recipe, numbers: Iterable[int] = range(NUM_FRAMES)
-) -> Path:
+def write_numbered(path: Path, recipe: Recipe, numbers: Iterable[int] = range(NUM_FRAMES)) -> Path:
     """Encode a frame for each number."""
-    with kept_scheduling(), av.open(
-        path, "w", format=recipe.container, options=dict(recipe.container_options)
-    ) as container:
+    with (
+        kept_scheduling(),
+        av.open(
+            path, "w", format=recipe.container, options=dict(recipe.container_options)
+        ) as container,
+    ):
         stream: Any = container.add_stream(
             recipe.codec, rate=recipe.rate, options=dict(recipe.options)
         )
@@ -114,3 +124,75 @@ def encode(stream: Any, pictures: Iterable[NDArray[np.uint8]]) -> Packets:
 def numbers_of(frames: Iterable[NDArray[np.uint8]]) -> Sequence[int]:
     """Read the numbers of frames."""
     return [number_of(frame) for frame in frames]
+
+
+def recipes() -> Sequence[Recipe]:
+    """List one way or more to write every kind of container and codec."""
+    x264 = {"x264-params": "open-gop=1:bframes=8:b-pyramid=2:keyint=30:scenecut=0"}
+    x265 = {"x265-params": "log-level=none:open-gop=1:bframes=6:keyint=30:scenecut=0"}
+    vpx = {"auto-alt-ref": "1", "lag-in-frames": "25", "deadline": "realtime", "cpu-used": "8"}
+    av1 = {"preset": "8", "svtav1-params": "rc=0:qp=10:keyint=25"}
+    return [
+        *(Recipe(suffix, "libx264") for suffix in ("mp4", "m2ts", "f4v", "3gp", "ismv", "asf")),
+        *(Recipe(suffix, "libx264", x264) for suffix in ("mp4", "mkv", "avi", "flv", "ts", "h264")),
+        *(Recipe(suffix, "libx264") for suffix in ("avi", "mxf", "wtv", "nut", "vob")),
+        *(Recipe(suffix, "libx265", x265) for suffix in ("mp4", "mkv", "ts", "hevc")),
+        *(Recipe(suffix, "libvpx", vpx) for suffix in ("webm", "ogg", "ivf", "avi")),
+        *(Recipe(suffix, "libvpx-vp9", vpx) for suffix in ("webm", "mp4", "ivf")),
+        *(Recipe(suffix, "libsvtav1", av1) for suffix in ("mp4", "webm", "obu", "ivf", "avi")),
+        *(Recipe(suffix, "mpeg4", b_frames=3) for suffix in ("mp4", "mkv", "avi", "asf", "m4v")),
+        *(
+            Recipe(suffix, "mpeg2video", b_frames=3)
+            for suffix in ("mpg", "avi", "mxf", "ts", "m2v")
+        ),
+        *(Recipe(suffix, "mpeg1video", b_frames=3) for suffix in ("mpg", "mov", "m1v")),
+        *(Recipe(suffix, "wmv2") for suffix in ("asf", "avi")),
+        *(Recipe(suffix, "flv") for suffix in ("flv", "swf", "avi")),
+        Recipe("avi", "msmpeg4"),
+        Recipe("3gp", "h263", size=(96, 128)),
+        Recipe("h261", "h261", size=(144, 176)),
+        Recipe("rm", "rv20", size=(96, 128)),
+        Recipe("rm", "rv10", size=(96, 128)),
+        Recipe("mjpg", "mjpeg", container="mjpeg", pix_fmt="yuvj420p"),
+        Recipe("mov", "prores_ks", pix_fmt="yuv422p10le"),
+        Recipe("mxf", "dnxhd", {"profile": "dnxhr_lb"}, pix_fmt="yuv422p", size=(240, 320)),
+        Recipe("mkv", "ffv1"),
+        Recipe("avi", "huffyuv", pix_fmt="yuv422p"),
+        Recipe("mov", "rawvideo", pix_fmt="rgb24"),
+        Recipe("y4m", "wrapped_avframe", container="yuv4mpegpipe"),
+        Recipe("gif", "gif", pix_fmt="rgb8"),
+        Recipe("roq", "roqvideo", pix_fmt="yuvj444p", rate=30),
+        Recipe("mkv", "snow", {"strict": "-2"}),
+    ]
+
+
+def with_edits(path: Path, parts: Iterable[tuple[int, int]]) -> None:
+    """Have an MP4, whose index is at its end, show some parts: frames from one up to another."""
+    content = path.read_bytes()
+    moov = _box(content, b"moov", range(len(content)))
+    trak = _box(content, b"trak", moov[8:])
+    edts = _box(content, b"edts", trak[8:])
+    (first_time,) = struct.unpack_from(">i", content, edts.start + 28)
+    entries = b"".join(
+        struct.pack(
+            ">IiI",
+            (end - begin) * _MOVIE_UNITS_A_FRAME,
+            first_time + begin * _MEDIA_UNITS_A_FRAME,
+            1 << 16,  # at normal speed
+        )
+        for begin, end in parts
+    )
+    elst = struct.pack(">I4sII", 16 + len(entries), b"elst", 0, len(entries) // 12) + entries
+    new = struct.pack(">I4s", 8 + len(elst), b"edts") + elst
+    edited = bytearray(content[: edts.start] + new + content[edts.stop :])
+    for box in (moov, trak):
+        struct.pack_into(">I", edited, box.start, len(box) + len(new) - len(edts))
+    path.write_bytes(edited)
+
+
+def _box(content: bytes, name: bytes, inside: range) -> range:
+    """Find a box among those of a part of an MP4."""
+    place = inside.start
+    while content[place + 4 : place + 8] != name:
+        place += int.from_bytes(content[place : place + 4], "big")
+    return range(place, place + int.from_bytes(content[place : place + 4], "big"))
