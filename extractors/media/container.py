@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from extractors.base import MediaError
 
 if TYPE_CHECKING:
+    from av import Packet
     from av.container import InputContainer
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
 _CLIP_FORMATS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "live_flv", "mpeg", "mpegts", "mpegvideo"),
@@ -78,6 +80,22 @@ def has_known_codec(stream: "Stream") -> bool:
     """Whether a stream can be decoded at all; of others, not even rate or size can be asked."""
     codec: object = stream.codec_context
     return codec is not None
+
+
+def read_packets(
+    container: "InputContainer", stream: "VideoStream"
+) -> Iterator["Packet[VideoStream]"]:
+    """Yield the packets of a stream, and an empty one at the end.
+
+    PyAV stumbles behind the last where a damaged file seemed to begin further streams on the way.
+    """
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, IndexError):
+            return
+        yield packet
 
 
 def _open(source: "Source", kind: str) -> "InputContainer":

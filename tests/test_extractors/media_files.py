@@ -60,12 +60,12 @@ def write_gray_clip(path: Path, levels: Sequence[int], codec: str = "libx264") -
     return write_clip(path, [np.full((48, 64, 3), level, np.uint8) for level in levels], codec)
 
 
-def turn_mp4(path: Path, matrix: Sequence[int]) -> None:
-    """Have players turn a clip, as telephones do: by the matrix in its track header."""
+def turn_mp4(path: Path, matrix: Sequence[float]) -> None:
+    """Have players turn or mirror a clip, as telephones do: by the matrix in its track header."""
     content = path.read_bytes()
     unturned = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     place = content.index(unturned, content.index(b"tkhd"))
-    a, b, c, d = (value << 16 for value in matrix)
+    a, b, c, d = (round(value * (1 << 16)) for value in matrix)
     turned = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content[:place] + turned + content[place + len(turned) :])
 
