@@ -37,5 +37,19 @@ class DatasetError(MocmeError):
         super().__init__(f"{place}: found {found}; allowed: {allowed}")
 
 
+class WriteError(MocmeError, OSError):
+    """A file that cannot be written; what stood there before is kept.
+
+    It is an `OSError`, too, with errno, strerror and filename.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.filename}: cannot be written, what stood there is kept: {self.strerror}"
+
+
 class StoreError(MocmeError):
     """A feature store that cannot be opened, read or written as asked."""
+
+
+class DamagedStoreError(StoreError):
+    """A feature store whose bytes were read and are wrong."""
