@@ -1,5 +1,6 @@
 """Errors that a user can mend; the command line prints them and exits with code 2."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -52,4 +53,13 @@ class StoreError(MocmeError):
 
 
 class DamagedStoreError(StoreError):
-    """A feature store whose bytes were read and are wrong."""
+    """A feature store whose bytes were read and are wrong.
+
+    Args:
+        message: What is wrong.
+        problems: All that is, where the message names the first.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)

@@ -17,8 +17,9 @@ from typing import Self
 
 from storage.errors import StoreError
 from storage.features.block import DIGEST_BYTES
-from storage.features.environment import DATA_FILE, Environment, Transaction, open_environment
+from storage.features.environment import Environment, Transaction, open_environment
 from storage.features.file_digest import (
+    RACY_NS,
     FileDigest,
     FileProblem,
     FilesBelow,
@@ -27,8 +28,8 @@ from storage.features.file_digest import (
     hash_files,
 )
 from storage.features.handle import Handle
-
-RACY_NS = 2 * 10**9
+from storage.features.opening import is_writable
+from storage.features.pages import DATA_FILE
 
 _FOLDER = "files"  # below the store
 _DATABASE = "signatures-1"
@@ -52,7 +53,7 @@ class FileIndex(Handle):
         super().__init__()
         self._writable = writable
         self._environment: Environment | None = None
-        if writable or (directory / DATA_FILE).is_file():
+        if writable or (directory / DATA_FILE).exists():
             self._environment = open_environment(directory, [_DATABASE], writable=writable)
             self._closing.callback(self._environment.release)
 
@@ -60,14 +61,18 @@ class FileIndex(Handle):
     def open(cls, store_root: Path) -> Self:
         """Open the index of a store, creating it if need be.
 
+        One that may only be read is opened for reading only.
+
         Raises:
             StoreError: If its folder cannot be made.
         """
         directory = store_root / _FOLDER
+        if (directory / DATA_FILE).exists() and not is_writable(directory):
+            return cls.open_readonly(store_root)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{directory}: cannot be made: {error}") from error
+            raise StoreError(f"{directory}: cannot be made: {error.strerror}") from error
         return cls(directory)
 
     @classmethod

@@ -14,7 +14,6 @@ import pytest
 from small_runs import mocme, settings
 
 from storage.errors import StoreError
-from storage.features import trash
 from storage.features.environment import Environment
 from storage.features.garbage import Garbage, collect_garbage
 from storage.features.lock import deleting
@@ -160,7 +159,7 @@ def test_a_stop_in_the_middle_leaves_a_valid_store(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((trash.shutil, "rmtree"), (Environment, "write")):
+    for module, name in ((os, "unlink"), (Environment, "write")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, stop)
             with pytest.raises(KeyboardInterrupt):

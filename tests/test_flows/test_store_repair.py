@@ -111,7 +111,7 @@ def test_damaged_pages_are_beyond_repair_and_nothing_is_touched(extracted: Path)
     assert command.json["dropped"] == 1
     assert path.stat().st_size == len(data) // 2
     shown = mocme("store", "verify", extracted / "data/features", "--repair").stdout
-    assert "beyond repair; delete the folder and extract again" in shown
+    assert "beyond repair; restore it from a copy, or delete the folder" in shown
 
 
 def test_statistics_tell_reasons_and_bytes(extracted: Path) -> None:
