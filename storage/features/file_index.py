@@ -36,6 +36,7 @@ _DATABASE = "signatures-1"
 _CHUNK_SIZE = 4096  # files whose digests are committed together
 _MAX_KEY_BYTES = 511  # LMDB's limit
 _VALUE = struct.Struct(f"<QqqQ{DIGEST_BYTES}s")
+_CHECKSUM_BYTES = 8
 
 
 class FileIndex(Handle):
@@ -125,12 +126,10 @@ class FileIndex(Handle):
         with environment.read() as snapshot:
             database = environment.database(_DATABASE)
             for path, current in files.items():
-                value = snapshot.get(_key(folder.path(path)), db=database)
-                if value is None or len(value) != _VALUE.size:
-                    continue
-                *remembered, digest = _VALUE.unpack(value)
-                if tuple(remembered) == current:
-                    found[path] = FileDigest(digest, current)
+                key = _key(folder.path(path))
+                remembered = _unpack(key, bytes(snapshot.get(key, b"", database)))
+                if remembered is not None and remembered.signature == current:
+                    found[path] = remembered
         return found
 
     def _remember(
@@ -141,7 +140,7 @@ class FileIndex(Handle):
         if environment is None or not self._writable:
             return
         entries = [
-            (_key(folder.path(path)), _VALUE.pack(*file.signature, file.digest))
+            _entry(_key(folder.path(path)), file)
             for path, file in files.items()
             if isinstance(file, FileDigest)
             and max(file.signature.mtime_ns, file.signature.ctime_ns) < until_ns
@@ -153,6 +152,25 @@ class FileIndex(Handle):
 
         if entries:
             environment.write(body)
+
+
+def _entry(key: bytes, file: FileDigest) -> tuple[bytes, bytes]:
+    """Return a key and its value, with a checksum of both at the end."""
+    value = _VALUE.pack(*file.signature, file.digest)
+    return key, value + _checksum(key, value)
+
+
+def _unpack(key: bytes, entry: bytes) -> FileDigest | None:
+    """Return what an entry holds; nothing if it is damaged, or of an earlier version."""
+    value, checksum = entry[:-_CHECKSUM_BYTES], entry[-_CHECKSUM_BYTES:]
+    if len(value) != _VALUE.size or checksum != _checksum(key, value):
+        return None
+    *signature, digest = _VALUE.unpack(value)
+    return FileDigest(digest, FileSignature(*signature))
+
+
+def _checksum(key: bytes, value: bytes) -> bytes:
+    return blake2b(key + value).digest()[:_CHECKSUM_BYTES]
 
 
 def _key(path: str) -> bytes:
