@@ -199,6 +199,21 @@ def test_kept_vectors_are_the_same_bits_wherever_they_stood(tmp_path: Path) -> N
         assert store.verify() == []
 
 
+def test_what_may_not_go_is_named(cluttered: Path) -> None:
+    store = cluttered / "data/features"
+    [unused] = (found["space"] for found in gc(cluttered, "--dry-run") if found["whole"])
+    data = Path(unused) / "data.mdb"
+    data.write_bytes(data.read_bytes()[:9000])
+    for options in (["--dry-run"], []):
+        command = mocme("store", "gc", cluttered / "mocme.yaml", "--json", *options)
+        assert command.exit_code == 1
+        assert list(command.json["left"]) == [unused]
+        assert not any(found["whole"] for found in command.json["garbage"])
+        assert f"left as it is: {unused}: found damaged pages" in command.stderr
+    assert data.stat().st_size == 9000
+    assert len(feature_spaces(store)) == 6
+
+
 def test_the_table_says_what_goes(cluttered: Path) -> None:
     shown = mocme("store", "gc", cluttered / "mocme.yaml", "--dry-run").stdout
     assert "Would be deleted" in shown
