@@ -20,6 +20,9 @@ from storage.features.block import DIGEST_BYTES
 MAX_FILE_BYTES = 2**36
 """64 GiB, a minute or two of hashing: a file with holes may claim any size and takes no disk."""
 
+RACY_NS = 2 * 10**9
+"""A file may change once more without a trace in its times if they are as recent as this."""
+
 _NUM_THREADS = 4  # hashing releases the interpreter
 _FILES_PER_TASK = 64  # handing a thread one small file takes longer than hashing it
 _NUM_ATTEMPTS = 3  # at a file that changes while it is read
