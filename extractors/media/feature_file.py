@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from extractors.loading import one_line
 from storage.errors import MocmeError
+from storage.file_access import open_regular
 
 Matrix = NDArray[Any]
 """Real numbers of any type. Shape: (N, dim)."""
@@ -58,6 +59,7 @@ def read_feature_file(path: Path, key: str | None = None) -> FeatureFile:
     if reader is None:
         raise _refusal(path, f"the suffix '{path.suffix}'", ", ".join(_READERS))
     try:
+        open_regular(path).close()  # a FIFO would block, a device might never end
         found = reader(path)
     except ImportError as error:
         raise _refusal(path, str(error), "pip install 'mocme[files]', which reads it") from error

@@ -18,15 +18,9 @@ from typing import Self
 from storage.errors import StoreError
 from storage.features.block import DIGEST_BYTES
 from storage.features.environment import DATA_FILE, Environment, Transaction, open_environment
-from storage.features.file_digest import (
-    FileDigest,
-    FileProblem,
-    FilesBelow,
-    FileSignature,
-    blake2b,
-    hash_files,
-)
+from storage.features.file_digest import FileDigest, blake2b, hash_files
 from storage.features.handle import Handle
+from storage.file_access import FileProblem, FilesBelow, FileSignature, problem_of
 
 RACY_NS = 2 * 10**9
 
@@ -104,8 +98,7 @@ class FileIndex(Handle):
         remembered = self._look_up(folder, present)
         unknown = [path for path in present if path not in remembered]
         before_ns = time.time_ns()
-        digests = hash_files([folder.path(path) for path in unknown])
-        hashed = dict(zip(unknown, digests, strict=True))
+        hashed = _hash(folder, unknown)
         self._remember(folder, hashed, before_ns - RACY_NS)
         return {**problems, **remembered, **hashed}
 
@@ -148,6 +141,19 @@ class FileIndex(Handle):
 
         if entries:
             environment.write(body)
+
+
+def _hash(folder: FilesBelow, files: Sequence[str]) -> dict[str, FileDigest | FileProblem]:
+    """Hash files, but for those that have become something else since they were looked at."""
+    found: dict[str, FileDigest | FileProblem] = {}
+    real_paths: dict[str, str] = {}
+    for path in files:
+        try:
+            real_paths[path] = folder.real_path(path)
+        except (OSError, ValueError) as error:
+            found[path] = problem_of(error)
+    digests = hash_files(list(real_paths.values()))
+    return found | dict(zip(real_paths, digests, strict=True))
 
 
 def _key(path: str) -> bytes:
