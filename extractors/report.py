@@ -127,7 +127,8 @@ def failure_warning(modality: str, counts: Counts, reasons: Iterable[str]) -> st
     if counts.failure_rate <= ALMOST_ALL:
         return None
     reason, number = commonest(reasons)
-    return f"{modality}: {counts.failed} of {counts.num_items} items failed, {number} of them: {reason}"
+    share = f"{counts.failed} of {counts.num_items}"
+    return f"{modality}: {share} items failed, {number} of them: {reason}"
 
 
 def commonest(reasons: Iterable[str]) -> tuple[str, int]:

@@ -30,7 +30,10 @@ _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOL
 # O_NONBLOCK: should a FIFO stand here by now, opening it must not block.
 _FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 
-_KINDS = {"d": "a directory", "p": "a FIFO", "s": "a socket", "c": "a device", "b": "a device"}
+_KINDS = {
+    **{"d": "a directory", "p": "a FIFO", "s": "a socket", "c": "a device", "b": "a device"},
+    "l": "a symbolic link",
+}
 
 
 class RefusedFileError(OSError):

@@ -39,9 +39,10 @@ def numbered_lines(
                 if line.strip():
                     yield number, line
     except RefusedFileError as error:
+        found, _, limit = str(error.strerror).partition("; allowed: ")
         where = "" if inside is None else f" inside {inside}; copy it there if it lies elsewhere"
-        found = str(error.strerror)
-        raise DatasetError(file, found=found, allowed=f"a regular file{where}") from error
+        allowed = limit or f"a regular file{where}"
+        raise DatasetError(file, found=found, allowed=allowed) from error
     except OSError as error:
         reason = error.strerror or "an unreadable file"
         raise DatasetError(file, found=reason.lower(), allowed=allowed) from error
