@@ -185,7 +185,7 @@ def _look_at(folder: FilesBelow, root: Path, path: str) -> tuple[ListedFile, byt
 def _unread(kinds: Sequence[Kind], files: Sequence[ListedFile]) -> dict[str, str]:
     """Return the reasons of those files that no reader of these kinds takes."""
     reasons: dict[str, str] = {}
-    for kind in kinds:
+    for kind in kinds if files else ():
         reasons = {}
         for file, reason in why_unread(kind, files):
             if reason is not None:

@@ -48,6 +48,7 @@ def is_recognised(kind: Kind, head: bytes) -> bool:
         head: Its beginning.
     """
     if kind == "image":
+        head = head.ljust(HEAD_BYTES, b"\0")  # Pillow takes it for granted that there is so much
         return any(accept(head) is True for accept in _picture_formats())
     if head[4:8] == b"ftyp" and head[8:12] in _PICTURES_IN_FTYP:
         return False

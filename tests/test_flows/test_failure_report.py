@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from small_runs import mocme, small
 
+from extractors.report import Counts, Extraction, FailedItem
 from flows.failure_report import FAILURES_FILE
+from flows.server import artifacts
+from flows.stages.stage import Outcome
 from storage.datasets.dataset import read_dataset
 
 
@@ -110,6 +113,17 @@ class TestWhatFailsWhole:
         for command in (["status"], ["extract", "--dry-run"]):
             lines = mocme(command[0], blind, *command[1:]).stdout
             assert f"warning: {found['image']['warning']}" in lines
+
+    def test_is_told_in_the_artifact(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        published: list[dict[str, Any]] = []
+        monkeypatch.setattr(artifacts, "create_table_artifact", lambda **it: published.append(it))
+        failures = [FailedItem("a", f"{it}.png", "no picture", lasting=True) for it in range(250)]
+        counts = Counts(new=0, cached=0, failed=250, missing=3)
+        found = Extraction("image", counts, tuple(failures), Path("store"), (), "")
+        artifacts.publish_extraction({"image": found}, {"image": Outcome("ran", "", 0.0)})
+        expected = "image: 250 of 250 items failed, 250 of them: no picture"
+        assert published[0]["table"][0]["warning"] == expected
+        assert expected in published[0]["description"]
 
     def test_missing_items_do_not_count(self, extracted: Path) -> None:
         """Of 60 things, a part has a sound, all of whose files go."""

@@ -311,6 +311,10 @@ def test_a_picture_outside_the_dataset_is_never_shown(run_dir: Path, project: Pa
 def test_a_report_waits_for_no_fifo(run_dir: Path, project: Path) -> None:
     replace_pictures(project, os.mkfifo)
     assert pictures_of(run_dir) == 0
+    page = parse((run_dir / "report.html").read_text(encoding="utf-8"))
+    (warning,) = [it for it in page.all("p") if it.attributes.get("class") == "warning"]
+    assert "items failed" in warning.text
+    assert "a FIFO, not a file" in warning.text
 
 
 def test_a_picture_that_has_failed_is_not_decoded_again(
