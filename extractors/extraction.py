@@ -9,7 +9,14 @@ from extractors.engine.sharding import ShardedPipeline
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan, num_missing
-from extractors.report import Counts, Extraction, FailedItem, Progress, digest_of
+from extractors.report import (
+    Counts,
+    Extraction,
+    FailedItem,
+    Progress,
+    commonest,
+    digest_of,
+)
 from extractors.shards import Cluster
 from storage.datasets.dataset import Dataset
 from storage.datasets.items import Item
@@ -41,11 +48,15 @@ class ExtractionError(MocmeError):
 
     def __init__(self, extraction: Extraction, max_failure_rate: float) -> None:
         self.extraction = extraction
-        first = extraction.failures[0]
+        counts, first = extraction.counts, extraction.failures[0]
+        reason, number = commonest(failure.reason for failure in extraction.failures)
+        own_reason = "" if first.reason == reason else f": {first.reason}"
         super().__init__(
-            f"modality '{extraction.modality}': found {extraction.counts.failed} failed items "
-            f"({extraction.counts.failure_rate:.1%}), the first one entity '{first.entity}', "
-            f"{first.item}: {first.reason}; allowed: max_failure_rate {max_failure_rate:.1%}"
+            f"modality '{extraction.modality}': found {counts.failed} failed items "
+            f"({counts.failure_rate:.1%}) of {counts.num_items}, {number} of them: {reason}; the "
+            f"first one entity '{first.entity}', {first.item}{own_reason}; allowed: "
+            f"max_failure_rate {max_failure_rate:.1%}; all others are stored; to go on without "
+            "these: --set extract.max_failure_rate=1"
         )
 
 

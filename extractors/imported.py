@@ -23,6 +23,7 @@ from extractors.media.feature_file import (
 )
 from storage.datasets.lines import numbered_lines
 from storage.datasets.openke import ENTITIES_FILE, read_names
+from storage.file_access import open_regular
 
 _ROWS_AT_ONCE = 4096
 _MOST_NAMED = 3  # ids that a message lists
@@ -168,7 +169,7 @@ def _read_ids(path: Path) -> tuple[str, ...]:
 def _digest(path: Path) -> str:
     require_file(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     except OSError as error:
         raise FeatureFileError(f"{path}: found {error.strerror}; allowed: a file") from error

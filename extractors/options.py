@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from extractors.report import ALMOST_ALL
+
 
 class ExtractOptions(BaseModel):
     """The config's `extract` section."""
@@ -18,7 +20,11 @@ class ExtractOptions(BaseModel):
         60.0, ge=0.001, le=86_400, description="time limit for decoding one item"
     )
     max_failure_rate: float = Field(
-        1.0, ge=0, le=1, description="share of failed items above which the run fails"
+        ALMOST_ALL,
+        ge=0,
+        le=1,
+        description="share of a modality's items above which the run fails if they fail; "
+        "1 = it goes on whatever fails",
     )
     dtype: Literal["float16", "float32"] = Field("float16", description="dtype of stored rows")
     retry_failed: bool = Field(False, description="try again what has failed for good before")

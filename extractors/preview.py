@@ -1,6 +1,6 @@
 """What an extraction would do: counted from what is stored, without doing or writing anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from extractors.engine.inventory import Inventory, Known, NothingKnown
 from extractors.loading import Failure
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan, num_missing
-from extractors.report import Counts, digest_of
+from extractors.report import Counts, digest_of, failure_warning
 from extractors.weights import WeightsNotHereError
 from storage.datasets.dataset import Dataset
 from storage.features.file_index import FileIndex
@@ -31,6 +31,7 @@ class Preview:
         references: Entity row and content digest of every item with a vector, in entity order.
         digests: Content digests of all items, whatever became of them.
         num_unreadable: Items that are files which cannot be read, and so have no digest.
+        warning: What to say if almost every item has failed; None if not.
     """
 
     modality: str
@@ -40,6 +41,7 @@ class Preview:
     references: tuple[tuple[int, bytes], ...]
     digests: frozenset[bytes]
     num_unreadable: int
+    warning: str | None
 
     @property
     def content_digest(self) -> str | None:
@@ -96,7 +98,15 @@ def preview_modality(
         references=references,
         digests=frozenset(inventory.states),
         num_unreadable=states.count(None),
+        warning=failure_warning(plan.name, counts, _reasons(found, states)),
     )
+
+
+def _reasons(found: Sequence[bytes | Failure], states: Sequence[object]) -> Iterator[str]:
+    """Yield why items have failed; what is yet to be extracted has not."""
+    for settled, state in zip(found, states, strict=True):
+        if isinstance(settled, Failure) and state != "new":
+            yield settled.reason
 
 
 def _space_if_here(plan: ModalityPlan, options: ExtractOptions) -> FeatureSpace | None:

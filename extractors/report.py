@@ -1,11 +1,15 @@
 """What an extraction tells: its progress, its counts and its failures."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.features.space import FeatureSpace
+
+ALMOST_ALL = 0.9
+"""Share of failed items above which a modality is as good as not there."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,14 @@ class Counts:
     missing: int
 
     @property
+    def num_items(self) -> int:
+        """Number of all references."""
+        return self.new + self.cached + self.failed
+
+    @property
     def failure_rate(self) -> float:
         """Share of the references that failed; 0 where there are none."""
-        total = self.new + self.cached + self.failed
-        return self.failed / total if total else 0.0
+        return self.failed / self.num_items if self.num_items else 0.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,32 @@ class Extraction:
     store_directory: Path
     references: tuple[tuple[int, bytes], ...]
     content_digest: str
+
+    @property
+    def warning(self) -> str | None:
+        """What to say if almost every item failed; None if not."""
+        reasons = (failure.reason for failure in self.failures)
+        return failure_warning(self.modality, self.counts, reasons)
+
+
+def failure_warning(modality: str, counts: Counts, reasons: Iterable[str]) -> str | None:
+    """Say of a modality that almost every item of it failed; return None where that is not so.
+
+    Args:
+        modality: Its name.
+        counts: Counts of its references.
+        reasons: Of each that failed.
+    """
+    if counts.failure_rate <= ALMOST_ALL:
+        return None
+    reason, number = commonest(reasons)
+    share = f"{counts.failed} of {counts.num_items}"
+    return f"{modality}: {share} items failed, {number} of them: {reason}"
+
+
+def commonest(reasons: Iterable[str]) -> tuple[str, int]:
+    """Return the reason that most failures have, and how many; there must be one."""
+    return Counter(reasons).most_common(1)[0]
 
 
 def digest_of(space: FeatureSpace, references: Sequence[tuple[int, bytes]]) -> str:

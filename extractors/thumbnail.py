@@ -3,21 +3,29 @@
 The same file gives the same bytes. All formats are such that every browser plays them.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from extractors.base import MediaError
+from extractors.base import MediaError, RawContent
+from extractors.engine.decoding import DecodingPool
+from extractors.loading import Failure
 from extractors.media.clip import Frames, read_frames
 from extractors.media.picture import central_box, read_picture
 from extractors.media.sound import read_sound
 from extractors.media.sound_decoding import Samples
+from storage.datasets.items import ItemKind
+from storage.file_access import ListedFile
 
 if TYPE_CHECKING:
     from PIL import Image
+
+Kind = Literal["image", "audio", "video"]
 
 SIDE = 128
 """Pixels of a copy's longer side."""
@@ -83,6 +91,61 @@ def copy_clip(path: Path) -> tuple[SmallCopy, SmallCopy]:
     frames = read_frames(path, NUM_FRAMES)
     middle = _encode_picture(Image.fromarray(frames[NUM_FRAMES // 2]))
     return SmallCopy("video/mp4", _encode_clip(frames)), middle
+
+
+class Copier:
+    """Copies media of one kind, in a process that may hang or crash without harm; a context.
+
+    Args:
+        kind: What the files hold.
+        timeout_seconds: Time limit for one file.
+    """
+
+    def __init__(self, kind: Kind, timeout_seconds: float) -> None:
+        self._pool = DecodingPool(_CopyLoader(kind), 1, timeout_seconds)
+
+    def __enter__(self) -> Self:
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.__exit__(error_type, error, trace)
+
+    def copy(self, file: ListedFile) -> Sequence[SmallCopy] | Failure:
+        """Return the copies of a file, or why there are none.
+
+        Raises:
+            WorkerStartError: If the process cannot start.
+        """
+        ((_, found),) = self._pool.load([(file, file)])
+        if isinstance(found, Failure):
+            return found
+        copies: Sequence[SmallCopy] = found  # type: ignore[assignment]  # as `load` returned it
+        return (
+            copies if file.is_unchanged() else Failure("changed while it was read", lasting=False)
+        )
+
+
+@dataclass(frozen=True)
+class _CopyLoader:
+    """Makes the copies, in the other process."""
+
+    kind: Kind
+    item_kind: ItemKind = "file"
+
+    def load(self, content: RawContent) -> Sequence[SmallCopy]:
+        """Copy a file."""
+        copiers: Mapping[Kind, Callable[[Path], Sequence[SmallCopy]]] = {
+            "image": lambda path: [copy_picture(path)],
+            "audio": lambda path: [copy_sound(path)],
+            "video": copy_clip,
+        }
+        return copiers[self.kind](Path(str(content)))
 
 
 def _encode_picture(picture: "Image.Image") -> SmallCopy:

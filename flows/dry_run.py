@@ -31,12 +31,13 @@ class DryRun:
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints for the modality."""
-        space = self.preview.space
+        space, warning = self.preview.space, self.preview.warning
         return {
             **asdict(self.preview.counts),
             "contents": self.preview.num_contents,
             "fingerprint": None if space is None else space.fingerprint,
             "why": self.why,
+            **({} if warning is None else {"warning": warning}),
         }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -64,14 +64,17 @@ class ExtractionJob:
             self._dataset, plan, config.store, options, on_progress, self._cluster
         )
         self._progress.items_done(modality)
-        reason = _reason(num_tried, retried=options.retry_failed)
+        reason = _reason(found, num_tried, retried=options.retry_failed)
         outcome = Outcome("ran" if num_tried else "skipped", reason, since(start))
         return found, outcome
 
 
-def _reason(num_tried: int, *, retried: bool) -> str:
+def _reason(found: Extraction, num_tried: int, *, retried: bool) -> str:
+    """Say what was done, and whether that is worth little, since almost all of it failed."""
     kind = "new or failed" if retried else "new"
-    return f"{num_tried} {kind} contents" if num_tried else "everything is stored"
+    if found.warning is None:
+        return f"{num_tried} {kind} contents" if num_tried else "everything is stored"
+    return f"{num_tried or 'no'} {kind} contents; {found.warning}"
 
 
 @task(name="extract-modality", cache_policy=NO_CACHE, task_run_name="extract-{modality}")
@@ -94,12 +97,15 @@ def extract_features(
     with failure_recorded(record, "extract"):
         extractions, outcomes, errors = _run_tasks(config, dataset)
         record.extracted = {name: found.counts for name, found in extractions.items()}
+        record.warnings = [found.warning for found in extractions.values() if found.warning]
         record.failures_file = write_failures(config.runs, extractions)
         publish_extraction(extractions, outcomes)
+        for warning in record.warnings:
+            get_run_logger().warning(warning)
         if errors:
             raise errors[0]
     ran = [f"{name}: {done.reason}" for name, done in outcomes.items() if done.status == "ran"]
-    reason = ", ".join(ran) or "everything is stored"
+    reason = ", ".join(ran) or "; ".join(record.warnings) or "everything is stored"
     record.stages["extract"] = Outcome("ran" if ran else "skipped", reason, since(start))
     return extractions
 

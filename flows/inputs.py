@@ -1,5 +1,7 @@
 """What a run reads before any stage, and checks so that no hour is spent on a misspelt name."""
 
+from pathlib import Path
+
 from extractors.base import Runtime
 from extractors.plan import ModalityPlan
 from extractors.registry import build_extractor
@@ -8,6 +10,7 @@ from flows.configs.yaml_reader import ConfigError
 from flows.stages.run_record import RunRecord
 from flows.stages.stage import since, start_clock
 from storage.datasets.dataset import Dataset, read_dataset
+from storage.file_access import FileProblem, FilesBelow
 from storage.suggestion import did_you_mean
 
 
@@ -38,8 +41,26 @@ def plan_modality(config: PipelineConfig, modality: str, *, offline: bool = Fals
         config: The config.
         modality: Name of the entry.
         offline: Whether only this machine may be asked for weights, whatever the config says.
+
+    Raises:
+        ConfigError: If the config names a file of the dataset that must not be opened.
     """
     entry, options = config.modalities[modality], config.extract
+    _refuse_files(config, modality)
     runtime = Runtime(options.device, offline or options.offline)
     extractor = build_extractor(entry.extractor, entry.options, runtime)
     return ModalityPlan(modality, extractor, config.fields_of(modality))
+
+
+def _refuse_files(config: PipelineConfig, modality: str) -> None:
+    """Refuse what must not be opened of the dataset's own files; others are the user's affair."""
+    for key, value in config.modalities[modality].path_options.items():
+        path = Path(value)
+        if not path.is_relative_to(config.dataset) or path.is_dir():
+            continue
+        found = FilesBelow(config.dataset).signature(str(path.relative_to(config.dataset)))
+        if isinstance(found, FileProblem):
+            raise ConfigError(
+                f"'modalities.{modality}.{key}': {path}: found {found.reason}; allowed: a regular "
+                f"file inside {config.dataset}, or one outside of it under its own path"
+            )

@@ -1,18 +1,15 @@
 """What entities list in a dataset, by kind: texts, numbers, files of pictures, sounds, clips."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
-from typing import Literal
+from itertools import chain, islice
 
+from extractors.openable import openable_files
 from extractors.registry import load_extractor_class
-from flows.configs.pipeline_config import PipelineConfig
-from flows.failure_report import FAILURES_FILE
+from extractors.thumbnail import Kind
+from flows.configs.pipeline_config import ModalityConfig, PipelineConfig
 from storage.datasets.dataset import Dataset
 from storage.datasets.items import ItemKind
-
-Kind = Literal["image", "audio", "video"]
+from storage.file_access import ListedFile
 
 _LONGEST_TEXT = 200  # characters
 _MOST_NUMBERS = 8  # of an entity
@@ -24,11 +21,10 @@ class ListedItems:
     Args:
         config: Whose modalities say which fields hold what.
         dataset: The dataset.
-        failed: Files that are not to be tried.
     """
 
-    def __init__(self, config: PipelineConfig, dataset: Dataset, failed: set[str]) -> None:
-        self._config, self._dataset, self._failed = config, dataset, failed
+    def __init__(self, config: PipelineConfig, dataset: Dataset) -> None:
+        self._config, self._dataset = config, dataset
 
     def texts(self, entities: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield the beginning of each entity's texts."""
@@ -52,14 +48,20 @@ class ListedItems:
             if told := ", ".join(f"{name} {value}" for name, value in first):
                 yield entity, told
 
-    def files(self, kind: Kind, entities: Sequence[str]) -> Mapping[str, Sequence[Path]]:
-        """Return the files of one kind that entities list, in the order of the entities."""
+    def files(self, kind: Kind, entities: Sequence[str]) -> Mapping[str, Sequence[ListedFile]]:
+        """Return the files of one kind that entities list, in the order of the entities.
+
+        Left out is what must not be opened, and what the extraction has failed on.
+        """
         contents = self._contents(kind, "file", entities)
-        paths = {
-            entity: [self._dataset.root / name for name in names if name not in self._failed]
+        listed = dict.fromkeys(chain.from_iterable(contents.values()))
+        extractors = {entry.extractor for _, entry in self._entries(kind, "file")}
+        openable = openable_files(self._dataset.root, list(listed), self._config.store, extractors)
+        files = {
+            entity: [openable[name] for name in names if name in openable]
             for entity, names in contents.items()
         }
-        return {entity: those for entity, those in paths.items() if those}
+        return {entity: those for entity, those in files.items() if those}
 
     def _contents(
         self, modality: str, kind: ItemKind, entities: Sequence[str]
@@ -75,19 +77,14 @@ class ListedItems:
     ) -> Iterator[tuple[str, str | Mapping[str, object]]]:
         """Yield what some entities list for the extractors of a modality."""
         ids = self._dataset.graph.entities
-        for name, entry in self._config.modalities.items():
-            extractor = load_extractor_class(entry.extractor)
-            if (getattr(extractor, "modality", None), extractor.item_kind) != (modality, kind):
-                continue
+        for name, _ in self._entries(modality, kind):
             for item in self._dataset.items(self._config.fields_of(name), kind):
                 if ids[item.entity] in entities:
                     yield ids[item.entity], item.content
 
-
-def failed_files(runs: Path) -> set[str]:
-    """Return what failed in the last extraction: a decoder may crash or hang on it."""
-    try:
-        lines = (runs / FAILURES_FILE).read_text(encoding="utf-8").splitlines()
-        return {str(json.loads(line)["item"]) for line in lines}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+    def _entries(self, modality: str, kind: ItemKind) -> Iterator[tuple[str, ModalityConfig]]:
+        """Yield the config's entries whose extractors are of a modality."""
+        for name, entry in self._config.modalities.items():
+            extractor = load_extractor_class(entry.extractor)
+            if (getattr(extractor, "modality", None), extractor.item_kind) == (modality, kind):
+                yield name, entry

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from typing import Any, Protocol, Self, TypeVar
 
-from extractors.base import Extractor, RawContent
+from extractors.base import Extractor
 from extractors.engine.worker import READY
-from extractors.loading import Failure, load_item
+from extractors.loading import Failure, Loadable, Loader, load_item
 from extractors.options import ExtractOptions
 
 KeyT = TypeVar("KeyT")
@@ -35,7 +35,7 @@ class _Task:
     """An item to decode, and how many workers died of it."""
 
     key: Any
-    content: RawContent
+    content: Loadable
     num_deaths: int = 0
 
 
@@ -46,7 +46,7 @@ class Decoder(Protocol):
 
     def __exit__(self, *error: object) -> None: ...
 
-    def load(self, contents: Iterable[tuple[KeyT, RawContent]]) -> Iterator[tuple[KeyT, object]]:
+    def load(self, contents: Iterable[tuple[KeyT, Loadable]]) -> Iterator[tuple[KeyT, object]]:
         """Decode contents.
 
         Args:
@@ -77,7 +77,7 @@ class InlineDecoder:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def load(self, contents: Iterable[tuple[KeyT, RawContent]]) -> Iterator[tuple[KeyT, object]]:
+    def load(self, contents: Iterable[tuple[KeyT, Loadable]]) -> Iterator[tuple[KeyT, object]]:
         """Decode contents; see `Decoder`."""
         for key, content in contents:
             yield key, load_item(self._extractor, content)
@@ -90,20 +90,18 @@ class DecodingPool:
     is affected.
 
     Args:
-        extractor: Its `load` decodes. It is pickled here, once.
+        loader: Its `load` decodes. It is pickled here, once.
         num_workers: How many items to decode at the same time.
         timeout_seconds: Time limit for one item.
     """
 
-    def __init__(
-        self, extractor: Extractor[Any, Any], num_workers: int, timeout_seconds: float
-    ) -> None:
-        self._payload = pickle.dumps((extractor, timeout_seconds))
+    def __init__(self, loader: Loader, num_workers: int, timeout_seconds: float) -> None:
+        self._payload = pickle.dumps((loader, timeout_seconds))
         self._num_workers = num_workers
         self._timeout_seconds = timeout_seconds
         # A second task waits in a worker's socket, lest the worker wait for this process. Not so
         # for contents of any length: both sides could block in sending.
-        self._tasks_per_worker = 2 if extractor.item_kind == "file" else 1
+        self._tasks_per_worker = 2 if loader.item_kind == "file" else 1
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
         self._returned: deque[_Task] = deque()
@@ -118,7 +116,7 @@ class DecodingPool:
         self._workers.clear()
         self._selector.close()
 
-    def load(self, contents: Iterable[tuple[KeyT, RawContent]]) -> Iterator[tuple[KeyT, object]]:
+    def load(self, contents: Iterable[tuple[KeyT, Loadable]]) -> Iterator[tuple[KeyT, object]]:
         """Decode contents, at most two per worker ahead of the caller; see `Decoder`.
 
         Raises:

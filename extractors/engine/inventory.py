@@ -6,19 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from extractors.base import RawContent
-from extractors.loading import Failure
+from extractors.loading import Failure, Loadable
 from storage.datasets.items import Item, ItemKind
 from storage.features.block import Digests
-from storage.features.file_digest import (
-    FileProblem,
-    FileSignature,
-    numbers_digest,
-    signature,
-    text_digest,
-)
+from storage.features.file_digest import numbers_digest, text_digest
 from storage.features.file_index import FileIndex
 from storage.features.store import RowState
+from storage.file_access import FileProblem, FileSignature, ListedFile
 
 _CHUNK_SIZE = 1024  # items that are looked up, and whose digests become durable, together
 _CHANGED = Failure("changed while it was read", lasting=False)
@@ -35,23 +29,16 @@ class Content:
     Attributes:
         position: Of the first item that holds it.
         digest: Its address in the store.
-        raw: What `Extractor.load` is given.
-        signature: Of the file when its digest was taken; None if it is no file.
+        raw: What is to be loaded; a file as it was when its digest was taken.
     """
 
     position: int
     digest: bytes
-    raw: RawContent
-    signature: FileSignature | None
+    raw: Loadable
 
     def is_unchanged(self) -> bool:
         """Whether the digest is still that of the file."""
-        if not isinstance(self.raw, Path):
-            return True
-        try:
-            return signature(self.raw) == self.signature
-        except OSError:
-            return False
+        return not isinstance(self.raw, ListedFile) or self.raw.is_unchanged()
 
 
 class Chunk(NamedTuple):
@@ -144,7 +131,7 @@ class Inventory:
             self.digests[position] = digest
             if self.states[digest] == "new" and digest not in seen:
                 seen.add(digest)
-                yield Content(position, digest, self._raw(position), file_signature)
+                yield Content(position, digest, self._raw(position, file_signature))
 
     def unsettled(self, outcomes: Mapping[bytes, Failure | None]) -> list[int]:
         """Return the positions of items whose new content has no outcome yet."""
@@ -204,7 +191,9 @@ class Inventory:
                 found[position] = file
         return found
 
-    def _raw(self, position: int) -> RawContent:
-        """Return what `Extractor.load` is given for an item."""
+    def _raw(self, position: int, file_signature: FileSignature | None) -> Loadable:
+        """Return what is to be loaded for an item."""
         content = self._items[position].content
-        return self._root / str(content) if self._kind == "file" else content
+        if file_signature is None:
+            return content
+        return ListedFile(str(self._root.absolute()), str(content), file_signature)

@@ -4,7 +4,7 @@ Decoders hang, crash and run out of memory. So nothing is shared with other proc
 lock nor a pipe, which a sudden death would leave in disorder; and unlike a process of
 `multiprocessing`, this one does not import the caller's main module again.
 
-Protocol, over the socket FD, each message pickled. In: the extractor and the time limit. Out:
+Protocol, over the socket FD, each message pickled. In: the loader and the time limit. Out:
 `READY`, or the traceback of why it cannot start. Then, again and again, in: a content; out: what
 `load` returned for it, or the `Failure`.
 """
@@ -18,10 +18,8 @@ import warnings
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-from extractors.base import Extractor, RawContent
-from extractors.loading import Failure, failure_of, load_item, one_line
+from extractors.loading import Failure, Loadable, Loader, failure_of, load_item, one_line
 from storage.errors import MocmeError
 
 READY = "ready"
@@ -33,13 +31,13 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     with suppress(EOFError, ConnectionError):
         try:
-            extractor, timeout_seconds = connection.recv()
+            loader, timeout_seconds = connection.recv()
         except Exception:  # say, a module that cannot be imported here
             connection.send(traceback.format_exc())
             return
         connection.send(READY)
         while True:
-            connection.send_bytes(_decode(extractor, connection.recv(), timeout_seconds))
+            connection.send_bytes(_decode(loader, connection.recv(), timeout_seconds))
 
 
 def _isolate() -> None:
@@ -51,7 +49,7 @@ def _isolate() -> None:
     warnings.simplefilter("ignore")
 
 
-def _decode(extractor: Extractor[Any, Any], content: RawContent, timeout_seconds: float) -> bytes:
+def _decode(loader: Loader, content: Loadable, timeout_seconds: float) -> bytes:
     """Return the decoded item, pickled.
 
     When the time limit passes, the kernel ends this process by SIGALRM: no decoder can withstand
@@ -59,7 +57,7 @@ def _decode(extractor: Extractor[Any, Any], content: RawContent, timeout_seconds
     """
     signal.setitimer(signal.ITIMER_REAL, timeout_seconds)
     try:
-        loaded = load_item(extractor, content)
+        loaded = load_item(loader, content)
     except MocmeError as error:
         loaded = Failure(one_line(str(error)), lasting=False)
     signal.setitimer(signal.ITIMER_REAL, 0)

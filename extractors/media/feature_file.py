@@ -26,6 +26,7 @@ from extractors.media.unpacked_size import (
     require_modest_torch,
 )
 from storage.errors import MocmeError
+from storage.file_access import open_regular
 
 Matrix = NDArray[Any]
 """Real numbers of any type. Shape: (N, dim)."""
@@ -67,6 +68,7 @@ def read_feature_file(path: Path, key: str | None = None) -> FeatureFile:
         raise _refusal(path, f"the suffix '{path.suffix}'", ", ".join(_READERS))
     require_file(path)
     try:
+        open_regular(path).close()  # a FIFO would block, a device might never end
         found = reader(path)
     except ImportError as error:
         raise _refusal(path, str(error), "pip install 'mocme[files]', which reads it") from error

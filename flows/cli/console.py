@@ -38,6 +38,14 @@ def print_error(message: str) -> None:
         STDERR.print(f"error: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """Print what a run's success must not hide, a line each."""
+    for line in warnings:
+        console.print(
+            f"warning: {line}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table; the first column holds names, the others hold numbers or words."""
     made = Table(title=escape(title), title_justify="left", title_style="bold")

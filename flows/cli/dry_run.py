@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from flows.cli.console import STDERR, STDOUT, print_json, table
+from flows.cli.console import STDERR, STDOUT, print_json, print_warnings, table
 from flows.configs.pipeline_config import load_config
 from flows.dry_run import DryRun, dry_run
 from flows.inputs import read_inputs
@@ -22,12 +22,18 @@ def show_dry_run(config: Path, overrides: Sequence[str], *, as_json: bool) -> No
     if as_json:
         print_json({"dry_run": {name: modality.as_json() for name, modality in found.items()}})
     else:
-        STDOUT.print(items_table(found))
+        print_items(found)
         total = sum(modality.preview.num_contents for modality in found.values())
         STDOUT.print(f"{total} contents to extract; nothing was written", highlight=False)
 
 
-def items_table(found: Mapping[str, DryRun]) -> Table:
+def print_items(found: Mapping[str, DryRun]) -> None:
+    """Print what an extraction would find, and of which modalities almost all has failed."""
+    STDOUT.print(_items_table(found))
+    print_warnings(STDOUT, (it.preview.warning for it in found.values() if it.preview.warning))
+
+
+def _items_table(found: Mapping[str, DryRun]) -> Table:
     """Return a table of what an extraction would find, and why a feature space is new."""
     made = table("Items that an extraction would find", _COLUMNS, [])
     made.add_column("why the feature space is new", overflow="fold")

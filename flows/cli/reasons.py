@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
+from extractors.thumbnail import Kind
 from flows.cli.console import STDERR, print_line, weights
-from flows.listed_items import Kind, ListedItems, failed_files
+from flows.listed_items import ListedItems
 from flows.stages.run_source import find_source
 from flows.stages.staged_run import StagedRun
 
@@ -25,15 +26,15 @@ def find_media(folder: StagedRun, entities: Iterable[str]) -> Media:
     if source.config is None or source.dataset is None:
         STDERR.print(f"no media: {source.problem}", markup=False, highlight=False, soft_wrap=True)
         return media
-    listed = ListedItems(source.config, source.dataset, failed_files(folder.path.parent))
+    listed = ListedItems(source.config, source.dataset)
     for entity, text in listed.texts(list(media)):
         if text:
             media[entity]["text"] = [text]
     for entity, numbers in listed.numbers(list(media)):
         media[entity]["numbers"] = [numbers]
     for kind in get_args(Kind):
-        for entity, paths in listed.files(kind, list(media)).items():
-            media[entity][kind] = [str(path) for path in paths]
+        for entity, files in listed.files(kind, list(media)).items():
+            media[entity][kind] = [str(source.dataset.root / file.relative) for file in files]
     return media
 
 

@@ -1,7 +1,7 @@
 """The command `status`: what a run of a config would do."""
 
 from flows.cli.console import STDERR, STDOUT, print_json, print_line, table
-from flows.cli.dry_run import items_table
+from flows.cli.dry_run import print_items
 from flows.cli.options import AsJson, ConfigFile, Overrides
 from flows.configs.pipeline_config import load_config
 
@@ -22,7 +22,7 @@ def status(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fa
         print_json(found.as_json())
         return
     if found.modalities:
-        STDOUT.print(items_table(found.modalities))
+        print_items(found.modalities)
     made = table("Stages", ["stage", "state", ""], [])
     made.add_column("why", overflow="fold")
     for stage, it in found.stages.items():

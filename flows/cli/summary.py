@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli.console import table
+from flows.cli.console import print_warnings, table
 from flows.stages.run_record import RunRecord
 
 METRICS = {"mrr": "MRR", "hits_at_1": "Hits@1", "hits_at_3": "Hits@3", "hits_at_10": "Hits@10"}
@@ -21,6 +21,7 @@ def print_summary(console: Console, record: RunRecord, seconds: float) -> None:
     """
     if record.extracted:
         console.print(_items(record))
+    print_warnings(console, record.warnings)
     if record.failures_file is not None:
         _print_path(console, "failed items, each with its reason", record.failures_file)
     if record.stages:

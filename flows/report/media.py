@@ -5,18 +5,18 @@ all entities in the order of the predictions, then sounds, then clips, until the
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
-from flows.listed_items import Kind, ListedItems, failed_files
+from extractors.loading import Failure
+from extractors.thumbnail import Copier, Kind, SmallCopy
+from flows.listed_items import ListedItems
 from flows.stages.run_source import Source
-
-if TYPE_CHECKING:
-    from extractors.thumbnail import SmallCopy
+from storage.file_access import ListedFile
 
 _MARKUP_BYTES = 200  # around a data URI
+_MOST_SECONDS = 20.0  # that one file may take
 
 
 @dataclass
@@ -60,12 +60,11 @@ class Gallery:
         return cls({entity: EntityMedia() for entity in entities})
 
 
-def collect_media(source: Source, runs: Path, entities: Sequence[str], budget: int) -> Gallery:
+def collect_media(source: Source, entities: Sequence[str], budget: int) -> Gallery:
     """Copy media of entities.
 
     Args:
         source: Where they come from; nothing is copied if there is no dataset.
-        runs: Folder of the runs: files that failed in the extraction are not tried.
         entities: Ids, those first whose media matter most.
         budget: Bytes that texts and data URIs may take.
     """
@@ -73,24 +72,30 @@ def collect_media(source: Source, runs: Path, entities: Sequence[str], budget: i
     config, dataset = source.config, source.dataset
     if config is None or dataset is None:
         return gallery
-    listed = ListedItems(config, dataset, failed_files(runs))
+    listed = ListedItems(config, dataset)
     for entity, text in listed.texts(entities):
         gallery.of[entity].text = text
         budget -= len(text.encode()) + _MARKUP_BYTES
     for entity, numbers in listed.numbers(entities):
         gallery.of[entity].numbers = numbers
         budget -= len(numbers.encode()) + _MARKUP_BYTES
+    seconds = min(config.extract.timeout_seconds, _MOST_SECONDS)
     for kind in get_args(Kind):
-        budget = _copy_kind(gallery, kind, listed.files(kind, entities), budget)
+        with Copier(kind, seconds) as copier:
+            budget = _copy_kind(gallery, copier, kind, listed.files(kind, entities), budget)
     return gallery
 
 
 def _copy_kind(
-    gallery: Gallery, kind: Kind, files: Mapping[str, Sequence[Path]], budget: int
+    gallery: Gallery,
+    copier: Copier,
+    kind: Kind,
+    files: Mapping[str, Sequence[ListedFile]],
+    budget: int,
 ) -> int:
     """Copy one file of each entity while there is room; return what is left of the budget."""
-    for number, (entity, paths) in enumerate(files.items()):
-        uris = _first_copy(gallery, kind, paths)
+    for number, (entity, those) in enumerate(files.items()):
+        uris = _first_copy(gallery, copier, those)
         size = sum(len(uri) + _MARKUP_BYTES for uri in uris)
         if size > budget:
             gallery.left_out[kind] = len(files) - number
@@ -101,25 +106,15 @@ def _copy_kind(
     return budget
 
 
-def _first_copy(gallery: Gallery, kind: Kind, paths: Sequence[Path]) -> list[str]:
+def _first_copy(gallery: Gallery, copier: Copier, files: Sequence[ListedFile]) -> list[str]:
     """Return the data URIs of the first file that can be copied; nothing if there is none."""
-    for path in paths:
-        try:
-            return [_data_uri(copy) for copy in _copiers()[kind](path)]
-        except Exception:  # whatever a decoder raises, the report goes on
-            gallery.num_broken += 1
+    for file in files:
+        found = copier.copy(file)
+        if not isinstance(found, Failure):
+            return [_data_uri(copy) for copy in found]
+        gallery.num_broken += 1
     return []
 
 
-def _copiers() -> Mapping[Kind, Callable[[Path], Sequence["SmallCopy"]]]:
-    from extractors.thumbnail import copy_clip, copy_picture, copy_sound  # imports decoders
-
-    return {
-        "image": lambda path: [copy_picture(path)],
-        "audio": lambda path: [copy_sound(path)],
-        "video": copy_clip,
-    }
-
-
-def _data_uri(copy: "SmallCopy") -> str:
+def _data_uri(copy: SmallCopy) -> str:
     return f"data:{copy.mime};base64,{b64encode(copy.content).decode()}"

@@ -100,6 +100,7 @@ def render_page(
         facts=_facts(run),
         tiles=_tiles(run),
         problem=run.source.problem,
+        warnings=[it.warning for it in run.coverage or () if it.warning],
         config=run.config_text,
         sections=sections,
         colours=COLOURS,

@@ -48,12 +48,14 @@ class ModalityCoverage:
         num_with: They have a vector.
         num_failed: They list items, but none has a vector.
         num_without: They list no item.
+        warning: What to say if almost every item failed; None if not.
     """
 
     modality: str
     num_with: int
     num_failed: int
     num_without: int
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,8 @@ def _count_coverage(source: Source) -> list[ModalityCoverage] | None:
             num_with = len({row for row, _ in preview.references})
             num_without = preview.counts.missing
             num_failed = len(dataset.entities) - num_with - num_without
-            found.append(ModalityCoverage(name, num_with, num_failed, num_without))
+            counts = (num_with, num_failed, num_without)
+            found.append(ModalityCoverage(name, *counts, preview.warning))
     except (MocmeError, OSError):
         return None
     return found

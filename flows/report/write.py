@@ -105,5 +105,5 @@ def _with_media(
             f"{run.path}: found a page of {(max_bytes - room) / MEGABYTE:.1f} MB without media; "
             f"allowed: {max_bytes / MEGABYTE:.1f} MB; raise --max-mb, or show fewer --predictions"
         )
-    gallery = collect_media(run.source, run.path.parent, entities, room)
+    gallery = collect_media(run.source, entities, room)
     return render_page(run, sections, shown, gallery), gallery

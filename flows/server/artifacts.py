@@ -38,10 +38,12 @@ def publish_extraction(
             "outcome": outcomes[name].status,
             "seconds": round(outcomes[name].seconds, 2),
             "store": str(extraction.store_directory),
+            "warning": extraction.warning or "",
         }
         for name, extraction in extractions.items()
     ]
-    _publish("extraction", rows, "Items of each modality")
+    warnings = [f"**{found.warning}**" for found in extractions.values() if found.warning]
+    _publish("extraction", rows, "; ".join(["Items of each modality", *warnings]))
     failures = [
         {"modality": name, **asdict(failure)}
         for name, extraction in extractions.items()

@@ -23,6 +23,7 @@ class RunRecord:
         evaluation: Everything that the evaluation found.
         run_dir: Folder of the run.
         failures_file: The report of the items that failed, if any did.
+        warnings: Of each modality of which almost every item failed.
         reading_seconds: How long the dataset took to read.
         error: What stopped the run.
     """
@@ -32,6 +33,7 @@ class RunRecord:
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     run_dir: Path | None = None
     failures_file: Path | None = None
+    warnings: list[str] = field(default_factory=list)
     reading_seconds: float = 0.0
     error: str | None = None
 
@@ -55,6 +57,8 @@ class RunRecord:
         if not extraction_only:
             whole["metrics"] = self.metrics
             whole["run_dir"] = None if self.run_dir is None else str(self.run_dir)
+        if self.warnings:
+            whole["warnings"] = self.warnings
         return whole if self.error is None else {**whole, "error": self.error}
 
 

@@ -20,6 +20,7 @@ from storage.datasets.graph import SPLITS, Graph
 from storage.datasets.items import Entity
 from storage.datasets.split import carve
 from storage.errors import DatasetError
+from storage.file_access import FilesBelow, FileSignature
 
 _MAX_CARVED_FRACTION = 0.1  # of train
 
@@ -130,12 +131,13 @@ def _make_empty(out_dir: Path) -> None:
 
 
 def _link_media(dataset: Dataset, out_dir: Path) -> None:
-    root = dataset.root.resolve()
+    files = FilesBelow(dataset.root)
     for listed in {path for entity in dataset.entities for path in _listed_strings(entity)}:
-        source, target = root / listed, out_dir / listed
-        if _is_file_inside(source, root) and not target.exists():
+        target = out_dir / listed
+        # Else a text and no path, or what must not be opened.
+        if isinstance(files.signature(listed), FileSignature) and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(source.resolve(), target)
+            _link_or_copy(files.real_path(listed), target)
 
 
 def _listed_strings(entity: Entity) -> Iterator[str]:
@@ -146,14 +148,7 @@ def _listed_strings(entity: Entity) -> Iterator[str]:
                 yield string
 
 
-def _is_file_inside(path: Path, root: Path) -> bool:
-    try:
-        return path.is_file() and path.resolve().is_relative_to(root)
-    except (OSError, ValueError):  # a text and no path: too long, or with a NUL
-        return False
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
+def _link_or_copy(source: str, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

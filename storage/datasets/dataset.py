@@ -6,6 +6,7 @@ Two forms are read, told apart by what lies in the folder:
 - An OpenKE folder; see `storage.datasets.openke`.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def read_dataset(path: Path) -> Dataset:
     Raises:
         DatasetError: If the folder is not there, or anything in it is not as it should be.
     """
-    forms = [form for form, file in _ENTITIES_FILES.items() if (path / file).is_file()]
+    forms = [form for form, file in _ENTITIES_FILES.items() if os.path.lexists(path / file)]
     if len(forms) != 1:
         found = "a folder with both forms" if forms else _describe_path(path)
         raise DatasetError(path, found=found, allowed=_FORMS)

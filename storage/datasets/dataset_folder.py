@@ -9,6 +9,7 @@ Blank lines are skipped. Relations are those that occur in any split, in sorted 
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def write_splits(root: Path, graph: Graph) -> None:
 def _read_entities(file: Path) -> tuple[Entity, ...]:
     entities: list[Entity] = []
     lines: dict[str, int] = {}
-    for number, line in numbered_lines(file, _ENTITIES_ALLOWED):
+    for number, line in numbered_lines(file, _ENTITIES_ALLOWED, inside=file.parent):
         entity = _parse_entity(file, number, line)
         if entity.id in lines:
             found = f"{entity.id!r}, which line {lines[entity.id]} has already"
@@ -146,10 +147,10 @@ def _is_unicode(value: object) -> bool:
 def _triple_files(root: Path) -> list[Path]:
     """Return the one file of triples, or the files of the splits in the order of `SPLITS`."""
     split_files = [root / name for name in _SPLIT_FILES]
-    if not (root / _UNSPLIT_FILE).exists():
+    if not os.path.lexists(root / _UNSPLIT_FILE):
         return split_files
     for file in split_files:
-        if file.exists():
+        if os.path.lexists(file):
             raise DatasetError(
                 file,
                 found=f"a split beside {_UNSPLIT_FILE}",
@@ -172,7 +173,7 @@ def _read_columns(file: Path, rows: Mapping[str, int]) -> _Columns:
     heads: list[int] = []
     relations: list[str] = []
     tails: list[int] = []
-    for number, line in numbered_lines(file, _TRIPLES_ALLOWED):
+    for number, line in numbered_lines(file, _TRIPLES_ALLOWED, inside=file.parent):
         columns = line.split("\t")
         if len(columns) != 3:
             found = f"{len(columns)} column{'s' * (len(columns) != 1)} in {describe(line)}"

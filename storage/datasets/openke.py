@@ -40,9 +40,9 @@ def read(root: Path) -> tuple[tuple[Entity, ...], Graph]:
     """
     entities = tuple(
         Entity(name, readable_name(name), {}, line)
-        for name, line in read_names(root / ENTITIES_FILE)
+        for name, line in read_names(root / ENTITIES_FILE, inside=root)
     )
-    relations = tuple(name for name, _ in read_names(root / RELATIONS_FILE))
+    relations = tuple(name for name, _ in read_names(root / RELATIONS_FILE, inside=root))
     train, valid, test = (
         _read_triples(_triples_file(root, split), len(entities), len(relations)) for split in SPLITS
     )
@@ -82,9 +82,9 @@ def _triples_file(root: Path, split: Split) -> Path:
     return root / f"{split}2id.txt"
 
 
-def _read_rows(file: Path, allowed: str) -> Iterator[tuple[int, str]]:
+def _read_rows(file: Path, allowed: str, inside: Path | None) -> Iterator[tuple[int, str]]:
     """Yield line number and text of each row after the count, and check the count."""
-    lines = numbered_lines(file, f"{_COUNT_ALLOWED}, then rows of {allowed}")
+    lines = numbered_lines(file, f"{_COUNT_ALLOWED}, then rows of {allowed}", inside)
     number, count = next(lines, (1, ""))
     count = count.strip()
     if not _is_index(count):
@@ -101,15 +101,19 @@ def _read_rows(file: Path, allowed: str) -> Iterator[tuple[int, str]]:
         raise DatasetError(file, line=number, found=found, allowed=_COUNT_ALLOWED)
 
 
-def read_names(file: Path) -> list[tuple[str, int]]:
+def read_names(file: Path, inside: Path | None = None) -> list[tuple[str, int]]:
     """Return the names of one of the two files in index order, each with its line number.
+
+    Args:
+        file: The file.
+        inside: The dataset's folder, which no link may lead out of; None if it is of no dataset.
 
     Raises:
         DatasetError: If the file is missing, empty or not as described above.
     """
     rows: dict[int, tuple[str, int]] = {}
     lines: dict[str, int] = {}
-    for number, row in _read_rows(file, _NAME_ALLOWED):
+    for number, row in _read_rows(file, _NAME_ALLOWED, inside):
         name, index = _parse_name(file, number, row)
         if index in rows:
             found = f"the index {index}, which line {rows[index][1]} has already"
@@ -138,7 +142,7 @@ def _parse_name(file: Path, number: int, row: str) -> tuple[str, int]:
 def _read_triples(file: Path, num_entities: int, num_relations: int) -> Triples:
     """Read one split into the graph's column order. Shape: (num_triples, 3)."""
     flat: list[int] = []
-    for number, row in _read_rows(file, _TRIPLE_ALLOWED):
+    for number, row in _read_rows(file, _TRIPLE_ALLOWED, file.parent):
         columns = row.split()
         if len(columns) != 3 or not all(map(_is_index, columns)):
             raise DatasetError(file, line=number, found=repr(row), allowed=_TRIPLE_ALLOWED)

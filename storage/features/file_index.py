@@ -18,18 +18,11 @@ from typing import Self
 from storage.errors import StoreError
 from storage.features.block import DIGEST_BYTES
 from storage.features.environment import Environment, Transaction, open_environment
-from storage.features.file_digest import (
-    RACY_NS,
-    FileDigest,
-    FileProblem,
-    FilesBelow,
-    FileSignature,
-    blake2b,
-    hash_files,
-)
+from storage.features.file_digest import FileDigest, blake2b, hash_files
 from storage.features.handle import Handle
 from storage.features.opening import is_writable
 from storage.features.pages import DATA_FILE
+from storage.file_access import RACY_NS, FileProblem, FilesBelow, FileSignature, problem_of
 
 _FOLDER = "files"  # below the store
 _DATABASE = "signatures-1"
@@ -110,8 +103,7 @@ class FileIndex(Handle):
         remembered = self._look_up(folder, present)
         unknown = [path for path in present if path not in remembered]
         before_ns = time.time_ns()
-        digests = hash_files([folder.path(path) for path in unknown])
-        hashed = dict(zip(unknown, digests, strict=True))
+        hashed = _hash(folder, unknown)
         self._remember(folder, hashed, before_ns - RACY_NS)
         return {**problems, **remembered, **hashed}
 
@@ -171,6 +163,19 @@ def _unpack(key: bytes, entry: bytes) -> FileDigest | None:
 
 def _checksum(key: bytes, value: bytes) -> bytes:
     return blake2b(key + value).digest()[:_CHECKSUM_BYTES]
+
+
+def _hash(folder: FilesBelow, files: Sequence[str]) -> dict[str, FileDigest | FileProblem]:
+    """Hash files, but for those that have become something else since they were looked at."""
+    found: dict[str, FileDigest | FileProblem] = {}
+    real_paths: dict[str, str] = {}
+    for path in files:
+        try:
+            real_paths[path] = folder.real_path(path)
+        except (OSError, ValueError) as error:
+            found[path] = problem_of(error)
+    digests = hash_files(list(real_paths.values()))
+    return found | dict(zip(real_paths, digests, strict=True))
 
 
 def _key(path: str) -> bytes:

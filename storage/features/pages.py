@@ -19,7 +19,7 @@ import lmdb.verify
 
 from storage.atomic import write_whole
 from storage.errors import DamagedStoreError, StoreError
-from storage.features.file_digest import RACY_NS, FileSignature, signature
+from storage.file_access import RACY_NS, FileSignature
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "lock.mdb"
@@ -59,11 +59,11 @@ def require_sound_pages(directory: Path, *, trust: bool = True) -> bool:
     require_regular(directory / DATA_FILE, (directory / DATA_FILE).stat())
     last = None
     for _ in range(_NUM_ATTEMPTS):
-        before = signature(directory / DATA_FILE)
+        before = FileSignature.at(directory / DATA_FILE)
         if trust and before == _remembered(directory):
             return True
         problems = _walk(directory)
-        is_at_rest = signature(directory / DATA_FILE) == before
+        is_at_rest = FileSignature.at(directory / DATA_FILE) == before
         if not problems:
             if is_at_rest:
                 _remember(directory, before)

@@ -13,7 +13,7 @@ from extractors.options import ExtractOptions
 from storage.datasets.dataset import Dataset, read_dataset
 from storage.features.store import FeatureStore
 
-OPTIONS = ExtractOptions(batch_size=4, num_workers=1, timeout_seconds=20)
+OPTIONS = ExtractOptions(batch_size=4, num_workers=1, timeout_seconds=20, max_failure_rate=1)
 
 
 class World:

@@ -24,8 +24,8 @@ from extractors.media.sound import MAX_RATE_HZ
 from extractors.registry import build_extractor
 from storage.datasets.dataset import read_dataset
 from storage.errors import DatasetError
-from storage.features.file_digest import MAX_FILE_BYTES
 from storage.features.store import FeatureStore
+from storage.file_access import MAX_FILE_BYTES
 
 EXTRACTORS = {
     "image": "image_stats",

@@ -1,5 +1,6 @@
 """Small copies: of what size, how long, the same each time, and refused where nothing is to see."""
 
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -11,15 +12,24 @@ import soundfile
 from media_files import draw_picture, sine, write_clip
 from PIL import Image
 
-from extractors.base import MediaError
+from extractors.base import MediaError, Runtime
+from extractors.extraction import extract_modality
+from extractors.loading import Failure
 from extractors.media.picture import MAX_ASPECT
+from extractors.openable import openable_files
+from extractors.options import ExtractOptions
+from extractors.plan import ModalityPlan
+from extractors.registry import build_extractor
 from extractors.thumbnail import (
     NUM_FRAMES,
     SOUND_SECONDS,
+    Copier,
     copy_clip,
     copy_picture,
     copy_sound,
 )
+from storage.datasets.dataset import read_dataset
+from storage.file_access import FilesBelow, FileSignature, ListedFile
 
 
 @pytest.mark.parametrize(("size", "expected"), [((400, 200), (128, 64)), ((20, 10), (20, 10))])
@@ -86,3 +96,57 @@ def test_copies_have_the_same_bytes_every_time(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
     clip = write_clip(tmp_path / "clip.mp4", list(noise))
     assert len({copy_clip(clip) for _ in range(8)}) == 1
+
+
+def listed(path: Path) -> ListedFile:
+    signature = FilesBelow(path.parent).signature(path.name)
+    assert isinstance(signature, FileSignature)
+    return ListedFile(str(path.parent), path.name, signature)
+
+
+class TestCopier:
+    def test_it_copies_as_the_functions_do_and_goes_on_after_a_failure(
+        self, tmp_path: Path
+    ) -> None:
+        good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+        Image.new("RGB", (40, 20), "red").save(good)
+        bad.write_text("no picture")
+        with Copier("image", 20) as copier:
+            assert copier.copy(listed(bad)) == Failure("not a picture of a known format")
+            assert copier.copy(listed(good)) == [copy_picture(good)]
+
+    def test_a_decoder_that_does_not_end_is_ended(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.mp4"
+        write_clip(path, np.zeros((30, 64, 64, 3), dtype=np.uint8))
+        with Copier("video", 0.001) as copier:
+            assert copier.copy(listed(path)) == Failure("not decoded within 0.001 s")
+
+    def test_a_file_that_was_replaced_is_not_copied(self, tmp_path: Path) -> None:
+        path = tmp_path / "picture.png"
+        Image.new("RGB", (40, 20), "red").save(path)
+        file = listed(path)
+        path.unlink()
+        os.mkfifo(path)
+        with Copier("image", 20) as copier:
+            assert copier.copy(file) == Failure("a FIFO, not a file", lasting=False)
+
+
+def test_what_has_failed_under_another_name_is_not_openable(tmp_path: Path) -> None:
+    root, store = tmp_path / "dataset", tmp_path / "store"
+    root.mkdir()
+    Image.new("RGB", (40, 20), "red").save(root / "good.png")
+    (root / "bad.png").write_text("no picture")
+    (root / "out.png").symlink_to("/etc/hostname")
+    names = ["good.png", "bad.png", "out.png", "absent.png"]
+    lines = [f'{{"id": "{name}", "image": "{name}"}}\n' for name in names]
+    (root / "entities.jsonl").write_text("".join(lines))
+    for split in ("train", "valid", "test"):
+        (root / f"{split}.tsv").write_text("good.png\tis\tbad.png\n")
+    assert [*openable_files(root, names, store, ["image_stats"])] == ["good.png", "bad.png"]
+
+    plan = ModalityPlan("image", build_extractor("image_stats", {}, Runtime()), ("image",))
+    extract_modality(read_dataset(root), plan, store, ExtractOptions(num_workers=1))
+    (root / "bad.png").rename(root / "other.png")
+    names = ["good.png", "other.png", "out.png"]
+    assert [*openable_files(root, names, store, ["image_stats"])] == ["good.png"]
+    assert [*openable_files(root, names, store, ["image_clip"])] == ["good.png", "other.png"]

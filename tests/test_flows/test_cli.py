@@ -113,6 +113,29 @@ def test_an_audit_counts_and_writes_the_clean_variant(project: Path, tmp_path: P
     assert "lines that stand in train" in mocme("audit", project).stdout
 
 
+def test_an_audit_of_the_media_names_what_an_extraction_would_fail_on(project: Path) -> None:
+    torn = "media/image/torn.png"  # a whole beginning: found by decoding alone
+    found = mocme("audit", project, "--media", "--json")
+    assert found.exit_code == 0
+    fields = found.json["media"]["fields"]
+    assert set(fields) == {"image", "audio", "video"}
+    by_config = ["audit", project, "--media", "--config", project / "mocme.yaml"]
+    assert mocme(*by_config, "--json").json == found.json
+    failures = (project / "data/runs/failures.jsonl").read_text().splitlines()
+    failed = {row["item"]: row["modality"] for row in map(json.loads, failures)}
+    named = {
+        path: field
+        for field in fields
+        for problem in fields[field]["problems"]
+        for _, path in problem["first"]
+    }
+    assert named == {path: name for path, name in failed.items() if path != torn}
+    shown = mocme(*by_config).stdout
+    assert "an empty file" in shown
+    assert "entities without media: " in shown
+    assert mocme("audit", project, "--config", project / "mocme.yaml").exit_code == 2
+
+
 def test_a_store_is_counted_and_damage_found(project: Path) -> None:
     store = project / "data/features"
     spaces = mocme("store", "stats", store, "--json").json["spaces"]
@@ -140,6 +163,7 @@ NEVER_PREFECT = {
     ),
     "sample": (["sample", "{tmp}/s", "--things", "60"], {"torch"}),
     "audit": (["audit", "{project}"], {"torch"}),
+    "audit of media": (["audit", "{project}", "--media"], {"torch"}),
     "store stats": (["store", "stats", "{project}/data/features"], {"torch"}),
     "store verify": (["store", "verify", "{project}/data/features"], {"torch"}),
     "a config that is wrong": (["run", "{tmp}/none.yaml"], {"torch"}),

@@ -1,13 +1,17 @@
 """Failed items: listed in a file, tried again when that is asked for."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_runs import mocme, small
 
+from extractors.report import Counts, Extraction, FailedItem
 from flows.failure_report import FAILURES_FILE
+from flows.server import artifacts
+from flows.stages.stage import Outcome
 from storage.datasets.dataset import read_dataset
 
 
@@ -59,6 +63,78 @@ def test_a_report_is_written_even_if_too_much_failed(extracted: Path) -> None:
     assert command.exit_code == 1
     assert report(extracted)
     assert command.json["failures"].endswith(FAILURES_FILE)
+
+
+@pytest.fixture
+def blind(extracted: Path) -> Path:
+    """A sample of whose pictures none can be decoded."""
+    for path in (extracted / "media/image").iterdir():
+        path.write_text(f"no picture {path.name}")
+    return extracted / "mocme.yaml"
+
+
+ALL_PICTURES = r"image: (\d+) of \1 items failed, \d+ of them: not a picture of a known format"
+
+
+class TestWhatFailsWhole:
+    def test_fails_the_run_each_time_and_all_else_is_stored(self, blind: Path) -> None:
+        for _ in range(2):
+            command = small("extract", blind)
+            assert command.exit_code == 1
+            (warning,) = command.json["warnings"]
+            assert re.fullmatch(ALL_PICTURES, warning)
+            assert f"warning: {warning}" in command.stderr
+            assert "modality 'image': found " in command.json["error"]
+            assert "not a picture of a known format" in command.json["error"]
+            assert "--set extract.max_failure_rate=1" in command.json["error"]
+            counts = command.json["extracted"]
+            assert counts["image"]["new"] + counts["image"]["cached"] == 0
+            assert counts["audio"]["cached"] > 0
+        assert small("train", blind).exit_code == 1
+
+    def test_is_told_where_it_is_allowed_to(self, blind: Path) -> None:
+        for status in ("ran", "skipped"):
+            command = small("extract", blind, "extract.max_failure_rate=1")
+            assert command.exit_code == 0, command.stderr
+            (warning,) = command.json["warnings"]
+            assert re.fullmatch(ALL_PICTURES, warning)
+            assert command.json["stages"]["extract"] == status
+            assert command.stderr.count(f"warning: {warning}") == 1
+            plain = mocme("extract", blind, "--set", "extract.max_failure_rate=1").stdout
+            assert "everything is stored" not in plain
+
+    def test_is_told_before_a_run(self, blind: Path) -> None:
+        assert "warning" not in mocme("status", blind, "--json").json["extracted"]["image"]
+        small("extract", blind)
+        found = mocme("status", blind, "--json").json["extracted"]
+        assert re.fullmatch(ALL_PICTURES, found["image"]["warning"])
+        assert "warning" not in found["audio"]
+        assert mocme("extract", blind, "--dry-run", "--json").json["dry_run"] == found
+        for command in (["status"], ["extract", "--dry-run"]):
+            lines = mocme(command[0], blind, *command[1:]).stdout
+            assert f"warning: {found['image']['warning']}" in lines
+
+    def test_is_told_in_the_artifact(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        published: list[dict[str, Any]] = []
+        monkeypatch.setattr(artifacts, "create_table_artifact", lambda **it: published.append(it))
+        failures = [FailedItem("a", f"{it}.png", "no picture", lasting=True) for it in range(250)]
+        counts = Counts(new=0, cached=0, failed=250, missing=3)
+        found = Extraction("image", counts, tuple(failures), Path("store"), (), "")
+        artifacts.publish_extraction({"image": found}, {"image": Outcome("ran", "", 0.0)})
+        expected = "image: 250 of 250 items failed, 250 of them: no picture"
+        assert published[0]["table"][0]["warning"] == expected
+        assert expected in published[0]["description"]
+
+    def test_missing_items_do_not_count(self, extracted: Path) -> None:
+        """Of 60 things, a part has a sound, all of whose files go."""
+        for path in (extracted / "media/audio").iterdir():
+            path.unlink()
+        command = small("extract", extracted / "mocme.yaml")
+        assert command.exit_code == 1
+        assert re.match(
+            r"audio: (\d+) of \1 items failed, \1 of them: absent", *command.json["warnings"]
+        )
+        assert command.json["extracted"]["audio"]["missing"] > 0
 
 
 def test_failed_items_are_tried_again_and_the_rest_is_not(

@@ -2,9 +2,10 @@
 
 import csv
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,9 @@ from report_page import ParsedPage, media_of, parse, whole_folder
 from safetensors.numpy import load_file, save_file
 from small_runs import Command, mocme, small
 
+from extractors.thumbnail import Copier
 from flows.exporting.prediction_files import Prediction, read_predictions
+from flows.failure_report import FAILURES_FILE
 from flows.report.figure import COLOURS
 from flows.report.predictions import in_turns
 from flows.stages.staged_run import StagedRun
@@ -255,7 +258,7 @@ def test_text_stands_out_in_light_and_in_dark(html: str) -> None:
     assert len(schemes) == 2
     for colours in schemes:
         for ground in ("paper", "raised", "shade"):
-            for ink in ("text", "muted", "accent"):
+            for ink in ("text", "muted", "accent", "alarm"):
                 assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
             for colour in COLOURS:
                 assert contrast(colour, colours[ground]) >= 2.7, (colour, ground)
@@ -281,6 +284,52 @@ def test_a_second_report_has_the_same_bytes(reported: tuple[Path, Command], html
     before = whole_folder(run_dir)
     report(run_dir)
     assert whole_folder(run_dir) == before
+
+
+def replace_pictures(project: Path, put: Callable[[Path], None]) -> None:
+    for path in (project / "media/image").iterdir():
+        path.unlink()
+        put(path)
+
+
+def pictures_of(run_dir: Path) -> int:
+    """Return how many pictures the page holds; posters are frames of clips."""
+    return sum("src" in it.attributes for it in parse(report(run_dir)).all("img"))
+
+
+def test_a_picture_outside_the_dataset_is_never_shown(run_dir: Path, project: Path) -> None:
+    assert pictures_of(run_dir) > 0
+    outside = project.parent / "private.png"
+    Image.new("RGB", (64, 64), "red").save(outside)
+    replace_pictures(project, lambda path: path.symlink_to(outside))
+    (run_dir.parent / FAILURES_FILE).unlink(missing_ok=True)
+    assert pictures_of(run_dir) == 0
+    shutil.rmtree(project / "data/features")
+    assert pictures_of(run_dir) == 0
+
+
+def test_a_report_waits_for_no_fifo(run_dir: Path, project: Path) -> None:
+    replace_pictures(project, os.mkfifo)
+    assert pictures_of(run_dir) == 0
+    page = parse((run_dir / "report.html").read_text(encoding="utf-8"))
+    (warning,) = [it for it in page.all("p") if it.attributes.get("class") == "warning"]
+    assert "items failed" in warning.text
+    assert "a FIFO, not a file" in warning.text
+
+
+def test_a_picture_that_has_failed_is_not_decoded_again(
+    run_dir: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is called, and whatever the last extraction's list of failures says."""
+    torn = (project / "media/image/torn.png").read_bytes()
+    replace_pictures(project, lambda path: path.write_bytes(torn) and None)
+    (run_dir.parent / FAILURES_FILE).unlink()
+    monkeypatch.setattr(Copier, "copy", lambda *_: pytest.fail("decoded"))
+    replace = {"audio": None, "video": None}
+    entities = [json.loads(it) for it in (project / "entities.jsonl").read_text().splitlines()]
+    lines = [json.dumps({**entity, **replace}) + "\n" for entity in entities]
+    (project / "entities.jsonl").write_text("".join(lines))
+    assert pictures_of(run_dir) == 0
 
 
 def test_names_and_texts_from_data_are_never_markup(run_dir: Path, project: Path) -> None:

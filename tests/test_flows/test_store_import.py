@@ -1,6 +1,7 @@
 """`store import`, and `extract` with the entry that it prints."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,28 @@ def test_training_uses_imported_features(project: Path) -> None:
     command = small("train", project / "mocme.yaml", modalities, "model.fusion=sum")
     assert command.exit_code == 0, command.stderr
     assert command.json["stages"] == {"extract": "ran", "train": "ran"}
+
+
+@pytest.mark.parametrize("kind", ["features", "ids"])
+@pytest.mark.parametrize("case", ["link out", "fifo"])
+def test_files_of_the_dataset_are_opened_by_its_rules(project: Path, kind: str, case: str) -> None:
+    """Others are the user's affair, but for what would never end."""
+    outside = {"features": project.parent / "look.npy", "ids": project.parent / "ids.txt"}
+    named = dict(outside)
+    inside = named[kind] = project / outside[kind].name
+    if case == "link out":
+        inside.symlink_to(outside[kind])
+    else:
+        os.mkfifo(inside)
+    config = project / "mocme.yaml"
+    words = ["store", "import", config, "look", named["features"], "--ids", named["ids"]]
+    command = mocme(*words)
+    assert command.exit_code == 2
+    reason = {"link out": "a symbolic link that leaves", "fifo": "a FIFO, not a file"}[case]
+    assert f"{inside}: found {reason}" in command.stderr
+
+    elsewhere = project.parent / f"elsewhere-{inside.name}"
+    inside.rename(elsewhere)
+    named[kind] = elsewhere
+    command = mocme("store", "import", config, "look", named["features"], "--ids", named["ids"])
+    assert command.exit_code == (0 if case == "link out" else 2), command.stderr

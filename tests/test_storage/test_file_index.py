@@ -13,14 +13,9 @@ import plain_store
 import pytest
 
 from storage.features import file_digest, file_index
-from storage.features.file_digest import (
-    FileDigest,
-    FileProblem,
-    numbers_digest,
-    signature,
-    text_digest,
-)
+from storage.features.file_digest import FileDigest, numbers_digest, text_digest
 from storage.features.file_index import FileIndex
+from storage.file_access import FileProblem, FileSignature
 
 
 def blake2b(content: bytes) -> bytes:
@@ -83,7 +78,9 @@ def test_digests_are_of_the_bytes(index: FileIndex, root: Path) -> None:
         if path == "absent.png":
             assert file == FileProblem("absent")
         else:
-            assert file == FileDigest(blake2b(path.encode()), signature(root / path))
+            assert file == FileDigest(
+                blake2b(path.encode()), FileSignature.of((root / path).stat())
+            )
     assert index.digests(root, []) == []
 
 
