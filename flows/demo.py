@@ -9,8 +9,8 @@ from flows.cli.flow_runs import open_flow
 from flows.cli.summary import metrics_table, print_summary
 from flows.configs.pipeline_config import load_config
 from flows.exporting.prediction_files import Prediction, read_predictions
+from flows.stages.manifest import PREDICTIONS_FILE
 from flows.stages.run_record import RunRecord, start_record
-from flows.stages.staged_run import PREDICTIONS_FILE
 
 DEMO_DIR = Path("data/demo")
 CONFIG = DEMO_DIR / "mocme.yaml"

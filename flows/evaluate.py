@@ -1,8 +1,6 @@
 """The `evaluate` flow: the metrics of the newest run of a config."""
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -13,29 +11,33 @@ from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.server.artifacts import publish_metrics, publish_stages
 from flows.server.states import as_state, failure_recorded
 from flows.stages.keys import evaluate_key
+from flows.stages.manifest import EVALUATION_FILE
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import Outcome, run_stage
-from flows.stages.staged_run import EVALUATION_FILE, StagedRun, newest_run_of
+from flows.stages.staged_run import StagedRun, newest_run_of
 from storage.atomic import write_whole
+from storage.file_errors import DamagedFileError, write_errors
 
 
 def evaluate_folder(folder: StagedRun) -> Outcome:
     """Evaluate a run's model into `evaluation.json`, unless that is up to date."""
-    return run_stage(folder, evaluate_key(folder.trained), lambda: _evaluate(folder))
+    key = evaluate_key(folder.trained)
+    outcome = run_stage(folder, key, lambda: _evaluate(folder))
+    try:
+        folder.evaluation()
+    except DamagedFileError:  # left before there were checksums
+        folder.forget("evaluate")
+        outcome = run_stage(folder, key, lambda: _evaluate(folder))
+    return outcome
 
 
-def read_evaluation(folder: StagedRun) -> Mapping[str, Any]:
-    """Return what the evaluation of a run found."""
-    found: dict[str, Any] = json.loads((folder.path / EVALUATION_FILE).read_text())
-    return found
-
-
-def _evaluate(folder: StagedRun) -> Sequence[Path]:
+def _evaluate(folder: StagedRun) -> None:
     from model.evaluation.evaluate import evaluate_run  # imports torch
 
     path = folder.path / EVALUATION_FILE
-    write_whole(path, json.dumps(evaluate_run(folder.path), indent=1) + "\n")
-    return [path]
+    text = json.dumps(evaluate_run(folder.path), indent=1)
+    with write_errors(path):
+        write_whole(path, f"{text}\n")
 
 
 @task(name="evaluate", cache_policy=NO_CACHE)
@@ -51,7 +53,7 @@ def evaluate_model(folder: StagedRun, record: RunRecord) -> None:
     with failure_recorded(record, "evaluate"):
         state: State[Any] = evaluate_task(folder, return_state=True)
         record.stages["evaluate"] = state.result()
-        record.evaluation = read_evaluation(folder)
+        record.evaluation = folder.evaluation()
     publish_metrics(record)
 
 

@@ -17,6 +17,7 @@ from storage.datasets.dataset import Dataset
 from storage.errors import StoreError
 from storage.features.store import FeatureStore, space_folder
 from storage.features.table import FeatureTable
+from storage.owned import check_own_folder
 
 if TYPE_CHECKING:
     from model.prediction.placing import Arrivals
@@ -62,13 +63,13 @@ def place_new(config: PipelineConfig, run: StagedRun) -> Placed:
         return Placed(None, 0, 0)
     tables = {name: _table(learned, dataset, name, found) for name in sorted(learned.modalities)}
     target = StagedRun(run.path / PLACED_FOLDER)
+    check_own_folder(target.path)
     with target.locked():
         target.forget("train")
         inverse = learned.train.inverse_relations
         place(run.path, found, tables, learned.model, target.path, inverse_relations=inverse)
         parts = {"placed_by": run.trained, "graph": found.graph.digest}
-        outputs = target.training_outputs()
-        target.record(StageKey("train", parts), outputs, time.perf_counter() - started)
+        target.record(StageKey("train", parts), time.perf_counter() - started)
     target.write_config(learned)
     return Placed(target.path, found.num_new, len(found.facts))
 

@@ -1,7 +1,5 @@
 """The `predict` flow: the most probable missing triples, by the newest run of a config."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -13,20 +11,19 @@ from flows.exporting.prediction_files import write_predictions
 from flows.server.artifacts import publish_stages
 from flows.server.states import as_state, failure_recorded
 from flows.stages.keys import predict_key
+from flows.stages.manifest import PREDICTIONS_FILE
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import run_stage
-from flows.stages.staged_run import PREDICTIONS_FILE, StagedRun, newest_run_of
+from flows.stages.staged_run import StagedRun, newest_run_of
 from model.config import PredictConfig
 
 
-def _predict(folder: StagedRun, config: PredictConfig) -> Sequence[Path]:
+def _predict(folder: StagedRun, config: PredictConfig) -> None:
     from model.prediction.predictor import Predictor  # imports torch
 
     relations = None if config.relations == "all" else config.relations
     triples = Predictor(folder.path).missing_triples(relations, config.k)
-    path = folder.path / PREDICTIONS_FILE
-    write_predictions(path, triples)
-    return [path]
+    write_predictions(folder.path / PREDICTIONS_FILE, triples)
 
 
 @task(name="predict", cache_policy=NO_CACHE)

@@ -1,7 +1,6 @@
 """The `train` flow: bring the features up to date, then train unless nothing has changed."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from prefect import flow, get_run_logger, task
@@ -45,8 +44,8 @@ class Training:
         digests = {name: found.content_digest for name, found in self.extractions.items()}
         return train_key(self.config, self.graph.digest, digests)
 
-    def run(self, folder: StagedRun) -> Sequence[Path]:
-        """Train, and return the files that this left.
+    def run(self, folder: StagedRun) -> None:
+        """Train into a run's folder.
 
         Raises:
             MocmeError: If torchrun has started this flow several times; each would wait for the
@@ -71,7 +70,6 @@ class Training:
                 progress.of_epochs(),
             )
             progress.epochs_done()
-        return folder.training_outputs()
 
     def _table(self, extraction: Extraction) -> FeatureTable:
         max_items = self.config.modalities[extraction.modality].max_items

@@ -93,10 +93,10 @@ def evaluate(
         return
     folder = find_run(config, run_dir, overrides)
     record = RunRecord(run_dir=folder.path)
-    from flows.evaluate import evaluate_folder, read_evaluation
+    from flows.evaluate import evaluate_folder
 
     record.stages["evaluate"] = evaluate_folder(folder)
-    record.evaluation = read_evaluation(folder)
+    record.evaluation = folder.evaluation()
     if as_json:
         print_json(record.as_json())
     else:

@@ -41,7 +41,6 @@ _MOST_NUMBERED = 12  # columns, so that numbers fit their cells
 
 WIDTH = 4.8  # inches; on a telephone's screen, texts are still legible then
 _DOTS_PER_INCH = 180
-FIGURE_SUFFIXES = (".svg", ".png", ".csv")
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _STYLE: Any = {
     "svg.hashsalt": "mocme",

@@ -14,16 +14,12 @@ from typing import TYPE_CHECKING, Any
 from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.failure_report import FAILURES_FILE
 from flows.inputs import plan_modality
+from flows.stages.manifest import EVALUATION_FILE, PREDICTIONS_FILE, Manifest
 from flows.stages.run_source import Source, find_source
-from flows.stages.staged_run import (
-    CONFIG_FILE,
-    EVALUATION_FILE,
-    PREDICTIONS_FILE,
-    Manifest,
-    StagedRun,
-)
+from flows.stages.staged_run import CONFIG_FILE, StagedRun
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
+from storage.owned import check_readable_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,9 +119,11 @@ class RunData:
     @property
     def config_text(self) -> str:
         """The config as it lies in the run's folder; empty if it is gone."""
+        path = self.path / CONFIG_FILE
         try:
-            return (self.path / CONFIG_FILE).read_text(encoding="utf-8")
-        except OSError:
+            check_readable_file(path)
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError, MocmeError):
             return ""
 
 
@@ -140,7 +138,7 @@ def read_run(folder: StagedRun) -> RunData:
     from model.runs.run_folder import RunFolder
 
     source = find_source(folder)
-    run, predicted = RunFolder(folder.path), folder.path / PREDICTIONS_FILE
+    run = RunFolder(folder.path)
     graph = run.read_graph()
     voices = _hear(run.read_scoring(), graph)
     return RunData(
@@ -150,7 +148,7 @@ def read_run(folder: StagedRun) -> RunData:
         epochs=run.read_log(),
         seconds=run.seconds_trained(),
         evaluation=_read_evaluation(folder),
-        predictions=read_predictions(predicted) if predicted.is_file() else None,
+        predictions=_read_predictions(folder),
         voices=voices,
         complementarity=read_complementarity(folder.path, voices.modalities),
         source=source,
@@ -178,20 +176,20 @@ def _read_manifest(folder: StagedRun) -> Manifest:
 
 
 def _read_evaluation(folder: StagedRun) -> Mapping[str, Any]:
-    path = folder.path / EVALUATION_FILE
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    except FileNotFoundError:
+    if not (folder.path / EVALUATION_FILE).exists():
         raise ReportError(
             f"{folder.path}: found no {EVALUATION_FILE}; allowed: a run that was evaluated, as by "
             "`mocme run CONFIG` or `mocme evaluate CONFIG`"
-        ) from None
-    except ValueError as error:
-        raise ReportError(
-            f"{path}: found a damaged file ({error}); allowed: the file as `mocme evaluate` "
-            "wrote it"
-        ) from error
+        )
+    return folder.evaluation()
+
+
+def _read_predictions(folder: StagedRun) -> list[Prediction] | None:
+    path = folder.path / PREDICTIONS_FILE
+    if not path.exists():
+        return None
+    folder.check_output("predict", PREDICTIONS_FILE)
+    return read_predictions(path)
 
 
 def _count_coverage(source: Source) -> list[ModalityCoverage] | None:
@@ -222,10 +220,11 @@ def _count_failures(
     """Count the failed items of the last extraction that are this run's."""
     known, counts = set(graph.entities), Counter[tuple[str, str]]()
     try:
+        check_readable_file(path)
         lines = path.read_text(encoding="utf-8").splitlines()
         for failure in map(json.loads, lines):
             if failure["modality"] in modalities and failure["entity"] in known:
                 counts[failure["modality"], failure["reason"]] += 1
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, MocmeError):
         return {}
     return dict(sorted(counts.items(), key=lambda it: (-it[1], it[0])))

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.exporting.prediction_files import Prediction
-from flows.report.figure import FIGURE_SUFFIXES, save_figure
+from flows.report.figure import save_figure
+from flows.report.figure_files import delete_old_figures, remember_figures
 from flows.report.media import Gallery, collect_media
 from flows.report.page import render_page
 from flows.report.predictions import in_turns
 from flows.report.run_data import ReportError, RunData, read_run
 from flows.report.sections import Section, sections_of
-from flows.stages.staged_run import REPORT_FILE, REPORT_FOLDER, StagedRun
+from flows.stages.staged_run import REPORT_FILE, REPORT_FOLDER, STAGES_FOLDER, StagedRun
 from storage.atomic import write_whole
+from storage.owned import check_own_file, own_folder
 
 MEGABYTE = 1_000_000
 
@@ -55,10 +57,14 @@ def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Re
     """
     run = read_run(folder)
     page, figures = folder.path / REPORT_FILE, folder.path / REPORT_FOLDER
+    manifest = folder.path / STAGES_FOLDER / "report.json"
+    check_own_file(page)
     try:
-        figures.mkdir(exist_ok=True)
+        own_folder(figures)
         sections = [(section, _save(section, figures)) for section in sections_of(run)]
-        _drop_others(figures, {name for _, drawn in sections for name in drawn})
+        drawn = [name for _, saved in sections for name in saved]
+        delete_old_figures(figures, manifest, drawn)
+        remember_figures(figures, manifest, drawn)
         shown = in_turns(run.predictions or [])[:most_predictions]
         html, gallery = _with_media(run, sections, shown, max_bytes)
         write_whole(page, html)
@@ -81,13 +87,6 @@ def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Re
 
 def _save(section: Section, folder: Path) -> dict[str, str]:
     return {figure.name: save_figure(figure, folder) for figure in section.figures}
-
-
-def _drop_others(folder: Path, names: set[str]) -> None:
-    """Delete figures that an earlier report has left and this one has not."""
-    for path in folder.iterdir():
-        if path.suffix in FIGURE_SUFFIXES and path.stem not in names:
-            path.unlink()
 
 
 def _with_media(

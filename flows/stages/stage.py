@@ -1,9 +1,8 @@
 """Running a stage only if its key, or what it left, says that it must."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from flows.stages.keys import StageKey, changes, summarise
@@ -52,7 +51,7 @@ def why_stale(folder: StagedRun, key: StageKey) -> str | None:
     if manifest.key != key.digest:
         differences = list(changes(manifest.parts, key.parts))
         return summarise(differences) if differences else "the stage's code has changed"
-    return folder.missing_output(manifest)
+    return folder.lost_output(key.stage, manifest)
 
 
 def why_fresh(key: StageKey) -> str:
@@ -60,13 +59,13 @@ def why_fresh(key: StageKey) -> str:
     return f"unchanged: {', '.join(key.parts)}; all it left is there"
 
 
-def run_stage(folder: StagedRun, key: StageKey, work: Callable[[], Sequence[Path]]) -> Outcome:
+def run_stage(folder: StagedRun, key: StageKey, work: Callable[[], None]) -> Outcome:
     """Run a stage unless it is fresh; a process that runs the same stage is waited for.
 
     Args:
         folder: The run's folder.
         key: The stage's key.
-        work: Does the stage's work and returns the files it left in the folder.
+        work: Does the stage's work in the folder.
     """
     start = start_clock()
     with folder.locked():
@@ -74,16 +73,18 @@ def run_stage(folder: StagedRun, key: StageKey, work: Callable[[], Sequence[Path
         if reason is None:
             return Outcome("skipped", why_fresh(key), since(start))
         folder.forget(key.stage)
-        outputs = work()
-        folder.record(key, outputs, since(start))
+        work()
+        folder.record(key, since(start))
     return Outcome("ran", reason, since(start))
 
 
 def _why_new(folder: StagedRun, key: StageKey) -> str:
     """Say why there is no manifest; a training is compared to the most similar finished one."""
+    if folder.has_damaged_manifest(key.stage):
+        return f"stages/{key.stage}.json is damaged"
     if key.stage != "train":
         return "not done for this training before"
-    if folder.training_outputs():
+    if folder.has_begun_training():
         return "an earlier training with this key did not finish"
     runs = folder.path.parent
     differences = [list(changes(run.parts, key.parts)) for _, run in finished_runs(runs)]

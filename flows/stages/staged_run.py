@@ -15,10 +15,10 @@ Layout of `RUNS/<first digits of the train key>/`:
 
 import json
 import logging
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,51 +28,44 @@ from filelock import FileLock, Timeout
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.configs.writing import write_config
-from flows.configs.yaml_reader import ConfigError
 from flows.stages.keys import PLACES, Stage, StageKey
-from model.runs.epoch_report import TENSORBOARD_FOLDER
-from storage.atomic import write_whole
+from flows.stages.manifest import (
+    EVALUATION_FILE,
+    NEEDED_OF,
+    OUTPUTS_OF,
+    Manifest,
+    read_manifest,
+)
+from model.runs.run_files import FORMAT, TRAIN_ANEW, TRAINING_FILE, delete_training
+from storage.checksums import describe, is_as_described
 from storage.errors import MocmeError
+from storage.file_errors import DamagedFileError, read_errors, write_errors
+from storage.owned import (
+    ForeignFileError,
+    check_own_file,
+    check_own_folder,
+    check_readable_file,
+    delete_own_files,
+    is_own_file,
+    own_folder,
+)
 
 _logger = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.yaml"
-EVALUATION_FILE = "evaluation.json"
-PREDICTIONS_FILE = "predictions.tsv"
 REPORT_FILE = "report.html"
 REPORT_FOLDER = "report"
+STAGES_FOLDER = "stages"
 NEWEST = "newest"
 PLACED_FOLDER = "placed"
 """Folder in a run's folder that answers as the run does, of entities that arrived later too."""
 
+_LOCK_FILE = ".lock"
 _NAME_LENGTH = 12  # hex digits: 2^48 keys, short enough to type
-_NOT_FROM_TRAINING = {CONFIG_FILE, EVALUATION_FILE, PREDICTIONS_FILE, REPORT_FILE, ".lock"}
-_FOLDERS_NOT_FROM_TRAINING = {"stages", TENSORBOARD_FOLDER, REPORT_FOLDER, PLACED_FOLDER}
 
 
 class NoRunError(MocmeError):
     """A run that was asked for and is not there."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a finished stage was made from and what it left.
-
-    Attributes:
-        key: Digest of the stage's key.
-        parts: Parts of the key.
-        outputs: Size in bytes of each file it left, by path relative to the run's folder.
-        seconds: How long it took.
-        finished_at: When, in ISO 8601, UTC.
-        versions: Versions of what it was made with.
-    """
-
-    key: str
-    parts: Mapping[str, Any]
-    outputs: Mapping[str, int]
-    seconds: float
-    finished_at: str
-    versions: Mapping[str, str]
 
 
 class StagedRun:
@@ -92,25 +85,41 @@ class StagedRun:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, so that two processes never run a stage of it at once."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            _logger.warning("waiting for another process that is at work in %s", self.path)
-            lock.acquire()
+        """Hold the folder, so that two processes never run a stage of it at once.
+
+        Raises:
+            FileError: If the folder cannot be made or written to.
+            ForeignFileError: If something of the user's is in the place of the lock or manifests.
+        """
+        path = self.path / _LOCK_FILE
+        with write_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            check_own_file(path)
+            check_own_folder(self.path / STAGES_FOLDER)
+        lock = FileLock(path)
+        with write_errors(path):
+            if not _is_acquired_at_once(lock):
+                _logger.warning("waiting for another process that is at work in %s", self.path)
+                lock.acquire()
         try:
             yield
         finally:
             lock.release()
 
     def manifest(self, stage: Stage) -> Manifest | None:
-        """Return the manifest of a finished stage, if there is one that can be read."""
-        try:
-            return Manifest(**json.loads(self._manifest_path(stage).read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
+        """Return the manifest of a finished stage; None if there is none, or it is damaged.
+
+        Raises:
+            OtherFormatError: If another version of mocme wrote it.
+            FileError: If it cannot be read.
+        """
+        with suppress(DamagedFileError):
+            return read_manifest(self._manifest_path(stage))
+        return None
+
+    def has_damaged_manifest(self, stage: Stage) -> bool:
+        """Whether a stage has left a manifest that is damaged."""
+        return self.manifest(stage) is None and self._manifest_path(stage).exists()
 
     @property
     def trained(self) -> str:
@@ -118,8 +127,9 @@ class StagedRun:
 
         Raises:
             NoRunError: If none has.
+            MocmeError: If what says so is damaged, cannot be read, or is another version's.
         """
-        manifest = self.manifest("train")
+        manifest = read_manifest(self._manifest_path("train"))
         if manifest is None:
             raise NoRunError(
                 f"{self.path}: found no finished training; allowed: the folder of a run, such as "
@@ -127,84 +137,168 @@ class StagedRun:
             )
         return manifest.key
 
-    def missing_output(self, manifest: Manifest) -> str | None:
-        """Name the first output that is gone or has another size than it was left with."""
-        for name, size in manifest.outputs.items():
-            path = self.path / name
-            if not path.is_file():
-                return f"{name} is gone"
-            if path.stat().st_size != size:
-                return f"{name} was changed"
+    def lost_output(self, stage: Stage, manifest: Manifest) -> str | None:
+        """Name the first file that a stage needs and that is gone, or not as it was left.
+
+        Raises:
+            FileError: If a file cannot be read.
+        """
+        for name in NEEDED_OF[stage]:
+            path, described = self.path / name, manifest.outputs.get(name)
+            with read_errors(path, TRAIN_ANEW):
+                try:
+                    if described is not None and not is_as_described(path, described):
+                        return f"{name} was changed"
+                except (FileNotFoundError, NotADirectoryError):
+                    return f"{name} is gone"
+                except ForeignFileError:
+                    return f"{name} is no plain file"
         return None
 
-    def record(self, key: StageKey, outputs: Sequence[Path], seconds: float) -> None:
+    def check_output(self, stage: Stage, name: str) -> None:
+        """Compare a file with what its stage left, as far as a manifest tells that.
+
+        Raises:
+            DamagedFileError: If it has other bytes.
+            FileError: If it is absent or cannot be read.
+        """
+        path, manifest = self.path / name, self.manifest(stage)
+        with read_errors(path, f"`mocme {stage} CONFIG` makes it anew"):
+            check_readable_file(path)
+            described = manifest.outputs.get(name) if manifest else None
+            if described is not None and not is_as_described(path, described):
+                raise ValueError("its checksum does not match")
+
+    def evaluation(self) -> Mapping[str, Any]:
+        """Read what the evaluation found.
+
+        Raises:
+            DamagedFileError: If it is not as the evaluation left it.
+            FileError: If it is absent or cannot be read.
+        """
+        self.check_output("evaluate", EVALUATION_FILE)
+        path = self.path / EVALUATION_FILE
+        with read_errors(path, "`mocme evaluate CONFIG` makes it anew"):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise TypeError("no object")
+            return found
+
+    def record(self, key: StageKey, seconds: float) -> None:
         """Write the manifest of a stage that has just finished."""
-        sizes = {
-            path.relative_to(self.path).as_posix(): path.stat().st_size for path in sorted(outputs)
-        }
+        names = [name for name in OUTPUTS_OF[key.stage] if is_own_file(self.path, name)]
+        with read_errors(self.path, TRAIN_ANEW):
+            outputs = {name: describe(self.path / name) for name in names}
         manifest = Manifest(
             key=key.digest,
             parts=key.parts,
-            outputs=sizes,
+            outputs=outputs,
             seconds=round(seconds, 3),
             finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             versions={package: version(package) for package in ("mocme", "numpy", "torch")},
+            sequence=_last_sequence(self.path.parent) + 1 if key.stage == "train" else 0,
+            format=FORMAT,
         )
-        path = self._manifest_path(key.stage)
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, json.dumps(asdict(manifest), indent=1) + "\n")
+        self._write_manifest(key.stage, manifest)
+
+    def become_newest(self) -> None:
+        """Make this the run that was used last, if another one is."""
+        last = _last_sequence(self.path.parent, besides=self.path.name)
+        with self.locked():
+            manifest = self.manifest("train")
+            if manifest is not None and manifest.sequence <= last:
+                self._write_manifest("train", replace(manifest, sequence=last + 1))
 
     def forget(self, stage: Stage) -> None:
         """Drop what a finished stage left; with a training goes all that was made from it.
 
-        What an unfinished training left stays, for it to go on from.
+        What an unfinished training left stays, for it to go on from; so does what no stage makes,
+        and what lies behind a link.
         """
         stages: tuple[Stage, ...] = ("predict", "evaluate", "train")
         for behind in stages if stage == "train" else (stage,):
             manifest = self.manifest(behind)
-            for name in manifest.outputs if manifest else ():
-                (self.path / name).unlink(missing_ok=True)
-            self._manifest_path(behind).unlink(missing_ok=True)
+            left = manifest.outputs if manifest else ()
+            with write_errors(self.path):
+                delete_own_files(self.path, [it for it in OUTPUTS_OF[behind] if it in left])
+                delete_own_files(self.path, [f"{STAGES_FOLDER}/{behind}.json"])
 
-    def training_outputs(self) -> list[Path]:
-        """List the files that the training left and that are needed; TensorBoard's are not."""
-        return [
-            path
-            for path in self.path.rglob("*")
-            if path.is_file()
-            and path.name not in _NOT_FROM_TRAINING
-            and not _FOLDERS_NOT_FROM_TRAINING & set(path.relative_to(self.path).parts[:-1])
-        ]
+    def discard_unfinished(self) -> None:
+        """Delete what a training has left that will not go on; a finished one stays, whole."""
+        if self._manifest_path("train").exists() or (self.path / TRAINING_FILE).exists():
+            return
+        with write_errors(self.path):
+            delete_training(self.path)
+            delete_own_files(self.path, (CONFIG_FILE, _LOCK_FILE))
+            for folder in (self.path / STAGES_FOLDER, self.path):
+                with suppress(OSError):  # something of the user's is in it
+                    folder.rmdir()
+
+    def has_begun_training(self) -> bool:
+        """Whether a training has left anything here."""
+        return any(is_own_file(self.path, name) for name in OUTPUTS_OF["train"])
 
     def write_config(self, config: PipelineConfig) -> None:
         """Write the whole config, paths relative to this folder, as runs move with their data."""
-        write_config(config, self.path / CONFIG_FILE)
+        path = self.path / CONFIG_FILE
+        with write_errors(path):
+            write_config(config, path)
 
     def config(self) -> PipelineConfig:
         """Read the config that the run was made with."""
-        return load_config(self.path / CONFIG_FILE)
+        path = self.path / CONFIG_FILE
+        with read_errors(path, "`mocme train CONFIG` writes it anew"):
+            check_readable_file(path)
+        return load_config(path)
 
     def _manifest_path(self, stage: Stage) -> Path:
-        return self.path / "stages" / f"{stage}.json"
+        return self.path / STAGES_FOLDER / f"{stage}.json"
+
+    def _write_manifest(self, stage: Stage, manifest: Manifest) -> None:
+        path = self._manifest_path(stage)
+        with write_errors(path):
+            own_folder(path.parent)
+        manifest.write(path)
 
 
 def finished_runs(runs: Path) -> list[tuple[StagedRun, Manifest]]:
-    """Return every run whose training has finished, the newest first."""
-    if not runs.is_dir():
-        return []
-    folders = (StagedRun(path) for path in runs.iterdir() if path.name != NEWEST)
-    finished = ((folder, folder.manifest("train")) for folder in folders)
-    found = [(folder, manifest) for folder, manifest in finished if manifest is not None]
-    return sorted(found, key=lambda run: run[1].finished_at, reverse=True)
+    """Return every run whose training has finished, the newest first.
+
+    The newest is the one that was trained or found fresh last. That is counted, as clocks differ
+    between machines; a clock decides only between runs of before they were counted.
+    """
+    with read_errors(runs, "`mocme train CONFIG` makes it"):
+        if not runs.is_dir():
+            return []
+        folders = [StagedRun(path) for path in sorted(runs.iterdir()) if path.name != NEWEST]
+    found = []
+    for folder in folders:
+        with suppress(MocmeError):  # of another version, or not to be read
+            manifest = folder.manifest("train")
+            found += [] if manifest is None else [(folder, manifest)]
+    linked, now = _linked(runs), datetime.now(UTC).isoformat()
+    return sorted(
+        found,
+        key=lambda run: (run[1].sequence, run[0].path.name == linked, min(run[1].finished_at, now)),
+        reverse=True,
+    )
 
 
 def mark_newest(folder: StagedRun) -> None:
-    """Point `RUNS/newest` at a run."""
+    """Point `RUNS/newest` at a run; a file or folder of the user's of that name stays.
+
+    Raises:
+        FileError: If the system fails to write it.
+    """
+    folder.become_newest()
     link = folder.path.parent / NEWEST
-    temporary = link.with_name(f".{NEWEST}-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.path.name)
-    temporary.replace(link)
+    if link.exists() and not link.is_symlink():
+        _logger.warning("%s: found no link; it stays as it is", link)
+        return
+    temporary = link.with_name(f".{NEWEST}-{uuid.uuid4().hex}")
+    with write_errors(link):
+        temporary.symlink_to(folder.path.name)
+        temporary.replace(link)
 
 
 def newest_run(runs: Path) -> StagedRun:
@@ -212,13 +306,14 @@ def newest_run(runs: Path) -> StagedRun:
 
     Raises:
         NoRunError: If no training has finished here.
+        MocmeError: If the one that `RUNS/newest` names is damaged or another version's.
     """
-    newest = runs / NEWEST
-    if newest.is_dir():
-        return open_run(newest)
+    linked = _linked(runs)
+    if linked is not None and (runs / linked / STAGES_FOLDER / "train.json").exists():
+        return open_run(runs / linked)
     finished = finished_runs(runs)
     if finished:
-        return finished[0][0]
+        return StagedRun(finished[0][0].path.resolve())
     raise NoRunError(
         f"{runs}: found no finished training; allowed: the runs folder of a config that "
         "`mocme run CONFIG` or `mocme train CONFIG` has run"
@@ -233,7 +328,7 @@ def newest_run_of(config: PipelineConfig) -> StagedRun:
     """
     wanted = _what_a_run_is_made_from(config)
     for folder, _ in finished_runs(config.runs):
-        with suppress(ConfigError):  # a run that another version of mocme made
+        with suppress(MocmeError):  # a run that another version of mocme made
             if _what_a_run_is_made_from(folder.config()) == wanted:
                 return folder
     raise NoRunError(
@@ -251,6 +346,29 @@ def open_run(path: Path) -> StagedRun:
     folder = StagedRun(path.resolve())
     _ = folder.trained
     return folder
+
+
+def _is_acquired_at_once(lock: FileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
+
+
+def _last_sequence(runs: Path, besides: str | None = None) -> int:
+    """Return the largest number that a run of a folder has; two that end at once may share it."""
+    numbers = [it.sequence for run, it in finished_runs(runs) if run.path.name != besides]
+    return max(numbers, default=0)
+
+
+def _linked(runs: Path) -> str | None:
+    """Return the name of the folder in RUNS that `RUNS/newest` points at, if it does."""
+    link = runs / NEWEST
+    if not link.is_symlink() or not link.is_dir():
+        return None
+    target = link.resolve()
+    return target.name if target.parent == runs.resolve() else None
 
 
 def _what_a_run_is_made_from(config: PipelineConfig) -> dict[str, Any]:

@@ -5,7 +5,6 @@ stands, so what is found is never worse than that on valid. Test is not looked a
 """
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.configs.writing import write_config
 from flows.exit_codes import INPUT_ERROR
 from flows.stages.keys import train_key
-from flows.stages.staged_run import Manifest, StagedRun
+from flows.stages.manifest import Manifest
+from flows.stages.staged_run import StagedRun
 from flows.training_pool import TrainingError, TrainingPool
 from flows.tuning.journal import journal
 from flows.tuning.proposals import RUN, Proposals
@@ -69,8 +69,11 @@ def evaluations(run_dir: Path) -> list[tuple[int, float]]:
     """Return the epochs of a run that ended with an evaluation, each with its MRR on valid."""
     from model.runs.run_folder import RunFolder  # imports torch
 
-    log = RunFolder(run_dir).read_log()
-    return [(it["epoch"], it["valid_mrr"]) for it in log if it["valid_mrr"] is not None]
+    folder = RunFolder(run_dir)
+    found = [(it["epoch"], it["valid_mrr"]) for it in folder.read_log()]
+    measured = [(epoch, mrr) for epoch, mrr in found if mrr is not None]
+    is_lost = not measured and folder.is_finished()  # the log is, not the training
+    return [folder.read_best()] if is_lost else measured
 
 
 class _Trials:
@@ -131,14 +134,13 @@ class _Trials:
         return max(mrr for _, mrr in evaluations(found))
 
     def _train_watched(self, trial: "Trial", overrides: Sequence[str], run: StagedRun) -> Path:
-        """Train; of a run that does not get to its end nothing is left."""
+        """Train; of a training that does not get to its end nothing is left."""
         from optuna import TrialPruned
 
         try:
             return self._pool.train(self._config_file, overrides, _Watch(trial, run.path))
         except (TrialPruned, TrainingError):
-            if run.manifest("train") is None:
-                shutil.rmtree(run.path, ignore_errors=True)
+            run.discard_unfinished()
             raise
 
     def _run_of(self, config: PipelineConfig) -> StagedRun:

@@ -128,6 +128,7 @@ def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:
     train = np.concatenate([found.graph.train, found.facts])
     folder.create(replace(found.graph, train=train))
     scoring.save(folder.scoring)
+    folder.finish({})
 
 
 def _edges(found: Arrivals) -> Tensor:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from model.config import CONTENT, NEIGHBOURS
-from model.runs.run_folder import RunFolder, telling_damage
+from model.runs.run_folder import RunFolder
 
 FloatArray = NDArray[np.float32]
 
@@ -73,9 +72,7 @@ def read_complementarity(run_dir: Path, modalities: tuple[str, ...]) -> Compleme
     Raises:
         MocmeError: If the file is not there, or damaged.
     """
-    path = RunFolder(run_dir).weights
-    with telling_damage(path):
-        found = load_file(path)
+    found = RunFolder(run_dir).read_weights()
     if f"{_STRENGTHS}.inter_information" not in found:
         return None
     information, relevance, strengths, expert_information = (

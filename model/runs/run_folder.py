@@ -5,9 +5,12 @@ triples.safetensors     the three splits     model.safetensors       best weight
 metrics.jsonl           one line an epoch    scoring.safetensors     best embeddings
 training.json           written when done    selection/              the first training, if two
 tensorboard/            metrics.jsonl once more
+
+Every file of a finished training is compared with its checksum in training.json before it is read.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,29 +18,44 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_tensors
+from torch import Tensor
 
 from model.runs.epoch_report import TENSORBOARD_FOLDER, EpochReport
-from model.runs.selection import Chosen
+from model.runs.run_files import (
+    CHECKPOINT_FILE,
+    FILES,
+    GRAPH_FILE,
+    METRICS_FILE,
+    SCORING_FILE,
+    SELECTION_FOLDER,
+    TRAIN_ANEW,
+    TRAINING_FILE,
+    TRIPLES_FILE,
+    WEIGHTS_FILE,
+    check_file,
+    is_finished,
+    read_summary,
+    summary_text,
+)
+from model.runs.selection import SelectionResult
 from model.scoring.blocks import BlockScoring
-from storage.atomic import replacing
+from storage.atomic import replacing, write_whole
 from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
+from storage.file_errors import DamagedFileError, read_errors, write_errors
+from storage.owned import check_own_folder, delete_own_files, delete_unfinished
 
-_UNFINISHED = (".*.part", ".tmp*")  # what a kill leaves of our writing, and of safetensors' own
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def telling_damage(path: Path) -> Iterator[None]:
-    """Turn whatever reading a damaged file raises into a MocmeError that names the file."""
-    try:
+def reading(path: Path) -> Iterator[None]:
+    """Check a file of a run, and tell what reading it raises as what it is."""
+    with read_errors(path, TRAIN_ANEW):
+        check_file(path)
         yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise MocmeError(
-            f"{path}: found a damaged file ({type(error).__name__}: {error}); allowed: the file "
-            "as training wrote it; delete the folder to train anew"
-        ) from error
 
 
 class RunFolder:
@@ -45,19 +63,19 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.checkpoint = root / "checkpoint.safetensors"
-        self.weights = root / "model.safetensors"
-        self.scoring = root / "scoring.safetensors"
+        self.checkpoint = root / CHECKPOINT_FILE
+        self.weights = root / WEIGHTS_FILE
+        self.scoring = root / SCORING_FILE
         self.tensorboard = root / TENSORBOARD_FOLDER
-        self._graph = root / "graph.json"
-        self._triples = root / "triples.safetensors"
-        self._metrics = root / "metrics.jsonl"
-        self._training = root / "training.json"
+        self._graph = root / GRAPH_FILE
+        self._triples = root / TRIPLES_FILE
+        self._metrics = root / METRICS_FILE
+        self._training = root / TRAINING_FILE
 
     @property
     def selection(self) -> "RunFolder":
         """The folder of the training whose model was selected, if there were two."""
-        return RunFolder(self.root / "selection")
+        return RunFolder(self.root / SELECTION_FOLDER)
 
     @property
     def selected(self) -> "RunFolder":
@@ -65,15 +83,23 @@ class RunFolder:
         return self.selection if self.selection.is_finished() else self
 
     def create(self, graph: Graph) -> None:
-        """Make the folder and write the graph that the run learns from."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        for pattern in _UNFINISHED:
-            for unfinished in self.root.glob(pattern):
-                unfinished.unlink(missing_ok=True)
+        """Make the folder and write the graph that the run learns from.
+
+        What says that an earlier training is done goes first, as it does not speak of this one.
+
+        Raises:
+            MocmeError: If it cannot be written.
+        """
+        check_own_folder(self.selection.root)
+        with write_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            delete_unfinished(self.root, FILES)
+            delete_own_files(self.root, (TRAINING_FILE, SCORING_FILE))
         strings = {"entities": graph.entities, "names": graph.names, "relations": graph.relations}
-        with replacing(self._triples) as temporary:
+        with write_errors(self._triples), replacing(self._triples) as temporary:
             save_file({split: graph.split(split) for split in SPLITS}, temporary)
-        self._write_json(self._graph, strings)
+        with write_errors(self._graph):
+            write_whole(self._graph, json.dumps(strings, ensure_ascii=False))
 
     def read_graph(self) -> Graph:
         """Read the graph back.
@@ -81,16 +107,13 @@ class RunFolder:
         Raises:
             MocmeError: If this is no run's folder.
         """
-        if not self._graph.exists():
-            raise MocmeError(
-                f"{self.root}: found no {self._graph.name}; allowed: the folder of a training run"
-            )
-        with telling_damage(self._graph):
+        self._require(self._graph, "the folder of a training run")
+        with reading(self._graph):
             strings = json.loads(self._graph.read_text(encoding="utf-8"))
             entities, names, relations = (
                 tuple(strings[part]) for part in ("entities", "names", "relations")
             )
-        with telling_damage(self._triples):
+        with reading(self._triples):
             triples = load_file(self._triples)
             return Graph(entities, names, relations, *(triples[split] for split in SPLITS))
 
@@ -100,29 +123,37 @@ class RunFolder:
         Raises:
             MocmeError: If the training has not finished.
         """
-        if not self.scoring.exists():
-            raise MocmeError(
-                f"{self.root}: found no {self.scoring.name}; allowed: a run whose training has "
-                "finished"
-            )
-        with telling_damage(self.scoring):
+        self._require(self.scoring, "a run whose training has finished")
+        with reading(self.scoring):
             return BlockScoring.load(self.scoring, device)
 
-    def read_chosen(self) -> Chosen:
+    def read_weights(self) -> dict[str, Tensor]:
+        """Read the parameters and buffers of a trained model, by name.
+
+        Raises:
+            MocmeError: If they are not there, or damaged.
+        """
+        with reading(self.weights):
+            return load_tensors(self.weights)
+
+    def read_selection_result(self) -> SelectionResult:
         """Read what a finished training has decided for one that follows it.
 
         Raises:
             MocmeError: If it has not finished, or is damaged.
         """
-        scoring = self.read_scoring()
-        with telling_damage(self._training):
-            found = json.loads(self._training.read_text(encoding="utf-8"))
-            return Chosen(
-                found["best_epoch"],
-                found["best_valid_mrr"],
-                scoring.block_weights,
-                scoring.calibration,
-            )
+        scoring, (epoch, mrr) = self.read_scoring(), self.read_best()
+        return SelectionResult(epoch, mrr, scoring.block_weights, scoring.calibration)
+
+    def read_best(self) -> tuple[int, float]:
+        """Read the best epoch of a finished training, and its MRR on valid.
+
+        Raises:
+            MocmeError: If it has not finished, or is damaged.
+        """
+        with read_errors(self._training, TRAIN_ANEW):
+            found = self._read_summary()
+            return found["best_epoch"], found["best_valid_mrr"]
 
     def read_dtype(self) -> torch.dtype:
         """Read the precision that features had in a finished training.
@@ -130,23 +161,31 @@ class RunFolder:
         Raises:
             MocmeError: If it has not finished, or is damaged.
         """
-        with telling_damage(self._training):
-            found: torch.dtype = getattr(torch, json.loads(self._training.read_text())["dtype"])
+        with read_errors(self._training, TRAIN_ANEW):
+            found: torch.dtype = getattr(torch, self._read_summary()["dtype"])
             return found
 
     def log_epoch(self, report: EpochReport, extra: Mapping[str, float | None]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""
         kept = [epoch for epoch in self.read_log() if epoch["epoch"] < report.epoch]
         lines = [json.dumps(epoch) for epoch in (*kept, {**asdict(report), **extra})]
-        with replacing(self._metrics) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with write_errors(self._metrics):
+            write_whole(self._metrics, "\n".join(lines) + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
-        """Read metrics.jsonl: what was logged of every epoch, in order."""
+        """Read metrics.jsonl: what was logged of every epoch, in order.
+
+        Nothing is answered from it, so a damaged one is as good as none.
+        """
         if not self._metrics.exists():
             return []
-        with telling_damage(self._metrics):
-            return [json.loads(line) for line in self._metrics.read_text("utf-8").splitlines()]
+        try:
+            with reading(self._metrics):
+                epochs = map(json.loads, self._metrics.read_text("utf-8").splitlines())
+                return [{**epoch, "epoch": int(epoch["epoch"])} for epoch in epochs]
+        except DamagedFileError as error:
+            _logger.warning("%s; the log of the epochs is left out", error)
+            return []
 
     def seconds_trained(self) -> float:
         """Seconds of all epochs with their evaluations, those before a stop, too.
@@ -157,18 +196,26 @@ class RunFolder:
         return float(sum(epoch.get("seconds", 0.0) for epoch in epochs))
 
     def is_finished(self) -> bool:
-        """Whether training is done and its model is still there."""
-        return self._training.exists() and self.scoring.exists()
+        """Whether training is done and its model is still there, undamaged."""
+        return is_finished(self.root)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Say that training is done; the checkpoint has served."""
-        self._write_json(self._training, dict(summary))
+        with write_errors(self._training):
+            write_whole(self._training, summary_text(self.root, summary))
         self.drop_checkpoint()
 
     def drop_checkpoint(self) -> None:
         """Delete the checkpoint, if the end of training has not."""
-        self.checkpoint.unlink(missing_ok=True)
+        delete_own_files(self.root, (CHECKPOINT_FILE,))
 
-    def _write_json(self, path: Path, value: Any) -> None:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    def _read_summary(self) -> dict[str, Any]:
+        self._require(self._training, "a run whose training has finished")
+        return read_summary(self.root) or {}
+
+    def _require(self, path: Path, allowed: str) -> None:
+        with read_errors(path, TRAIN_ANEW):
+            try:
+                path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                raise MocmeError(f"{self.root}: found no {path.name}; allowed: {allowed}") from None

@@ -16,8 +16,8 @@ from storage.datasets.graph import Graph
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What the first of the two trainings decided.
+class SelectionResult:
+    """What the first of two trainings decided.
 
     Attributes:
         epochs: Epochs until its best evaluation.

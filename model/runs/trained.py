@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from model.config import ModelConfig
 from model.inputs import modality_rows
 from model.mocme import MoCME
-from model.runs.run_folder import RunFolder, telling_damage
+from model.runs.run_folder import RunFolder
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 from storage.features.table import FeatureTable
@@ -43,8 +42,7 @@ def read_model(
     Raises:
         OtherFeaturesError: If the features have other modalities or widths than the run's.
     """
-    with telling_damage(folder.weights):
-        weights = load_file(folder.weights)
+    weights = folder.read_weights()
     rows = modality_rows(tables, graph, torch.device("cpu"), config.attend, folder.read_dtype())
     seen = torch.from_numpy(graph.seen_in_training)
     model = MoCME(rows, seen, graph.num_relations, config, inverse_relations)

@@ -22,6 +22,7 @@ from model.scorers import build_scorer
 from model.scoring.block import Block
 from model.scoring.odds import calibrated, log_odds_of_shares
 from storage.atomic import replacing
+from storage.file_errors import write_errors
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class BlockScoring:
             "scorer": self.encoded[0].scorer.name,
             "blocks": json.dumps({block.name: block.modalities for block in self.encoded}),
         }
-        with replacing(path) as temporary:
+        with write_errors(path), replacing(path) as temporary:
             save_file(
                 {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata
             )

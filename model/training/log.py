@@ -3,9 +3,10 @@
 Shapes: E entities, M modalities.
 """
 
+import logging
 import math
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from torch import Tensor
@@ -14,8 +15,13 @@ from model.config import CONTENT
 from model.encoder.content import ContentEncoder
 from model.mocme import MoCME
 from model.runs.epoch_report import EpochReport
+from model.runs.run_files import event_files
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
+from storage.errors import MocmeError
+from storage.owned import delete_own_files, own_folder
+
+_logger = logging.getLogger(__name__)
 
 Numbers = dict[str, float | None]
 """What is logged of an epoch, by name; None: not measured."""
@@ -33,6 +39,7 @@ class TrainingLog:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._writer: Any = None
+        self._is_drawn = True
 
     def write(self, report: EpochReport, numbers: Mapping[str, float | None]) -> None:
         """Log an epoch; what was logged of it and of later ones before a stop is replaced.
@@ -42,6 +49,22 @@ class TrainingLog:
             numbers: What else to log of it.
         """
         self._folder.log_epoch(report, numbers)
+        if not self._is_drawn:
+            return
+        try:
+            self._write_events()
+        except (OSError, MocmeError) as error:
+            _logger.warning("%s: %s; training goes on without", self._folder.tensorboard, error)
+            self._is_drawn = False
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._writer is not None:
+            with suppress(OSError):  # what was left unwritten is in metrics.jsonl
+                self._writer.close()
+
+    def _write_events(self) -> None:
+        """Write the newest epoch for TensorBoard; after a start, all of them."""
         epochs = self._folder.read_log()
         if self._writer is None:
             self._writer = self._open()
@@ -51,11 +74,6 @@ class TrainingLog:
             self._draw(epoch)
         self._writer.flush()
 
-    def close(self) -> None:
-        """Close the files."""
-        if self._writer is not None:
-            self._writer.close()
-
     def _open(self) -> Any:
         """Open TensorBoard's log, emptied: every start writes all epochs anew, to one file.
 
@@ -64,8 +82,9 @@ class TrainingLog:
         """
         from torch.utils.tensorboard import SummaryWriter  # wanted by nothing but training
 
-        shutil.rmtree(self._folder.tensorboard, ignore_errors=True)
-        return SummaryWriter(str(self._folder.tensorboard), purge_step=1)
+        folder = own_folder(self._folder.tensorboard)
+        delete_own_files(self._folder.root, event_files(self._folder.root))
+        return SummaryWriter(str(folder), purge_step=1)
 
     def _draw(self, epoch: Mapping[str, Any]) -> None:
         for name in epoch.keys() - _NOT_DRAWN:

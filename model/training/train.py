@@ -67,13 +67,13 @@ def _train(job: TrainingJob, on_epoch: Callable[[EpochReport], None], processes:
         return
     if processes.is_first:
         folder.create(job.graph)
-    chosen = None
+    selected = None
     carved = graph_to_select_on(job.graph, job.config.select_on)
     if carved is not None:
         once = job.config.model_copy(update={"select_on": "valid"})
         first = replace(job, graph=carved, config=once, run_dir=folder.selection.root)
         _train(first, on_epoch, processes)
-        chosen = folder.selection.read_chosen()
+        selected = folder.selection.read_selection_result()
     with repeatable():
-        trainer = Trainer(job.graph, job.tables, job.model, job.config, folder, processes, chosen)
+        trainer = Trainer(job.graph, job.tables, job.model, job.config, folder, processes, selected)
         trainer.run(on_epoch)

@@ -4,6 +4,7 @@ Every random choice of an epoch follows from (seed, epoch), so a run that was ki
 at its last finished epoch ends as it would have ended without the stop, on the same device.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -26,14 +27,21 @@ from model.negatives.batch_loss import BatchLoss
 from model.negatives.egns_log import EgnsLog
 from model.rules.rule_block import RuleBlock
 from model.runs.epoch_report import EpochReport
-from model.runs.run_folder import RunFolder, telling_damage
-from model.runs.selection import Chosen
+from model.runs.run_folder import RunFolder
+from model.runs.selection import SelectionResult
 from model.scoring.block import Block
 from model.scoring.block_weights import fit_block_weights
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import best_answers, fit_calibration
 from model.scoring.odds import uncalibrated
-from model.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from model.training.checkpoint import (
+    check_weights,
+    load_checkpoint,
+    load_weights,
+    read_progress,
+    save_checkpoint,
+    save_weights,
+)
 from model.training.distributed import Processes
 from model.training.held_back import HeldBack
 from model.training.log import Numbers, TrainingLog, block_weights_of, fusion_of
@@ -42,13 +50,16 @@ from model.training.questions import Questions
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 from storage.features.table import FeatureTable
+from storage.file_errors import DamagedFileError
+
+_logger = logging.getLogger(__name__)
 
 
 class Trainer:
     """One training.
 
-    The arguments are those of `train`, the processes that share the work, and what a first training
-    has chosen.
+    The arguments are those of `train`, the processes that share the work, and what was selected by
+    a first training.
     """
 
     def __init__(
@@ -59,13 +70,13 @@ class Trainer:
         config: TrainConfig,
         folder: RunFolder,
         processes: Processes,
-        chosen: Chosen | None = None,
+        selected: SelectionResult | None = None,
     ) -> None:
         if len(graph.train) == 0:
             raise MocmeError("found no training triples; allowed: at least one")
         self.graph, self.config, self.folder = graph, config, folder
-        self.processes, self.chosen = processes, chosen
-        self.num_epochs = config.epochs if chosen is None else chosen.epochs
+        self.processes, self.selected = processes, selected
+        self.num_epochs = config.epochs if selected is None else selected.epochs
         self.complementarity = model.complementarity
         self.device = processes.device
         torch.manual_seed(config.seed)
@@ -94,11 +105,7 @@ class Trainer:
 
     def run(self, on_epoch: Callable[[EpochReport], None]) -> None:
         """Train to the end, then export the best weights' embeddings."""
-        progress = Progress()
-        if self.folder.checkpoint.exists():
-            with telling_damage(self.folder.checkpoint):
-                saved = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
-                progress = Progress(**saved)
+        progress = self._resume()
         self.processes.wait()  # until all have read what the first may delete soon
         with closing(TrainingLog(self.folder)) as log:
             while self._goes_on(progress):
@@ -106,6 +113,25 @@ class Trainer:
         if self.processes.is_first:
             self._finish(progress)
         self.processes.wait()  # so that the run is whole, whichever process goes on
+
+    def _resume(self) -> Progress:
+        """Restore what the last epoch before a stop has left; if that is damaged, begin again.
+
+        Raises:
+            MocmeError: If it is another model's, or cannot be read.
+        """
+        checkpoint, weights = self.folder.checkpoint, self.folder.weights
+        try:
+            if not checkpoint.exists():
+                return Progress()
+            if weights.exists():
+                check_weights(weights)
+            if read_progress(checkpoint)["best_epoch"] and not weights.exists():
+                raise DamagedFileError(f"{self.folder.root}: found no {weights.name}")
+            return Progress(**load_checkpoint(checkpoint, self.model, self.optimizer))
+        except DamagedFileError as error:
+            _logger.warning("%s; training begins again", error)
+            return Progress()
 
     def _finish(self, progress: Progress) -> None:
         load_weights(self.folder.weights, self.model)
@@ -136,13 +162,13 @@ class Trainer:
         if self._is_evaluated(progress.epoch):
             mrr = self.processes.from_first(partial(self._evaluate, numbers))
             progress = progress.evaluated(mrr)
-        elif self.chosen is not None and progress.epoch == self.num_epochs:
-            progress = progress.evaluated(self.chosen.valid_mrr)
+        elif self.selected is not None and progress.epoch == self.num_epochs:
+            progress = progress.evaluated(self.selected.valid_mrr)
         seconds = time.perf_counter() - started
         if self.processes.is_first:
             if progress.best_epoch == progress.epoch:
                 save_weights(self.folder.weights, self.model)
-            best = progress.best_mrr if self.chosen is None else self.chosen.valid_mrr
+            best = progress.best_mrr if self.selected is None else self.selected.valid_mrr
             report = EpochReport(progress.epoch, self.num_epochs, loss, mrr, best, seconds)
             log.write(report, numbers)
             save_checkpoint(self.folder.checkpoint, self.model, self.optimizer, vars(progress))
@@ -151,7 +177,7 @@ class Trainer:
 
     def _is_evaluated(self, epoch: int) -> bool:
         is_due = epoch % self.config.eval_every == 0 or epoch == self.num_epochs
-        return is_due and self.chosen is None
+        return is_due and self.selected is None
 
     def _evaluate(self, numbers: Numbers) -> float:
         """Return the MRR on valid, and add to what is logged of the epoch."""
@@ -242,8 +268,8 @@ class Trainer:
         with torch.no_grad():
             encoded = self.model(self.neighbourhood, self._audible())[0]
         blocks: list[Block] = [*encoded, self._rules] if self.rule_length else [*encoded]
-        if self.chosen is not None:
-            weights = self.chosen.block_weights.to(self.device)
+        if self.selected is not None:
+            weights = self.selected.block_weights.to(self.device)
         elif len(blocks) == 1 and only_ranks:
             weights = torch.ones(blocks[0].num_relations, 1, device=self.device)
         else:
@@ -258,8 +284,8 @@ class Trainer:
 
     def _calibrated(self, scoring: BlockScoring) -> BlockScoring:
         """Let probabilities be those of valid, or as the first of two trainings has chosen."""
-        if self.chosen is not None:
-            return replace(scoring, calibration=self.chosen.calibration.to(self.device))
+        if self.selected is not None:
+            return replace(scoring, calibration=self.selected.calibration.to(self.device))
         known = known_answers(self.graph, self.device, besides="valid")
         best = best_answers(scoring, self.graph.valid, known)
         found = fit_calibration(best, 2 * self.graph.num_relations)

@@ -1,8 +1,9 @@
 """Stages on real folders: when they run, when not, and what they say about it."""
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -21,15 +22,16 @@ from flows.stages.staged_run import (
     open_run,
 )
 
+MODEL = "model.safetensors"
+
 
 def train_key_of(epochs: int = 1) -> StageKey:
     return StageKey("train", {"graph": "g", "train": {"epochs": epochs}})
 
 
-def write_weights(folder: StagedRun, content: str = "weights") -> Callable[[], Sequence[Path]]:
-    def work() -> Sequence[Path]:
-        (folder.path / "model.txt").write_text(content)
-        return folder.training_outputs()
+def write_weights(folder: StagedRun, content: str = "weights") -> Callable[[], None]:
+    def work() -> None:
+        (folder.path / MODEL).write_text(content)
 
     return work
 
@@ -51,7 +53,10 @@ def test_a_stage_runs_once(tmp_path: Path) -> None:
     assert (first.status, second.status) == ("ran", "skipped")
     assert first.reason == "no training has finished here before"
     manifest = json.loads((folder.path / "stages/train.json").read_text())
-    assert manifest["outputs"] == {"model.txt": 7}
+    assert manifest["outputs"] == {
+        MODEL: {"size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}
+    }
+    assert manifest["format"] == 2
     assert manifest["versions"]["torch"]
 
 
@@ -74,15 +79,15 @@ def test_the_most_similar_run_is_compared_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (Path.unlink, "model.txt is gone"),
-        (lambda path: path.write_text("w"), "model.txt was changed"),
+        (Path.unlink, f"{MODEL} is gone"),
+        (lambda path: path.write_text("w"), f"{MODEL} was changed"),
     ],
 )
 def test_a_lost_output_reruns_its_stage(
     tmp_path: Path, damage: Callable[[Path], Any], reason: str
 ) -> None:
     folder, _ = train(tmp_path)
-    damage(folder.path / "model.txt")
+    damage(folder.path / MODEL)
     assert train(tmp_path)[1].reason == reason
     assert train(tmp_path)[1].status == "skipped"
 
@@ -93,11 +98,11 @@ def test_a_new_training_makes_what_stood_behind_it_stale(tmp_path: Path) -> None
 
     def evaluate() -> Outcome:
         (folder.path / "evaluation.json").write_text("{}")
-        return run_stage(folder, key, lambda: [folder.path / "evaluation.json"])
+        return run_stage(folder, key, lambda: None)
 
     assert evaluate().status == "ran"
     assert evaluate().status == "skipped"
-    (folder.path / "model.txt").unlink()
+    (folder.path / MODEL).unlink()
     train(tmp_path)
     assert why_stale(folder, key) == "not done for this training before"
 
@@ -106,8 +111,8 @@ def test_a_stage_that_fails_is_not_taken_for_done(tmp_path: Path) -> None:
     key = train_key_of()
     folder = StagedRun.of(tmp_path, key)
 
-    def work() -> Sequence[Path]:
-        (folder.path / "half.txt").write_text("half")
+    def work() -> None:
+        (folder.path / "graph.json").write_text("half")
         raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
@@ -133,9 +138,9 @@ def test_two_at_once_do_the_work_once(tmp_path: Path) -> None:
     key, barrier, ran = train_key_of(), Barrier(2), []
     folder = StagedRun.of(tmp_path, key)
 
-    def work() -> Sequence[Path]:
+    def work() -> None:
         ran.append(1)
-        return write_weights(folder)()
+        write_weights(folder)()
 
     def one() -> None:
         barrier.wait()

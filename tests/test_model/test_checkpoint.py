@@ -8,6 +8,7 @@ from torch import nn
 
 from model.training import checkpoint
 from model.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from storage.file_errors import FileError
 
 OPTIMIZERS = [torch.optim.Adagrad, torch.optim.Adam]
 
@@ -79,7 +80,7 @@ class TestCheckpoint:
 
         monkeypatch.setattr(checkpoint, "save_file", half_a_file)
         model.step(optimizer)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(FileError, match=r"/c: cannot be written: No space left on device"):
             save_checkpoint(tmp_path / "c", model, optimizer, {"epoch": 4})
         assert (tmp_path / "c").read_bytes() == before
         assert [path.name for path in tmp_path.iterdir()] == ["c"]

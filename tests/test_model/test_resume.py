@@ -106,7 +106,8 @@ class TestStopped:
         train(world.graph, world.tables(), SMALL_MODEL, config, stopped, reports.append)
         assert same_outcome(whole, stopped)
         summary = json.loads((stopped / "training.json").read_text())
-        assert summary == json.loads((whole / "training.json").read_text())
+        other = json.loads((whole / "training.json").read_text())
+        assert {key for key in summary if summary[key] != other[key]} <= {"files", "checksum"}
         assert summary["best_epoch"] < reports[0].epoch
         assert {report.best_valid_mrr for report in reports} == {summary["best_valid_mrr"]}
         log = RunFolder(stopped).read_log()

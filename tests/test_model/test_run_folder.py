@@ -8,8 +8,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from planted_graph import World
+from safetensors.numpy import save
 from small_training import SMALL_MODEL, model_config, run_training, same_outcome, train_config
 
 import model
@@ -53,7 +55,18 @@ def smuggle(file: Path) -> None:
     file.write_bytes(pickle.dumps(Exploit(file.parent / "exploited")))
 
 
-DAMAGES = [remove, empty, truncate, scribble, smuggle]
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-10] ^= 8
+    file.write_bytes(content)
+
+
+DAMAGES = [remove, empty, truncate, scribble, smuggle, flip_a_bit]
+CREATED = {"graph.json", "triples.safetensors"}
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -111,31 +124,83 @@ class TestDamage:
 
 
 def stop_after_first_epoch(world: World, run_dir: Path) -> None:
+    stop_after_epoch(world, run_dir, 1)
+
+
+def stop_after_epoch(world: World, run_dir: Path, epoch: int) -> None:
     def on_epoch(report: EpochReport) -> None:
-        raise KeyboardInterrupt
+        if report.epoch == epoch:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(world.graph, world.tables(), SMALL_MODEL, train_config(), run_dir, on_epoch)
 
 
 class TestUnfinished:
-    @pytest.mark.parametrize("name", [".graph.json.17.part", ".tmpE49Nct"])
+    @pytest.mark.parametrize("name", [".graph.json.17.part", ".graph.json.host-1.17-0a.part"])
     def test_what_a_killed_write_left_is_deleted(
         self, world: World, tmp_path: Path, name: str
     ) -> None:
         (tmp_path / name).write_bytes(b"half")
         RunFolder(tmp_path).create(world.graph)
-        names = {path.name for path in tmp_path.iterdir()}
-        assert names == {"graph.json", "triples.safetensors"}
+        assert names_in(tmp_path) == CREATED
 
-    @pytest.mark.parametrize("damage", [empty, truncate, scribble], ids=lambda f: f.__name__)
-    def test_a_damaged_checkpoint_is_told(
-        self, world: World, tmp_path: Path, damage: Callable[[Path], None]
+    @pytest.mark.parametrize("size", [0, 8, 200])
+    def test_what_safetensors_left_is_deleted(
+        self, world: World, tmp_path: Path, size: int
     ) -> None:
-        stop_after_first_epoch(world, tmp_path)
-        damage(RunFolder(tmp_path).checkpoint)
-        with pytest.raises(MocmeError, match=r"checkpoint\.safetensors"):
-            run_training(world, tmp_path)
+        left = tmp_path / ".tmpE49Nct"
+        left.write_bytes(save({"a": np.zeros(100)})[:size])
+        left.chmod(0o600)
+        RunFolder(tmp_path).create(world.graph)
+        assert names_in(tmp_path) == CREATED
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *(".tmp_notes", ".tmpbackup", ".tmp", ".tmpE49Nct.txt", ".draft.part", ".draft.7.part"),
+            *("model.safetensors.bak", ".nfs000abc", ".graph.json.part", "graph.json.7.part"),
+            *(".graph.json.mine.part", "notes/graph.json", ".~lock.graph.json#"),
+        ],
+    )
+    def test_what_is_the_users_stays(self, world: World, tmp_path: Path, name: str) -> None:
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("notes")
+        file.chmod(0o600)
+        RunFolder(tmp_path).create(world.graph)
+        assert file.read_text() == "notes"
+
+    def test_a_link_with_the_name_of_what_is_deleted_stays(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mine").write_text("mine")
+        link = tmp_path / "run/.graph.json.17.part"
+        link.parent.mkdir()
+        link.symlink_to(tmp_path / "mine")
+        RunFolder(tmp_path / "run").create(world.graph)
+        assert link.is_symlink()
+        assert (tmp_path / "mine").read_text() == "mine"
+
+    @pytest.mark.parametrize("name", ["checkpoint.safetensors", "model.safetensors"])
+    @pytest.mark.parametrize(
+        "damage", [empty, truncate, scribble, flip_a_bit], ids=lambda f: f.__name__
+    )
+    def test_a_damaged_file_to_go_on_from_is_told_and_training_begins_again(
+        self,
+        world: World,
+        finished_run: Path,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+        name: str,
+        damage: Callable[[Path], None],
+    ) -> None:
+        stop_after_epoch(world, tmp_path, 3)
+        damage(tmp_path / name)
+        run_training(world, tmp_path)
+        assert f"{name}: found a damaged file" in caplog.text
+        assert "training begins again" in caplog.text
+        assert same_outcome(finished_run, tmp_path)
 
     def test_a_checkpoint_of_another_model_is_told(self, world: World, tmp_path: Path) -> None:
         stop_after_first_epoch(world, tmp_path)

@@ -1,0 +1,170 @@
+"""Which files a training leaves in a run's folder, by name, and what is said of them at its end.
+
+Free of torch, so that flows can read it. `training.json` is written when a training is done:
+
+    {"format": 2, "best_epoch": ..., "best_valid_mrr": ..., "dtype": ...,
+     "files": {name: {"size": bytes, "sha256": hex}}, "checksum": of all that}
+
+Before format 2 there was neither a number nor a checksum.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from model.runs.epoch_report import TENSORBOARD_FOLDER
+from storage.checksums import SEAL, describe, is_as_described, seal
+from storage.errors import MocmeError
+from storage.file_errors import DamagedFileError, read_errors
+from storage.owned import check_readable_file, delete_own_files, is_own_file
+
+FORMAT = 2
+"""Of run folders. Raise it when an older mocme would misread what a newer one writes."""
+
+_FORMATS_READ = (1, FORMAT)
+
+GRAPH_FILE = "graph.json"
+TRIPLES_FILE = "triples.safetensors"
+WEIGHTS_FILE = "model.safetensors"
+SCORING_FILE = "scoring.safetensors"
+METRICS_FILE = "metrics.jsonl"
+TRAINING_FILE = "training.json"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+SELECTION_FOLDER = "selection"
+
+_EVENTS = "events.out.tfevents.[0-9]*.[0-9]*.[0-9]*"
+"""Names of TensorBoard's files: seconds, host, process and number."""
+
+_LASTING = (GRAPH_FILE, TRIPLES_FILE, WEIGHTS_FILE, SCORING_FILE, METRICS_FILE, TRAINING_FILE)
+
+FILES = (*_LASTING, CHECKPOINT_FILE)
+"""All that a training writes to a folder, TensorBoard's log aside."""
+
+OUTPUTS = (*_LASTING, *(f"{SELECTION_FOLDER}/{name}" for name in _LASTING))
+"""What a finished training has left, that of the training it was selected on included."""
+
+DERIVED = (METRICS_FILE, f"{SELECTION_FOLDER}/{METRICS_FILE}")
+"""Those of them that nothing is answered from: to lose one is no reason to train again."""
+
+TRAIN_ANEW = "`mocme train CONFIG` trains anew"
+
+
+class OtherFormatError(MocmeError):
+    """A run that another version of mocme has written."""
+
+
+def check_format(path: Path, value: Mapping[str, Any]) -> None:
+    """Refuse what another version wrote.
+
+    Args:
+        path: The file.
+        value: The JSON object that it holds.
+
+    Raises:
+        OtherFormatError: If it is of a format that this version does not read.
+    """
+    found = value.get("format", 1)
+    if found not in _FORMATS_READ or isinstance(found, bool):
+        raise OtherFormatError(
+            f"{path}: found a run of format {found!r}; allowed: "
+            f"{', '.join(map(str, _FORMATS_READ))}; use the version of mocme that wrote it, or "
+            "another `runs` folder"
+        )
+
+
+def read_summary(root: Path) -> dict[str, Any] | None:
+    """Read training.json.
+
+    Args:
+        root: The run's folder.
+
+    Returns:
+        None if there is none: the training has not finished.
+
+    Raises:
+        OtherFormatError: If another version wrote it.
+        DamagedFileError: If it is damaged.
+        FileError: If it cannot be read.
+    """
+    path = root / TRAINING_FILE
+    with read_errors(path, TRAIN_ANEW):
+        try:
+            check_readable_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError("no object")
+        check_format(path, found)
+        if found.get("format", 1) > 1 and found.get(SEAL) != seal(found):
+            raise ValueError("its checksum does not match")
+        return found
+
+
+def summary_text(root: Path, summary: Mapping[str, Any]) -> str:
+    """Return what training.json is to hold.
+
+    Args:
+        root: The run's folder, in which the other files lie.
+        summary: What the training found.
+    """
+    names = [name for name in _LASTING if name != TRAINING_FILE and is_own_file(root, name)]
+    files = {name: describe(root / name) for name in names}
+    whole = {"format": FORMAT, **summary, "files": files}
+    return json.dumps({**whole, SEAL: seal(whole)}, ensure_ascii=False)
+
+
+def event_files(root: Path) -> list[str]:
+    """Return the paths of TensorBoard's files in a run's folder, relative to it."""
+    found = sorted((root / TENSORBOARD_FOLDER).glob(_EVENTS))
+    return [path.relative_to(root).as_posix() for path in found]
+
+
+def delete_training(root: Path) -> None:
+    """Delete all that a training has left in a folder, and the folders that are empty then."""
+    selection = [f"{SELECTION_FOLDER}/{name}" for name in FILES]
+    selection += [f"{SELECTION_FOLDER}/{name}" for name in event_files(root / SELECTION_FOLDER)]
+    delete_own_files(root, [*FILES, *event_files(root), *selection])
+    tensorboard = f"{SELECTION_FOLDER}/{TENSORBOARD_FOLDER}"
+    for name in (tensorboard, SELECTION_FOLDER, TENSORBOARD_FOLDER):
+        with suppress(OSError):  # something of the user's is in it
+            (root / name).rmdir()
+
+
+def check_file(path: Path) -> None:
+    """Compare a file of a run with what its training left.
+
+    Files of a training that goes on, or of a format without checksums, pass.
+
+    Raises:
+        DamagedFileError: If it has other bytes.
+        FileError: If it is absent or cannot be read.
+    """
+    with read_errors(path, TRAIN_ANEW):
+        check_readable_file(path)
+        described = (read_summary(path.parent) or {}).get("files", {}).get(path.name)
+        if described is not None and not is_as_described(path, described):
+            raise ValueError("its checksum does not match")
+
+
+def is_finished(root: Path) -> bool:
+    """Whether a training is done and all that is answered from is as it left it.
+
+    Raises:
+        OtherFormatError: If another version wrote it.
+        FileError: If a file cannot be read.
+    """
+    try:
+        summary = read_summary(root)
+        if summary is None or not (root / SCORING_FILE).exists():
+            return False
+        needed = summary.get("files", {}).keys() - set(DERIVED)
+        if not all((root / name).exists() for name in needed):
+            return False
+        for name in needed:
+            check_file(root / name)
+    except DamagedFileError:
+        return False
+    return True
