@@ -25,11 +25,11 @@ def sample(
     written = write_sample(directory, seed, num_things)
     items = ", ".join(f"{count} {modality}" for modality, count in written.num_items.items())
     triples = ", ".join(f"{count} {split}" for split, count in written.num_triples.items())
-    print_line(
-        f"{written.num_entities} entities; triples: {triples}\nitems: {items} "
-        f"({written.num_broken} broken on purpose); {written.num_bytes / 1e6:.1f} MB\n"
-        f"what is planted: {directory / 'FACTS.md'}\nnext: mocme run {written.config}"
-    )
+    size = f"({written.num_broken} broken on purpose); {written.num_bytes / 1e6:.1f} MB"
+    print_line(f"{written.num_entities} entities; triples: {triples}")
+    print_line(f"items: {items} {size}")
+    print_line(f"what is planted: {directory / 'FACTS.md'}")
+    print_line(f"next: mocme run {written.config}")
 
 
 def audit(
@@ -61,4 +61,4 @@ def audit(
     STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
     STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
     if clean_dir is not None:
-        STDOUT.print(f"clean splits written to {clean_dir}", markup=False, highlight=False)
+        print_line(f"clean splits written to {clean_dir}")
