@@ -18,6 +18,7 @@ from extractors.base import Extractor, ExtractorConfig, MediaError, RawContent
 from extractors.media.feature_file import FeatureFile, FeatureFileError, read_feature_file
 from storage.datasets.lines import numbered_lines
 from storage.datasets.openke import ENTITIES_FILE, read_names
+from storage.id_list import read_ids
 
 _ROWS_AT_ONCE = 4096
 _MOST_NAMED = 3  # ids that a message lists
@@ -155,7 +156,7 @@ def _read_ids(path: Path) -> tuple[str, ...]:
     """Read a list of ids, or the names of an OpenKE file by their indices."""
     if path.name == ENTITIES_FILE:
         return tuple(name for name, _ in read_names(path))
-    return tuple(line.strip() for _, line in numbered_lines(path, "one id a line"))
+    return read_ids([line for _, line in numbered_lines(path, "one id a line")])
 
 
 def _digest(path: Path) -> str:

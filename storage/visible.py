@@ -12,16 +12,17 @@ from typing import Any
 
 # Control characters, line separators, surrogates and noncharacters; and what Unicode calls
 # Default_Ignorable_Code_Point (DerivedCoreProperties.txt): it has no shape of its own.
-_HIDDEN_RANGES = (
+_RANGES = (
     "\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0"
     "\ufff0-\ufffb\ufffe\uffff\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff"
 )
 _FLAG = "\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f"  # of a region, such as Scotland
-_HIDDEN = re.compile(f"[{_HIDDEN_RANGES}]")
-_LINE = re.compile(f"{_FLAG}|[{_HIDDEN_RANGES}]")
-_TEXT = re.compile(f"{_FLAG}|(?![\n\t])[{_HIDDEN_RANGES}]")
+HIDDEN = re.compile(f"[{_RANGES}]")
+"""One hidden character."""
+_LINE = re.compile(f"{_FLAG}|[{_RANGES}]")
+_TEXT = re.compile(f"{_FLAG}|(?![\n\t])[{_RANGES}]")
 _VARIATION = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _JOINERS = "\u200c\u200d"  # within words of Persian and Indic scripts, and within emoji
 _EMOJI_STYLE = "\ufe0f"
@@ -53,7 +54,7 @@ def json_text(value: Any, *, only_ascii: bool = False) -> str:
         only_ascii: Whether to escape the letters of all other scripts, too.
     """
     text = json.dumps(value, ensure_ascii=only_ascii)
-    return _HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -72,8 +73,8 @@ def _shapes(character: str, before: str) -> bool:
     One behind another, or a joiner behind a Latin letter, shapes nothing and could hide a message.
     """
     if _VARIATION.match(character):
-        return not _HIDDEN.match(before)
-    may_join = before == _EMOJI_STYLE or (before > _LAST_OF_LATIN and not _HIDDEN.match(before))
+        return not HIDDEN.match(before)
+    may_join = before == _EMOJI_STYLE or (before > _LAST_OF_LATIN and not HIDDEN.match(before))
     return character in _JOINERS and may_join
 
 

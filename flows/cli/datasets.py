@@ -8,6 +8,8 @@ import typer
 from flows.cli.console import STDOUT, print_json, print_line, table
 from flows.cli.options import AsJson
 
+_MOST_ALIKE = 20  # pairs in the table
+
 
 def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
@@ -42,11 +44,12 @@ def audit(
 ) -> None:
     """Look for what makes metrics misleading.
 
-    Duplicates, leaks between splits, entities and relations unseen in training.
+    Duplicates, leaks between splits, entities and relations unseen in training, and ids that look
+    alike and are not the same: of other normalisation, white space, width or hidden characters.
 
     Example:  mocme audit data/demo --write-clean data/demo-clean
     """
-    from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
+    from storage.datasets.audit import LOOKALIKE_HEADER, RELATION_HEADER, SUMMARY_HEADER
     from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
     from storage.datasets.dataset import read_dataset
@@ -60,5 +63,8 @@ def audit(
         return
     STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
     STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
+    if alike := found.lookalike_rows():
+        title = f"Look alike and are not the same: {min(len(alike), _MOST_ALIKE)} of {len(alike)}"
+        STDOUT.print(table(title, LOOKALIKE_HEADER, alike[:_MOST_ALIKE]))
     if clean_dir is not None:
         print_line(f"clean splits written to {clean_dir}")

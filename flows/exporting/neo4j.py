@@ -3,7 +3,6 @@
 Source: Neo4j's operations manual, "Neo4j Admin import", on the fields of the header.
 """
 
-import csv
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flows.exporting.separated import RowWriter
 from storage.atomic import replacing
 from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
@@ -95,9 +95,9 @@ def _write(path: Path, header: list[str], rows: Iterable[Row]) -> int:
     """Write a file and return how many rows there were."""
     num_rows = 0
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
+        writer = RowWriter(file)
+        writer.write(header)
         for row in rows:
-            writer.writerow(row)
+            writer.write(row)
             num_rows += 1
     return num_rows

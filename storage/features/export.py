@@ -10,6 +10,7 @@ import numpy as np
 from storage.atomic import replacing
 from storage.errors import MocmeError
 from storage.features.block import Rows
+from storage.id_list import ids_text
 
 
 class ExportError(MocmeError):
@@ -56,7 +57,8 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     """Write features; each file takes its place whole or not at all.
 
     `.npy` and `.safetensors` (tensor `features`) hold the matrix, in the store's dtype, and a file
-    of the same name with `.ids.txt` the ids, one a line in the order of the rows. `.parquet` has
+    of the same name with `.ids.txt` the ids, as `storage.id_list` has them, in the order of the
+    rows. `.parquet` has
     the columns `id` and `features` (a list of float32), in the same order.
 
     Args:
@@ -77,8 +79,7 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
             _WRITERS[path.suffix](temporary, features)
             if not has_ids:
                 with replacing(ids_file) as temporary_ids:
-                    lines = "".join(f"{name}\n" for name in features.ids)
-                    temporary_ids.write_text(lines, encoding="utf-8", newline="\n")
+                    temporary_ids.write_text(ids_text(features.ids), encoding="utf-8", newline="\n")
     except ImportError as error:
         raise ExportError(
             f"{path}: found {error}; allowed: pip install 'mocme[files]', which writes it"
