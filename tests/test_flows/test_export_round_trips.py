@@ -134,7 +134,8 @@ def test_features_and_their_ids(ids: list[str]) -> None:
         assert parquet.read_table(Path(name, "x.parquet"))["id"].to_pylist() == ids
 
 
-LITERAL = re.compile(r'"((?:[^\x22\x5C\x0A\x0D]|\\[tbnrf"\'\\]|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8})*)"')
+CODE = r"\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}"
+LITERAL = re.compile(rf'"((?:[^\x22\x5C\x0A\x0D]|\\[tbnrf"\'\\]|{CODE})*)"')
 
 
 @QUICK
