@@ -31,7 +31,7 @@ class MediaError(Exception):
 class ExtractorConfig(BaseModel):
     """Base of every extractor's own config; an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

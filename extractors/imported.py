@@ -24,6 +24,7 @@ from extractors.media.feature_file import (
 from storage.datasets.lines import numbered_lines
 from storage.datasets.openke import ENTITIES_FILE, read_names
 from storage.file_access import open_regular
+from storage.id_list import read_ids
 
 _ROWS_AT_ONCE = 4096
 _MOST_NAMED = 3  # ids that a message lists
@@ -163,7 +164,7 @@ def _read_ids(path: Path) -> tuple[str, ...]:
         require_file(path)
     if path.name == ENTITIES_FILE:
         return tuple(name for name, _ in read_names(path))
-    return tuple(line.strip() for _, line in numbered_lines(path, "one id a line"))
+    return read_ids([line for _, line in numbered_lines(path, "one id a line")])
 
 
 def _digest(path: Path) -> str:

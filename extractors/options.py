@@ -11,7 +11,7 @@ from extractors.report import ALMOST_ALL
 class ExtractOptions(BaseModel):
     """The config's `extract` section."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     device: str = Field("auto", description="torch device; auto = the first GPU, else the CPU")
     batch_size: int = Field(64, ge=1, le=65536, description="items per call of the backbone")

@@ -38,7 +38,7 @@ RESERVED_NAMES = (CONTENT, NEIGHBOURS, STRUCTURE, CONTEXT, RULES)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(_Section):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.features.file_digest import FileSignature, signature
+from storage.file_access import FileSignature
 from storage.owned import check_readable_file
 
 SEAL = "checksum"
@@ -26,7 +26,7 @@ def file_checksum(path: Path) -> str:
         ForeignFileError: If it is no plain file.
     """
     check_readable_file(path)
-    now, place = signature(path), path.absolute()
+    now, place = FileSignature.at(path), path.absolute()
     if place in _known and _known[place][0] == now:
         return _known[place][1]
     with path.open("rb") as file:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 
+from storage.lookalike import difference, find_lookalike
+
 _LEAST_SIMILARITY = 60.0  # percent; below it a suggestion misleads more often than it helps
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """Return ` (did you mean 'cat'?)` for the known name closest to `found`, or nothing.
+
+    Of two names that look the same it says how they differ.
 
     Args:
         found: The name that is not known.
@@ -14,5 +18,11 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
     """
     from rapidfuzz import fuzz, process  # only an error pays for the import
 
-    best = process.extractOne(found, list(known), scorer=fuzz.ratio, score_cutoff=_LEAST_SIMILARITY)
+    names = list(known)
+    if (alike := find_lookalike(found, names)) is not None:
+        return (
+            f" (did you mean {alike!r}? It looks the same and has other characters: "
+            f"{difference(found, alike)})"
+        )
+    best = process.extractOne(found, names, scorer=fuzz.ratio, score_cutoff=_LEAST_SIMILARITY)
     return "" if best is None else f" (did you mean {best[0]!r}?)"

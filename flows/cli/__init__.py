@@ -5,8 +5,11 @@ what runs a flow pays for Prefect's start.
 """
 
 from flows.cli.app import app
+from flows.terminal.logs import escape_log_records
+from flows.terminal.streams import run_guarded
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    escape_log_records()
+    run_guarded(app)

@@ -44,6 +44,13 @@ def predict(
         bool,
         typer.Option("--all", help=f"Complete all relations; without --out to {_COMPLETED}."),
     ] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet-safe",
+            help="In --out's .csv or .tsv, put an apostrophe before text that begins a formula.",
+        ),
+    ] = False,
     why: Annotated[
         bool,
         typer.Option("--why", help="Add to each answer the known facts most like it, and media."),
@@ -70,8 +77,10 @@ def predict(
             raise typer.BadParameter(
                 "--all and --out complete relations; give them without --head, --tail and --why"
             )
-        out = out or _COMPLETED
-        _complete(find_run(config, run_dir, overrides).path, relation, k, out, as_json=as_json)
+        folder = find_run(config, run_dir, overrides)
+        _complete(folder.path, relation, k, out or _COMPLETED, spreadsheet_safe, as_json=as_json)
+    elif spreadsheet_safe:
+        raise typer.BadParameter("--spreadsheet-safe is for --out or --all")
     elif relation is None and not is_question:
         if config is None or run_dir is not None or why:
             raise typer.BadParameter(
@@ -113,7 +122,9 @@ def _answer(
         print_reasons(relation, asker, answers, media)
 
 
-def _complete(run_dir: Path, relation: str | None, k: int, out: Path, *, as_json: bool) -> None:
+def _complete(
+    run_dir: Path, relation: str | None, k: int, out: Path, for_spreadsheet: bool, *, as_json: bool
+) -> None:
     """Write the k most probable missing triples of one relation, or of each."""
     from model.prediction.predictor import Predictor  # imports torch
 
@@ -121,7 +132,8 @@ def _complete(run_dir: Path, relation: str | None, k: int, out: Path, *, as_json
     predictor = Predictor(run_dir)
     relations = None if relation is None else [relation]
     with STDERR.status("looking for missing triples"):
-        count = write_predictions(out, predictor.missing_triples(relations, k))
+        triples = predictor.missing_triples(relations, k)
+        count = write_predictions(out, triples, predictor.graph, for_spreadsheet=for_spreadsheet)
     if as_json:
         print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
     else:

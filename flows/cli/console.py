@@ -1,58 +1,54 @@
 """What the command line prints: results on standard output, all else on standard error."""
 
-import json
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-_WIDTH_OF_A_FILE = 140  # columns, where no terminal says how many it has
+from flows.terminal.console import VisibleConsole
+from storage.visible import json_text, visible_line
 
-
-def _console(stream: TextIO, *, stderr: bool) -> Console:
-    knows_width = stream.isatty() or "COLUMNS" in os.environ
-    return Console(stderr=stderr, width=None if knows_width else _WIDTH_OF_A_FILE)
-
-
-STDOUT = _console(sys.stdout, stderr=False)
-STDERR = _console(sys.stderr, stderr=True)
+STDOUT = VisibleConsole()
+STDERR = VisibleConsole(stderr=True)
 
 
 def print_line(line: str) -> None:
-    """Print a line on standard output as it is, however long, brackets and all."""
-    STDOUT.print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print one line on standard output, however long."""
+    STDOUT.print(visible_line(line), soft_wrap=True)
+
+
+def print_note(line: str) -> None:
+    """Print one line on standard error, however long."""
+    STDERR.print(visible_line(line), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """Print one JSON object on standard output, for scripts."""
-    print_line(json.dumps(value, ensure_ascii=False))
+    only_ascii = not STDOUT.encoding.startswith("utf")
+    STDOUT.file.write(json_text(value, only_ascii=only_ascii) + "\n")
+    STDOUT.file.flush()
 
 
 def print_error(message: str) -> None:
-    """Print an error, each of its lines as it is."""
-    for line in message.splitlines():
-        STDERR.print(f"error: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    """Print an error, each of its lines as one."""
+    for line in message.split("\n"):
+        STDERR.print(f"error: {visible_line(line)}", style="red", soft_wrap=True)
 
 
 def print_warnings(console: Console, warnings: Iterable[str]) -> None:
     """Print what a run's success must not hide, a line each."""
     for line in warnings:
-        console.print(
-            f"warning: {line}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        console.print(f"warning: {visible_line(line)}", style="red", soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table; the first column holds names, the others hold numbers or words."""
-    made = Table(title=escape(title), title_justify="left", title_style="bold")
+    made = Table(title=visible_line(title), title_justify="left", title_style="bold")
     for position, column in enumerate(columns):
         made.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:
-        made.add_row(*(escape(shown(cell)) for cell in row))
+        made.add_row(*(visible_line(shown(cell)) for cell in row))
     return made
 
 

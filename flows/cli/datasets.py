@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 5  # entities
 
+_MOST_ALIKE = 20  # pairs in the table
+
 
 def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
@@ -32,11 +34,11 @@ def sample(
     written = write_sample(directory, seed, num_things)
     items = ", ".join(f"{count} {modality}" for modality, count in written.num_items.items())
     triples = ", ".join(f"{count} {split}" for split, count in written.num_triples.items())
-    print_line(
-        f"{written.num_entities} entities; triples: {triples}\nitems: {items} "
-        f"({written.num_broken} broken on purpose); {written.num_bytes / 1e6:.1f} MB\n"
-        f"what is planted: {directory / 'FACTS.md'}\nnext: mocme run {written.config}"
-    )
+    size = f"({written.num_broken} broken on purpose); {written.num_bytes / 1e6:.1f} MB"
+    print_line(f"{written.num_entities} entities; triples: {triples}")
+    print_line(f"items: {items} {size}")
+    print_line(f"what is planted: {directory / 'FACTS.md'}")
+    print_line(f"next: mocme run {written.config}")
 
 
 def audit(
@@ -61,13 +63,14 @@ def audit(
 ) -> None:
     """Look for what makes metrics misleading, and for media that would fail.
 
-    Duplicates, leaks between splits, entities and relations unseen in training. With --media:
-    files that are absent, lead out of the folder, are empty or of a format that is not read, and
-    entities without facts or without media.
+    Duplicates, leaks between splits, entities and relations unseen in training, and ids that look
+    alike and are not the same: of other normalisation, white space, width or hidden characters.
+    With --media: files that are absent, lead out of the folder, are empty or of a format that is
+    not read, and entities without facts or without media.
 
     Example:  mocme audit data/demo --media --write-clean data/demo-clean
     """
-    from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
+    from storage.datasets.audit import LOOKALIKE_HEADER, RELATION_HEADER, SUMMARY_HEADER
     from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
     from storage.datasets.dataset import read_dataset
@@ -85,10 +88,13 @@ def audit(
         return
     STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
     STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
+    if alike := found.lookalike_rows():
+        title = f"Look alike and are not the same: {min(len(alike), _MOST_ALIKE)} of {len(alike)}"
+        STDOUT.print(table(title, LOOKALIKE_HEADER, alike[:_MOST_ALIKE]))
     if found_media is not None:
         _print_media(found_media)
     if clean_dir is not None:
-        STDOUT.print(f"clean splits written to {clean_dir}", markup=False, highlight=False)
+        print_line(f"clean splits written to {clean_dir}")
 
 
 def _audit_media(dataset: "Dataset", config: Path | None) -> "MediaAudit":

@@ -1,6 +1,5 @@
 """The `store import` command: published features, into the store and into a config."""
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile
 from flows.configs.pipeline_config import load_config
+from storage.visible import json_text
 
 _PATHS = ("file", "ids")  # of the entry's options
 
@@ -60,7 +60,7 @@ def import_features(
         print_json({"imported": {modality: counts}, "entry": {modality: relative}})
         return
     told = ", ".join(f"{count} {what}" for what, count in counts.items())
-    line = f"  {modality}: {json.dumps(relative, ensure_ascii=False)}"
+    line = f"  {modality}: {json_text(relative)}"
     for text in (f"{modality}: {told}", f"refer to them in {config}, below `modalities`:", line):
         print_line(text)
 
@@ -71,7 +71,7 @@ def _extract(config: Path, modality: str, entry: dict[str, Any]) -> dict[str, in
     from flows.inputs import plan_modality, read_inputs
     from flows.stages.run_record import RunRecord
 
-    settings = load_config(config, [f"modalities.{modality}={json.dumps(entry)}"])
+    settings = load_config(config, [f"modalities.{modality}={json_text(entry)}"])
     plan = plan_modality(settings, modality)
     with STDERR.status(f"importing {entry['file']}"):
         dataset = read_inputs(settings, RunRecord())

@@ -34,6 +34,6 @@ def place(
         print_line("nothing new: the run knows every entity of the dataset")
     else:
         print_line(
-            f"{placed.num_new} new entities placed, with {placed.num_facts} facts of theirs; ask:\n"
-            f"  mocme predict --run {placed.folder} --head X --relation R"
+            f"{placed.num_new} new entities placed, with {placed.num_facts} facts of theirs; ask:"
         )
+        print_line(f"  mocme predict --run {placed.folder} --head X --relation R")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from extractors.thumbnail import Kind
-from flows.cli.console import STDERR, print_line, weights
+from flows.cli.console import print_line, print_note, weights
 from flows.listed_items import ListedItems
 from flows.stages.run_source import find_source
 from flows.stages.staged_run import StagedRun
@@ -24,7 +24,7 @@ def find_media(folder: StagedRun, entities: Iterable[str]) -> Media:
     source = find_source(folder)
     media: dict[str, dict[str, list[str]]] = {entity: {} for entity in entities}
     if source.config is None or source.dataset is None:
-        STDERR.print(f"no media: {source.problem}", markup=False, highlight=False, soft_wrap=True)
+        print_note(f"no media: {source.problem}")
         return media
     listed = ListedItems(source.config, source.dataset)
     for entity, text in listed.texts(list(media)):

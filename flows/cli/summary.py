@@ -7,6 +7,7 @@ from rich.table import Table
 
 from flows.cli.console import print_warnings, table
 from flows.stages.run_record import RunRecord
+from storage.visible import visible_line
 
 METRICS = {"mrr": "MRR", "hits_at_1": "Hits@1", "hits_at_3": "Hits@3", "hits_at_10": "Hits@10"}
 
@@ -34,8 +35,7 @@ def print_summary(console: Console, record: RunRecord, seconds: float) -> None:
     console.print(
         f"{seconds:.1f} s in all: {working:.1f} s in the stages, {record.reading_seconds:.1f} s "
         f"reading the dataset, {seconds - working - record.reading_seconds:.1f} s Prefect and "
-        "start-up",
-        highlight=False,
+        "start-up"
     )
 
 
@@ -50,7 +50,7 @@ def metrics_table(metrics: dict[str, dict[str, float]]) -> Table:
 
 
 def _print_path(console: Console, what: str, path: Path) -> None:
-    console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(visible_line(f"{what}: {path}"), soft_wrap=True)
 
 
 def _items(record: RunRecord) -> Table:

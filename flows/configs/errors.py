@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from extractors.registry import load_extractor_class, names
 from flows.configs.yaml_reader import KeyPath, YamlFile
 from storage.suggestion import did_you_mean
+from storage.visible import visible_line
 
 _LONGEST_VALUE = 60  # characters of a found value that a message shows
 
@@ -27,7 +28,7 @@ def explain(error: ValidationError, file: YamlFile, config: type[BaseModel]) -> 
             key = tuple(str(part) for part in problem["loc"])
         problems.setdefault(key, []).append(dict(problem))
     return [
-        f"{_place(key, file)}: {_describe(key, found, file, config)}"
+        visible_line(f"{_place(key, file)}: {_describe(key, found, file, config)}")
         for key, found in problems.items()
     ]
 
@@ -45,11 +46,12 @@ def _existing_key(location: Sequence[str | int], data: Any) -> KeyPath:
 
 def _place(key: KeyPath, file: YamlFile) -> str:
     """Name the file and the nearest known line, or the overriding option, and the key."""
+    name = _shortened(".".join(key))
     for length in range(len(key), 0, -1):
         place = file.places.get(key[:length])
         if place is not None:
-            return f"{file.path}, {place}, '{'.'.join(key)}'"
-    return f"{file.path}, '{'.'.join(key)}'" if key else str(file.path)
+            return f"{file.path}, {place}, '{name}'"
+    return f"{file.path}, '{name}'" if key else str(file.path)
 
 
 def _describe(
@@ -66,8 +68,7 @@ def _describe(
     if kind == "nothing_to_learn":
         return f"found nothing to learn from; allowed: {problems[0]['msg']}"
     names_the_key = problems[0]["loc"][-1] == "[key]"
-    value = repr(key[-1] if names_the_key else _value_at(key, file.data))
-    shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "..."
+    shown = _shortened(repr(key[-1] if names_the_key else _value_at(key, file.data)))
     wanted = dict.fromkeys(_wanted(problem) for problem in problems)
     return f"found {shown}; allowed: {' or '.join(wanted)}"
 
@@ -80,6 +81,10 @@ def _wanted(problem: Mapping[str, Any]) -> str:
     for beginning in ("Input should be ", "Value error, "):
         message = message.removeprefix(beginning)
     return message
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
 
 
 def _value_at(key: KeyPath, data: Any) -> Any:

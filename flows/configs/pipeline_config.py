@@ -29,15 +29,31 @@ from flows.configs.yaml_reader import ConfigError, read_yaml
 from model.config import RESERVED_NAMES, ModelConfig, PredictConfig, TrainConfig
 from storage.suggestion import did_you_mean
 
+_LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes; Linux allows 255 and 4,095
+
 
 def _folder_of(info: ValidationInfo) -> Path:
     """Folder that relative paths start from."""
     context: Mapping[str, Path] = info.context or {}
-    return context.get("folder", Path.cwd())
+    return context["folder"] if "folder" in context else Path.cwd()
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
-    return Path(os.path.normpath(_folder_of(info) / path.expanduser()))
+    try:
+        given = path.expanduser()
+        absolute = given if given.is_absolute() else _folder_of(info) / given
+        names = os.fsencode(os.path.normpath(absolute)).split(b"/")
+    except (RuntimeError, UnicodeEncodeError, FileNotFoundError) as error:
+        raise _bad_path(str(error)) from error
+    if any(b"\0" in name or len(name) > _LONGEST_NAME for name in names):
+        raise _bad_path(f"names of at most {_LONGEST_NAME} bytes without \\0")
+    if sum(map(len, names)) + len(names) > _LONGEST_PATH:
+        raise _bad_path(f"{_LONGEST_PATH} bytes at most")
+    return Path(os.path.normpath(absolute))
+
+
+def _bad_path(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("path", "a path that can be ({reason})", {"reason": reason})
 
 
 def _known_extractor(name: str) -> str:
@@ -196,7 +212,7 @@ def load_config(
     if isinstance(source, PipelineConfig):
         return source
     file = read_yaml(Path(source), overrides)
-    context = {"folder": file.path.absolute().parent}
+    context = {"folder": file.folder}
     try:
         return PipelineConfig.model_validate(file.data, context=context)
     except ValidationError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from flows.configs.pipeline_config import PipelineConfig
+from flows.configs.yaml_schema import ConfigDumper
 from storage.atomic import write_whole
 
 
@@ -23,5 +24,5 @@ def write_config(config: PipelineConfig, path: Path, comment: str = "") -> None:
     for name, entry in config.modalities.items():
         paths = {key: os.path.relpath(it, path.parent) for key, it in entry.path_options.items()}
         described["modalities"][name].update(paths)
-    text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(described, Dumper=ConfigDumper, sort_keys=False, allow_unicode=True)
     write_whole(path, f"# {comment}\n{text}" if comment else text)

@@ -7,15 +7,16 @@ from typing import Any
 
 import yaml
 
-from storage.errors import MocmeError
+from flows.configs.config_source import ConfigError, read_source
+from flows.configs.yaml_schema import ConfigLoader
+from storage.visible import visible_line
+
+__all__ = ["ConfigError", "KeyPath", "YamlFile", "read_yaml"]
 
 KeyPath = tuple[str, ...]
 
 _KEY_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}
-
-
-class ConfigError(MocmeError):
-    """A config that cannot be used as it is written; one line for each problem."""
+_LONGEST_SHOWN = 60  # characters of a key or value that a message shows
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class YamlFile:
 
     Attributes:
         path: The file.
+        folder: Which its relative paths start from.
         data: What it holds.
         places: Where each key stands, for messages: `line 7`, or the command line's option.
     """
 
     path: Path
+    folder: Path
     data: dict[str, Any]
     places: Mapping[KeyPath, str]
 
@@ -44,15 +47,13 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> YamlFile:
         ConfigError: If the file is absent, is not a YAML mapping, repeats a key, or an override
             cannot be laid on it.
     """
+    text, folder = read_source(path)
+    places: dict[KeyPath, str] = {}
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        places = dict(_places(path, node)) if node else {}
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) if node else {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "bytes that are not UTF-8"
-        raise ConfigError(f"{path}: found {reason}; allowed: a readable YAML file") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(_explain_syntax(path, error)) from error
+        data = _load(text, str(path), places)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape of no character
+        raise ConfigError(_explain_syntax(str(path), text, error)) from error
+    data = {} if data is None else data
     if not isinstance(data, dict):
         raise ConfigError(
             f"{path}, line 1: found {type(data).__name__}; allowed: keys with values, "
@@ -62,36 +63,75 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> YamlFile:
         key, place = _lay_on(data, override)
         kept = {old: line for old, line in places.items() if old[: len(key)] != key}
         places = kept | {key: place}
-    return YamlFile(path, data, places)
+    return YamlFile(path, folder, data, places)
 
 
-def _places(path: Path, node: yaml.Node, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+def _load(text: str, source: str, places: dict[KeyPath, str] | None = None) -> Any:
+    """Return what a YAML text holds, and add the place of each key to `places`."""
+    loader = ConfigLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        found = dict(_places(source, node))
+        if places is not None:
+            places.update(found)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _places(source: str, node: yaml.Node, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Walk a YAML tree, yield each key's place, and refuse a key that stands twice."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _places(source, item, (*prefix, "[]"))
     if not isinstance(node, yaml.MappingNode):
         return
     seen: dict[str, int] = {}
     for key_node, value_node in node.value:
-        key, line = str(key_node.value), key_node.start_mark.line + 1
-        if key_node.tag not in _KEY_TAGS:
-            raise ConfigError(
-                f"{path}, line {line}: found the key {key}; allowed: text, as in '{key}': ..."
-            )
+        line = key_node.start_mark.line + 1
+        key = _text_of_key(source, key_node)
         if key in seen:
             raise ConfigError(
-                f"{path}, line {line}: found the key '{'.'.join((*prefix, key))}' a second time; "
-                f"allowed: once (first in line {seen[key]})"
+                f"{source}, line {line}: found the key '{_shown('.'.join((*prefix, key)))}' a "
+                f"second time; allowed: once (first in line {seen[key]})"
             )
         seen[key] = line
         yield (*prefix, key), f"line {line}"
-        yield from _places(path, value_node, (*prefix, key))
+        yield from _places(source, value_node, (*prefix, key))
 
 
-def _explain_syntax(path: Path, error: yaml.YAMLError) -> str:
-    """Say in one line where a file stops being YAML."""
-    mark = getattr(error, "problem_mark", None)
-    place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+def _text_of_key(source: str, node: yaml.Node) -> str:
+    line, is_scalar = node.start_mark.line + 1, isinstance(node, yaml.ScalarNode)
+    if node.tag in _KEY_TAGS and is_scalar:
+        return str(node.value)
+    key = _shown(str(node.value)) if is_scalar else "of several values"
+    raise ConfigError(
+        f"{source}, line {line}: found the key {key}; allowed: text, as in '{key}': ..."
+    )
+
+
+def _shown(text: str) -> str:
+    """Return a key or value as one line that is not too long."""
+    line = visible_line(text)
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}..."
+
+
+def _explain_syntax(source: str, text: str, error: Exception) -> str:
+    """Say in one line where a text stops being YAML that a config may hold."""
+    mark, place = getattr(error, "problem_mark", None), source
+    if mark is not None:
+        place = f"{source}, line {mark.line + 1}, column {mark.column + 1}"
+    elif isinstance(error, yaml.reader.ReaderError):
+        number = text.count("\n", 0, int(error.position)) + 1
+        return f"{source}, line {number}: found the character {_character(error)}; allowed: text"
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-    return f"{place}: found {problem.removeprefix('found ')}; allowed: valid YAML"
+    return f"{place}: found {visible_line(problem.removeprefix('found '))}; allowed: valid YAML"
+
+
+def _character(error: yaml.reader.ReaderError) -> str:
+    return f"U+{int(error.character):04X}"
 
 
 def _lay_on(data: dict[str, Any], override: str) -> tuple[KeyPath, str]:
@@ -99,18 +139,24 @@ def _lay_on(data: dict[str, Any], override: str) -> tuple[KeyPath, str]:
     name, separator, text = override.partition("=")
     keys = tuple(name.strip().split("."))
     if not separator or not all(keys):
-        raise ConfigError(f"--set: found '{override}'; allowed: KEY.KEY=VALUE, as train.epochs=5")
+        raise ConfigError(
+            f"--set: found '{_shown(override)}'; allowed: KEY.KEY=VALUE, as train.epochs=5"
+        )
+    place = f"--set {_shown(name)}"
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {name}: found '{text}'; allowed: a YAML value") from error
+        value = _load(text, place)
+    except (yaml.YAMLError, ValueError) as error:
+        reason = _explain_syntax("", text, error).partition("found ")[2].partition(";")[0]
+        raise ConfigError(
+            f"{place}: found '{_shown(text)}' ({reason}); allowed: a YAML value"
+        ) from error
     target = data
     for depth, key in enumerate(keys[:-1], start=1):
         target = target.setdefault(key, {})
         if not isinstance(target, dict):
             raise ConfigError(
-                f"--set {name}: found a single value at '{'.'.join(keys[:depth])}'; "
+                f"{place}: found a single value at '{_shown('.'.join(keys[:depth]))}'; "
                 "allowed: keys with values there"
             )
     target[keys[-1]] = value
-    return keys, f"--set {name}"
+    return keys, place

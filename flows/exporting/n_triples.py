@@ -4,9 +4,13 @@ Source: https://www.w3.org/TR/n-triples/; statements as in RDF 1.1 Schema, secti
 RDF without extensions.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator, Set
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+
+from flows.exporting.iris import VOCABULARY, iri
+from storage.visible import HIDDEN
 
 if TYPE_CHECKING:
     from model.prediction.answers import PredictedTriple
@@ -14,33 +18,27 @@ if TYPE_CHECKING:
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS_LABEL = "<http://www.w3.org/2000/01/rdf-schema#label>"
 DOUBLE = "<http://www.w3.org/2001/XMLSchema#double>"
-VOCABULARY = "urn:mocme:"
-_SCHEMES = ("http://", "https://", "urn:")
-_OF_IRIS = ":/?#[]@!$&'()*+,;=%~-._"  # what may stand in an IRI as it is, beside letters and digits
 
 
-def iri(kind: str, name: str) -> str:
-    """Return an id as an IRI: itself if it is one, else below `urn:mocme:`.
-
-    Args:
-        kind: `entity`, `relation` or `weight`.
-        name: The id.
-    """
-    if name.startswith(_SCHEMES):
-        return f"<{quote(name, safe=_OF_IRIS)}>"
-    return f"<{VOCABULARY}{kind}:{quote(name, safe='')}>"
-
-
-def lines_of(triples: Iterable["PredictedTriple"]) -> Iterator[list[str]]:
+def lines_of(
+    triples: Iterable["PredictedTriple"],
+    entities: Set[str] = frozenset(),
+    relations: Set[str] = frozenset(),
+) -> Iterator[list[str]]:
     """Yield the lines of each triple: itself, its statement, and the names of its entities.
 
     The statement has the predicates `urn:mocme:probability`, `urn:mocme:weight:<modality>` and,
     where a rule leads to the triple, `urn:mocme:rule` and `urn:mocme:rule_confidence`.
+
+    Args:
+        triples: The triples.
+        entities: Ids of all entities, whose IRIs must differ.
+        relations: Ids of all relations.
     """
     named: set[str] = set()
     for number, triple in enumerate(triples):
-        head, tail = iri("entity", triple.head), iri("entity", triple.tail)
-        relation, statement = iri("relation", triple.relation), f"_:t{number}"
+        head, tail = (iri("entity", it, entities) for it in (triple.head, triple.tail))
+        relation, statement = iri("relation", triple.relation, relations), f"_:t{number}"
         found = [
             f"{head} {relation} {tail}",
             f"{statement} <{RDF}type> <{RDF}Statement>",
@@ -67,6 +65,10 @@ def _number(value: float) -> str:
 
 
 def _text(value: str) -> str:
-    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
-        value = value.replace(character, escaped)
-    return f'"{value}"'
+    r"""Return a literal; hidden characters are `\uXXXX` in it, and `\UXXXXXXXX`."""
+    return HIDDEN.sub(_escape, json.dumps(value, ensure_ascii=False))
+
+
+def _escape(found: re.Match[str]) -> str:
+    point = ord(found[0])
+    return f"\\u{point:04X}" if point < 0x10000 else f"\\U{point:08X}"

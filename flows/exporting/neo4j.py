@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flows.exporting.separated import RowWriter
 from storage.atomic import replacing
 from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
@@ -23,6 +24,7 @@ NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
 _NODE = ("id:ID", "name", ":LABEL")
 _RELATIONSHIP = (":START_ID", ":END_ID", ":TYPE", "predicted:boolean")
 _OF_PREDICTED = ("probability:double", "rule", "rule_confidence:double")
+_LONGEST_HEADER = 1 << 16  # characters
 
 Row = tuple[Any, ...]
 
@@ -69,12 +71,11 @@ def _require_own(path: Path, header: Sequence[str]) -> None:
     """Refuse to replace a file that does not begin as this writes it."""
     if not os.path.lexists(path):
         return
-    expected = ",".join(header).encode()
-    begins = b""
+    found: list[str] = []
     if path.is_file():
-        with path.open("rb") as file:
-            begins = file.read(len(expected))
-    if begins != expected:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            found = next(csv.reader([file.readline(_LONGEST_HEADER)]), [])
+    if found[: len(header)] != list(header):
         raise Neo4jError(
             f"{path}: found another file; allowed: none, or one that mocme has written"
         )
@@ -116,9 +117,9 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Row]) -> int:
     """Write a file and return how many rows there were."""
     num_rows = 0
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
+        writer = RowWriter(file)
+        writer.write(header)
         for row in rows:
-            writer.writerow(row)
+            writer.write(row)
             num_rows += 1
     return num_rows

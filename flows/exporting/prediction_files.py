@@ -5,7 +5,6 @@ place when it is whole.
 """
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.exporting.n_triples import lines_of
+from flows.exporting.separated import Dialect, RowWriter, without_formula
 from storage.atomic import replacing
+from storage.datasets.graph import Graph
 from storage.errors import MocmeError
+from storage.visible import json_text
 
 if TYPE_CHECKING:
     from model.prediction.answers import PredictedTriple
@@ -30,6 +32,7 @@ _TEXTS = {
     "rule",
 }
 _WEIGHT = "weight_"  # begins the names of the modalities' columns
+_LONGEST_CELL = 2**31 - 1  # characters; the csv module by itself reads 131,072
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
 
 
@@ -67,12 +70,18 @@ def check_suffix(path: Path) -> None:
     Raises:
         PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`, `.nt`.
     """
-    if path.suffix not in _WRITERS:
-        allowed = ", ".join(_WRITERS)
+    if path.suffix not in _SUFFIXES:
+        allowed = ", ".join(_SUFFIXES)
         raise PredictionFileError(f"{path}: found the suffix '{path.suffix}'; allowed: {allowed}")
 
 
-def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
+def write_predictions(
+    path: Path,
+    triples: Iterable["PredictedTriple"],
+    graph: Graph | None = None,
+    *,
+    for_spreadsheet: bool = False,
+) -> int:
     """Write predicted triples with their evidence.
 
     Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the training
@@ -85,6 +94,9 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
     Args:
         path: The file; its suffix says what it is.
         triples: What to write.
+        graph: Whose ids the triples have: in N-Triples, two of them are never one IRI.
+        for_spreadsheet: Whether text that a spreadsheet would compute gets an apostrophe before it,
+            in a `.csv` or `.tsv` file; it does not read back as it was.
 
     Returns:
         How many there were.
@@ -94,8 +106,18 @@ def write_predictions(path: Path, triples: Iterable["PredictedTriple"]) -> int:
             written.
     """
     check_suffix(path)
+    if for_spreadsheet and path.suffix not in _DIALECTS:
+        raise PredictionFileError(
+            f"{path}: found the suffix '{path.suffix}' of a file for spreadsheets; "
+            f"allowed: {', '.join(_DIALECTS)}"
+        )
     try:
         with replacing(path) as temporary:
+            if path.suffix in _DIALECTS:
+                dialect = _DIALECTS[path.suffix]
+                return _write_separated(temporary, iter(triples), dialect, for_spreadsheet)
+            if path.suffix == ".nt":
+                return _write_n_triples(temporary, iter(triples), graph)
             return _WRITERS[path.suffix](temporary, iter(triples))
     except ImportError as error:
         raise PredictionFileError(
@@ -113,6 +135,7 @@ def read_predictions(path: Path) -> list[Prediction]:
     Raises:
         PredictionFileError: If a line is not as it wrote it.
     """
+    csv.field_size_limit(_LONGEST_CELL)
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, dialect="excel-tab", strict=True)
         try:
@@ -141,30 +164,25 @@ def _parse(row: Mapping[str, str]) -> Prediction:
     )
 
 
-def _write_separated(path: Path, triples: Iterator["PredictedTriple"], dialect: str) -> int:
+def _write_separated(
+    path: Path, triples: Iterator["PredictedTriple"], dialect: Dialect, for_spreadsheet: bool
+) -> int:
     num_rows = 0
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, dialect=dialect, lineterminator="\n")
+        writer = RowWriter(file, dialect)
         for row in (triple.row() for triple in triples):
             if num_rows == 0:
-                writer.writerow(row)
-            writer.writerow(row.values())
+                writer.write(row)
+            cells = row.values()
+            writer.write(map(without_formula, cells) if for_spreadsheet else cells)
             num_rows += 1
     return num_rows
-
-
-def _write_csv(path: Path, triples: Iterator["PredictedTriple"]) -> int:
-    return _write_separated(path, triples, "excel")
-
-
-def _write_tsv(path: Path, triples: Iterator["PredictedTriple"]) -> int:
-    return _write_separated(path, triples, "excel-tab")
 
 
 def _write_lines(path: Path, texts: Iterator[str]) -> int:
     """Write the lines of each triple, and return how many triples there were."""
     num_triples = 0
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         for text in texts:
             file.write(f"{text}\n")
             num_triples += 1
@@ -172,12 +190,13 @@ def _write_lines(path: Path, texts: Iterator[str]) -> int:
 
 
 def _write_json_lines(path: Path, triples: Iterator["PredictedTriple"]) -> int:
-    texts = (json.dumps(triple.row(), ensure_ascii=False) for triple in triples)
-    return _write_lines(path, texts)
+    return _write_lines(path, (json_text(triple.row()) for triple in triples))
 
 
-def _write_n_triples(path: Path, triples: Iterator["PredictedTriple"]) -> int:
-    return _write_lines(path, ("\n".join(lines) for lines in lines_of(triples)))
+def _write_n_triples(path: Path, triples: Iterator["PredictedTriple"], graph: Graph | None) -> int:
+    entities, relations = (graph.entities, graph.relations) if graph is not None else ((), ())
+    found = lines_of(triples, frozenset(entities), frozenset(relations))
+    return _write_lines(path, ("\n".join(lines) for lines in found))
 
 
 def _write_parquet(path: Path, triples: Iterator["PredictedTriple"]) -> int:
@@ -197,10 +216,9 @@ def _write_parquet(path: Path, triples: Iterator["PredictedTriple"]) -> int:
     return num_rows
 
 
+_DIALECTS: Mapping[str, Dialect] = {".csv": "excel", ".tsv": "excel-tab"}
 _WRITERS: Mapping[str, Callable[[Path, Iterator["PredictedTriple"]], int]] = {
-    ".csv": _write_csv,
-    ".tsv": _write_tsv,
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,
-    ".nt": _write_n_triples,
 }
+_SUFFIXES = (*_DIALECTS, *_WRITERS, ".nt")

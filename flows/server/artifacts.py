@@ -18,6 +18,7 @@ from prefect.exceptions import PrefectException
 from extractors.report import Extraction
 from flows.stages.run_record import RunRecord
 from flows.stages.stage import Outcome
+from storage.visible import plain_markdown, visible_line
 
 _MOST_FAILURES_SHOWN = 200  # per run; the page loads the whole table at once
 
@@ -70,14 +71,22 @@ def publish_metrics(record: RunRecord) -> None:
 def _publish(name: str, rows: list[dict[str, Any]], description: str) -> None:
     """Publish a table; an empty one says nothing and is left out."""
     if rows:
-        create_table_artifact(table=rows, key=f"mocme-{name}", description=description)
+        shown = [{key: _cell(value) for key, value in row.items()} for row in rows]
+        create_table_artifact(
+            table=shown, key=f"mocme-{name}", description=plain_markdown(description)
+        )
+
+
+def _cell(value: Any) -> Any:
+    return visible_line(value) if isinstance(value, str) else value
 
 
 def _link(name: str, path: Path | None, description: str) -> None:
     """Publish where something is: opens where the path is that of a shared folder."""
     if path is not None:
+        link_text = plain_markdown(str(path))
         create_link_artifact(
-            path.absolute().as_uri(), str(path), key=f"mocme-{name}", description=description
+            path.absolute().as_uri(), link_text, key=f"mocme-{name}", description=description
         )
 
 

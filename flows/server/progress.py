@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Self
 
 from prefect import get_run_logger
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from extractors.report import Progress as ItemProgress
 from flows.server.artifacts import PublishedProgress
+from flows.terminal.console import VisibleConsole
 from model.runs.epoch_report import EpochReport
 
 SECONDS_BETWEEN = 10.0
@@ -27,7 +27,7 @@ class StageProgress:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            console=Console(stderr=True),
+            console=VisibleConsole(stderr=True),
             transient=True,
         )
         self._watched = self._bars.console.is_terminal

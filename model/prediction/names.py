@@ -33,12 +33,12 @@ def find_entity(graph: Graph, name: str, part: str) -> str:
         return called[0]
     if called:
         raise UnknownNameError(
-            f"{part}: found '{name}', the name of {len(called)} entities; "
+            f"{part}: found {name!r}, the name of {len(called)} entities; "
             f"allowed: an id, such as {', '.join(called[:5])}"
         )
     suggestion = did_you_mean(name, [*graph.names, *graph.entities])
     raise UnknownNameError(
-        f"{part}: found '{name}'{suggestion}; "
+        f"{part}: found {name!r}{suggestion}; "
         f"allowed: the id or name of one of the graph's {graph.num_entities} entities"
     )
 
@@ -54,6 +54,6 @@ def find_relation(graph: Graph, name: str) -> str:
     rest = len(graph.relations) - _MOST_NAMED
     more = f" and {rest} more" if rest > 0 else ""
     raise UnknownNameError(
-        f"relation: found '{name}'{did_you_mean(name, graph.relations)}; "
+        f"relation: found {name!r}{did_you_mean(name, graph.relations)}; "
         f"allowed: {', '.join(graph.relations[:_MOST_NAMED])}{more}"
     )

@@ -25,6 +25,8 @@ _COUNT_ALLOWED = "the number of rows that follow"
 _NAME_ALLOWED = "a name and its index, separated by a tab or a space"
 _TRIPLE_ALLOWED = "three indices: head, tail, relation"
 
+# Not `str.split`: a name may end in white space of another kind, such as U+00A0.
+_NAME_AND_INDEX = re.compile(r"(.*[^ \t])[ \t]+([^ \t]+)[ \t]*", re.DOTALL)
 # A title behind /resource/ may hold slashes (HIV/AIDS); other URIs end in the name.
 _URI_NAMESPACE = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^/]+/resource/|.*[/#](?=.))", re.IGNORECASE)
 
@@ -133,10 +135,10 @@ def read_names(file: Path, inside: Path | None = None) -> list[tuple[str, int]]:
 
 
 def _parse_name(file: Path, number: int, row: str) -> tuple[str, int]:
-    columns = row.rsplit(maxsplit=1)
-    if len(columns) != 2 or "\t" in columns[0] or not _is_index(columns[1]):
+    columns = _NAME_AND_INDEX.fullmatch(row)
+    if columns is None or "\t" in columns[1] or not _is_index(columns[2]):
         raise DatasetError(file, line=number, found=repr(row), allowed=_NAME_ALLOWED)
-    return columns[0], int(columns[1])
+    return columns[1], int(columns[2])
 
 
 def _read_triples(file: Path, num_entities: int, num_relations: int) -> Triples:

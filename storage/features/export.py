@@ -11,6 +11,7 @@ import numpy as np
 from storage.atomic import replacing
 from storage.errors import MocmeError
 from storage.features.block import Rows
+from storage.id_list import ids_text
 
 
 class ExportError(MocmeError):
@@ -57,7 +58,8 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     """Write features; each file takes its place whole or not at all.
 
     `.npy` and `.safetensors` (tensor `features`) hold the matrix, in the store's dtype, and a file
-    of the same name with `.ids.txt` the ids, one a line in the order of the rows. `.parquet` has
+    of the same name with `.ids.txt` the ids, as `storage.id_list` has them, in the order of the
+    rows. `.parquet` has
     the columns `id` and `features` (a list of float32), in the same order.
 
     A file at `path` is replaced, and its ids with it. Ids that stand there without it are somebody
@@ -77,7 +79,7 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     check_suffix(path)
     ids_file = path.with_suffix(".ids.txt")
     has_ids = path.suffix == ".parquet"
-    lines = "".join(f"{name}\n" for name in features.ids)
+    lines = ids_text(features.ids)
     try:
         if has_ids:
             with replacing(path) as temporary:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from small_runs import mocme
 
-from flows.exporting.n_triples import iri, lines_of
+from flows.exporting.iris import iri
+from flows.exporting.n_triples import lines_of
 from model.prediction.answers import PredictedTriple
 from model.prediction.predictor import Predictor
 from storage.datasets.graph import SPLITS
