@@ -4,9 +4,12 @@ Commands import what they run when they run it, so that `mocme --help` answers a
 what runs a flow pays for Prefect's start.
 """
 
-from flows.cli.app import app
+from storage.isolation import isolate_process
 
 
 def main() -> None:
     """Run the command line."""
+    isolate_process()
+    from flows.cli.app import app  # imports the libraries
+
     app()
