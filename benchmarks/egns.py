@@ -53,8 +53,9 @@ def main() -> None:
 def train(config: Path, overrides: Sequence[str]) -> list[Epoch]:
     """Train, and return what was logged of the negatives of every epoch."""
     record = start_record()
+    settings = load_config(config, overrides)  # the flow works in another folder
     with open_flow("train") as flow:
-        flow(load_config(config, overrides))
+        flow(settings)
     if record.run_dir is None:
         raise SystemExit(record.error)
     lines = (record.run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()

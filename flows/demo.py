@@ -7,10 +7,11 @@ from typing import Any
 from flows.cli.console import STDERR, STDOUT, table, weights
 from flows.cli.flow_runs import open_flow
 from flows.cli.summary import metrics_table, print_summary
-from flows.configs.pipeline_config import load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.stages.manifest import PREDICTIONS_FILE
 from flows.stages.run_record import RunRecord, start_record
+from storage.isolation import isolate_process
 
 DEMO_DIR = Path("data/demo")
 CONFIG = DEMO_DIR / "mocme.yaml"
@@ -19,15 +20,17 @@ STRUCTURE_ONLY = ("modalities={}",)
 
 def main() -> None:
     """Make the sample if it is not there, run the pipeline twice, and show what came out."""
+    isolate_process()
     start = time.monotonic()
     if not CONFIG.exists():
         from extractors.sample import write_sample
 
         STDERR.print(f"writing a sample graph to {DEMO_DIR} ...", highlight=False)
         write_sample(DEMO_DIR)
+    structure_only, every_modality = load_config(CONFIG, STRUCTURE_ONLY), load_config(CONFIG)
     with open_flow("pipeline") as pipeline:
-        structure = _run(pipeline, "structure alone", STRUCTURE_ONLY)
-        fused = _run(pipeline, "all modalities")
+        structure = _run(pipeline, "structure alone", structure_only)
+        fused = _run(pipeline, "all modalities", every_modality)
     test = {"structure alone": structure.metrics["test"], "all modalities": fused.metrics["test"]}
     STDOUT.print(metrics_table(test))
     if fused.run_dir is not None:
@@ -36,12 +39,12 @@ def main() -> None:
     STDOUT.print(f"{time.monotonic() - start:.0f} s in all", highlight=False)
 
 
-def _run(pipeline: Any, title: str, overrides: tuple[str, ...] = ()) -> RunRecord:
+def _run(pipeline: Any, title: str, config: PipelineConfig) -> RunRecord:
     """Run the pipeline on the sample and print what it did."""
     start = time.monotonic()
     STDOUT.rule(title, align="left")
     record = start_record()
-    pipeline(load_config(CONFIG, overrides))
+    pipeline(config)
     print_summary(STDOUT, record, time.monotonic() - start)
     return record
 

@@ -7,7 +7,6 @@ for the same. An interrupt from the keyboard is for the study, which then ends i
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from threading import Event
 from typing import TypeVar
 
 from storage.errors import MocmeError
+from storage.isolation import python_command, python_environment
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_TO_END = 10.0
@@ -109,11 +109,11 @@ class TrainingPool:
 
     def _start(self, arguments: Sequence[str]) -> "subprocess.Popen[str]":
         return subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", "flows.cli", "train", *arguments],
+            python_command("-m", "flows.cli", "train", *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(self._threads)},
+            env=python_environment(OMP_NUM_THREADS=str(self._threads)),
             start_new_session=True,
         )
 

@@ -31,11 +31,8 @@ def prefect_server() -> Iterator[str]:
     from flows.server.temporary_server import TemporaryServer
 
     server = TemporaryServer()
-    from prefect.context import refresh_global_settings_context
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    server.wait()
-    os.environ["PREFECT_API_URL"] = server.url
-    refresh_global_settings_context()
+    server.connect()
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield server.url

@@ -1,11 +1,9 @@
 """Decoding in worker processes that may hang, crash or be killed without harm to the run."""
 
-import os
 import pickle
 import selectors
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +15,7 @@ from extractors.base import Extractor
 from extractors.engine.worker import READY
 from extractors.loading import Failure, Loadable, Loader, load_item
 from extractors.options import ExtractOptions
+from storage.isolation import python_command, python_environment
 
 KeyT = TypeVar("KeyT")
 
@@ -212,9 +211,9 @@ class _Worker:
         self.connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-m", "extractors.engine.worker", str(theirs.fileno())],
+                python_command("-m", "extractors.engine.worker", str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
-                env=_worker_environment(),
+                env=python_environment(**_THREAD_LIMITS),
                 process_group=0,  # the terminal's Ctrl-C is the main process's affair
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -245,12 +244,6 @@ class _Worker:
     def _send(self, message: bytes) -> None:
         with suppress(ConnectionError):  # it is dead, which `receive` will tell
             self.connection.send_bytes(message)
-
-
-def _worker_environment() -> dict[str, str]:
-    """Return this process's environment and import path, with one thread for every library."""
-    import_path = os.pathsep.join(folder for folder in sys.path if folder)
-    return {**os.environ, **_THREAD_LIMITS, "PYTHONPATH": import_path}
 
 
 def _describe_exit(exit_code: int) -> str:

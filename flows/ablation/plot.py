@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.drawing import plain_style
 from model.evaluation.significance import PairedDifference
 from storage.atomic import replacing
 
@@ -37,12 +38,11 @@ def draw_differences(intervals: Sequence[Interval], path: Path, title: str) -> N
         path: The files, less their suffix.
         title: What stands above.
     """
-    from matplotlib import rc_context  # takes a while
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     height = _HEIGHT_OF_A_LINE * max(2, len(intervals)) + _HEIGHT_OF_THE_REST
-    with rc_context({"svg.hashsalt": "mocme", "svg.fonttype": "path", "font.size": 9}):
+    with plain_style({"svg.hashsalt": "mocme", "svg.fonttype": "path", "font.size": 9}):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         FigureCanvasAgg(figure)
         _draw(figure.add_subplot(), intervals, title)

@@ -4,12 +4,15 @@ Commands import what they run when they run it, so that `mocme --help` answers a
 what runs a flow pays for Prefect's start.
 """
 
-from flows.cli.app import app
-from flows.terminal.logs import escape_log_records
-from flows.terminal.streams import run_guarded
+from storage.isolation import isolate_process
 
 
 def main() -> None:
     """Run the command line."""
+    isolate_process()
+    from flows.cli.app import app  # imports the libraries
+    from flows.terminal.logs import escape_log_records
+    from flows.terminal.streams import run_guarded
+
     escape_log_records()
     run_guarded(app)

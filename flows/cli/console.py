@@ -42,6 +42,13 @@ def print_warnings(console: Console, warnings: Iterable[str]) -> None:
         console.print(f"warning: {visible_line(line)}", style="red", soft_wrap=True)
 
 
+def print_warning(message: str) -> None:
+    """Print what does not stop a command, as it is."""
+    STDERR.print(
+        f"warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True
+    )
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table; the first column holds names, the others hold numbers or words."""
     made = Table(title=visible_line(title), title_justify="left", title_style="bold")

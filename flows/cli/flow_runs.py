@@ -13,20 +13,17 @@ from typing import Any
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_error, print_json
+from flows.cli.console import STDERR, STDOUT, print_error, print_json, print_warning
 from flows.cli.summary import print_summary
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.exit_codes import INPUT_ERROR, RUN_FAILED
+from flows.server.proxies import set_proxies_right
+from flows.server.surroundings import empty_folder, prepare_environment
 from flows.server.temporary_server import TemporaryServer
 from flows.stages.run_record import RunRecord, start_record
 from storage.errors import MocmeError
+from storage.isolation import working_in
 
-_ENVIRONMENT = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # Torch's threads spin while they wait: beside other work that makes a training 7 times slower.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
 _ENGINE_MODULES = {"flow_engine", "task_engine"}
 
 
@@ -85,34 +82,29 @@ def _is_failed_run(error: Exception) -> bool:
 def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
     """Import Prefect, see to a server, and yield a flow to call.
 
+    The working folder is an empty one until the end: load configs and resolve paths before.
+
     Args:
         name: The flow, and its module.
         verbose: Whether to show Prefect's own log.
+
+    Raises:
+        ServerError: If no server answers.
     """
-    for variable, value in _ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
-    with STDERR.status("starting Prefect"):
-        server = None if "PREFECT_API_URL" in os.environ else TemporaryServer()
-        flow = getattr(importlib.import_module(f"flows.{name}"), name)
-        is_temporary = server is not None and _connect(server)
-    if not verbose:
-        _quieten_prefect()
-    with _no_heartbeats() if is_temporary else nullcontext():
-        yield flow
+    prepare_environment()
+    for line in set_proxies_right():
+        print_warning(line)
+    with working_in(empty_folder()):
+        with STDERR.status("starting Prefect"):
+            server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer()
+            from flows.server.connection import connect
 
-
-def _connect(server: TemporaryServer) -> bool:
-    """Keep this process's runs on a temporary server, unless Prefect's settings name another."""
-    from prefect.context import refresh_global_settings_context
-    from prefect.settings import get_current_settings
-
-    if get_current_settings().api.url is not None:
-        server.stop()
-        return False
-    server.wait()
-    os.environ["PREFECT_API_URL"] = server.url
-    refresh_global_settings_context()
-    return True
+            flow = getattr(importlib.import_module(f"flows.{name}"), name)
+            is_temporary = connect(server)
+        if not verbose:
+            _quieten_prefect()
+        with _no_heartbeats() if is_temporary else nullcontext():
+            yield flow
 
 
 @contextmanager

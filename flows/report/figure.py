@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.drawing import plain_style
 from flows.report.table import Table
 from storage.atomic import replacing, write_whole
 
@@ -102,9 +103,7 @@ def save_figure(figure: Figure, folder: Path) -> str:
     Returns:
         The SVG element for the page.
     """
-    from matplotlib import rc_context
-
-    with rc_context(_STYLE), warnings.catch_warnings():
+    with plain_style(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name in a script the font lacks
         canvas = _draw(figure)
         with replacing(folder / f"{figure.name}.png") as temporary:

@@ -5,9 +5,7 @@ them does, however it ends: see `model/training/worker.py`.
 """
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +16,7 @@ import torch
 from model.runs.epoch_report import EpochReport
 from model.training.job import TrainingJob
 from storage.errors import MocmeError
+from storage.isolation import python_command, python_environment
 
 _RAISED_AGAIN: tuple[type[Exception], ...] = (MocmeError, FloatingPointError)
 _LINES_SHOWN = 20
@@ -47,11 +46,12 @@ def train_by_torchrun(
     with TemporaryDirectory(prefix="mocme-training-") as name:
         folder = Path(name)
         job.write(folder)
+        num_threads = max(1, torch.get_num_threads() // num_processes)
         with (
             (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as stderr,
             subprocess.Popen(  # noqa: S603 - our own modules
                 _command(num_processes, folder),
-                env=_environment(num_processes),
+                env=python_environment(OMP_NUM_THREADS=str(num_threads)),
                 stdin=subprocess.PIPE,  # never written to; its end ends the processes
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -65,19 +65,9 @@ def train_by_torchrun(
 
 
 def _command(num_processes: int, folder: Path) -> list[str]:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    torchrun = python_command("-m", "torch.distributed.run", "--standalone")
     work = ["-m", "model.training.worker", str(folder)]
     return [*torchrun, "--nproc-per-node", str(num_processes), *work]
-
-
-def _environment(num_processes: int) -> dict[str, str]:
-    """Return the environment: the same modules as here, and this process's threads divided."""
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "PYTHONSAFEPATH": "1",  # a folder `model` where the user works is not ours
-        "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // num_processes)),
-    }
 
 
 def _listen(lines: Iterable[str], on_epoch: Callable[[EpochReport], None]) -> list[dict[str, Any]]:
