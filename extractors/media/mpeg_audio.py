@@ -35,6 +35,14 @@ def stated_frames(file: "FileIO | PatchedFile") -> int | None:
     return None
 
 
+def is_free_format(file: "FileIO | PatchedFile") -> bool:
+    """Whether an MP3 is of a bit rate that its frames do not name, which FFmpeg does not know."""
+    file.seek(_id3v2_bytes(file.read(_ID3V2_HEADER_BYTES)))
+    header = file.read(3)
+    file.seek(0)
+    return len(header) == 3 and _is_sync(header) and header[2] >> 4 == 0
+
+
 def decode_mpeg(
     packets: Iterable["Packet[AudioStream]"], num_stated_frames: int | None
 ) -> Iterator["AudioFrame"]:
@@ -63,7 +71,7 @@ def decode_mpeg(
         try:
             frames = packet.decode()
         except av.InvalidDataError as error:
-            if _begins_as_frame(packet):
+            if _is_sync(bytes(packet)):
                 raise
             junk = error
             continue
@@ -102,9 +110,9 @@ def _id3v2_bytes(content: bytes) -> int:
     return _ID3V2_HEADER_BYTES + size
 
 
-def _begins_as_frame(packet: "Packet[AudioStream]") -> bool:
-    """Whether a packet begins with the eleven bits that each frame begins with."""
-    return int.from_bytes(bytes(packet)[:2], "big") >> 5 == 0x7FF
+def _is_sync(content: bytes) -> bool:
+    """Whether bytes begin with the eleven bits that each frame begins with."""
+    return int.from_bytes(content[:2], "big") >> 5 == 0x7FF
 
 
 def _is_cut(packet: "Packet[AudioStream]", frame_bytes: dict[bytes, int]) -> bool:

@@ -1,6 +1,6 @@
 """Sounds decoded block by block, by FFmpeg or libsndfile, their channels averaged."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from extractors.base import MediaError
 from extractors.media.chunk_sizes import PatchedFile, open_with_true_size
 from extractors.media.container import Nameless, open_stream
-from extractors.media.mpeg_audio import stated_frames
+from extractors.media.mpeg_audio import is_free_format, stated_frames
 from extractors.media.ogg_links import OggLink
 from extractors.media.sound_packets import decode_packets
 
 if TYPE_CHECKING:
+    import soundfile
     from av import AudioFrame
 
 Samples = NDArray[np.float32]
@@ -46,7 +47,7 @@ def decode_sound(path: Path) -> Generator[Block]:
 
     libsndfile decodes what is stored sample by sample, where a length is one of bytes. FFmpeg
     decodes all other sounds, for libsndfile relies on a length that their header states, or that
-    it estimates. What FFmpeg does not know or finds nothing in is left to libsndfile.
+    it estimates. What FFmpeg does not know is left to libsndfile.
 
     Yields:
         Blocks. Their rate may change.
@@ -56,7 +57,7 @@ def decode_sound(path: Path) -> Generator[Block]:
     """
     failure = None
     with open_with_true_size(path) as file:
-        for decode in (_decode_plain, _decode_with_ffmpeg, _decode_with_libsndfile):
+        for decode in (_decode_plain, _decode_with_ffmpeg, _decode_unknown):
             file.seek(0)
             with closing(decode(file)) as blocks:
                 try:
@@ -75,11 +76,19 @@ def decode_sound(path: Path) -> Generator[Block]:
 def _decode_plain(file: File) -> Generator[Block]:
     """Decode what is stored sample by sample; nothing of other files."""
     if _read_magic(file) in _PLAIN_MAGICS:
-        yield from _decode_with_libsndfile(file, _PLAIN_SUBTYPES)
+        yield from _decode_with_libsndfile(file, lambda sound: sound.subtype in _PLAIN_SUBTYPES)
 
 
-def _decode_with_libsndfile(file: File, subtypes: tuple[str, ...] = ()) -> Generator[Block]:
-    """Decode what libsndfile knows, or some of it; nothing of other files."""
+def _decode_unknown(file: File) -> Generator[Block]:
+    """Decode what FFmpeg does not know; nothing of what it does, where damage is told by it."""
+    known = ("FLAC", "OGG") if is_free_format(file) else ("FLAC", "OGG", "MP3")
+    yield from _decode_with_libsndfile(file, lambda sound: sound.format not in known)
+
+
+def _decode_with_libsndfile(
+    file: File, suits: Callable[["soundfile.SoundFile"], bool]
+) -> Generator[Block]:
+    """Decode what libsndfile knows and `suits`; nothing of other files."""
     import soundfile
 
     # A descriptor has no name, from whose extension soundfile would conclude that it is raw.
@@ -89,7 +98,7 @@ def _decode_with_libsndfile(file: File, subtypes: tuple[str, ...] = ()) -> Gener
     except soundfile.LibsndfileError:
         return
     with sound:
-        if subtypes and sound.subtype not in subtypes:
+        if not suits(sound):
             return
         num_frames = max(1, _BLOCK_VALUES // sound.channels)
         try:

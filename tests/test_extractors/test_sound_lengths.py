@@ -245,7 +245,9 @@ class TestOgg:
         starts = [place for place in range(len(content)) if content.startswith(b"OggS", place)]
         lost = content[: starts[-2]] + content[starts[-1] :]
         zeroed = replaced(content, starts[-1] - 500, bytes(300))
+        first_zeroed = replaced(content, starts[2] + 200, bytes(300))
         for name, damaged, reason in (
+            ("first zeroed", first_zeroed, "damaged: an Ogg page fails its checksum"),
             ("lost", lost, "damaged: Ogg pages are lost"),
             ("zeroed", zeroed, "damaged: an Ogg page fails its checksum"),
         ):
