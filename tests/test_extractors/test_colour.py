@@ -151,6 +151,12 @@ def test_alpha_that_a_format_does_not_mean_hides_nothing(
     assert pixels_of(tmp_path, content) == expected
 
 
+def test_a_targa_may_start_like_xml(tmp_path: Path) -> None:
+    plain = tga(2, 24, 0, bytes([0, 0, 255, 255, 0, 0]))
+    named = b"<" + plain[1:18] + b"n" * ord("<") + plain[18:]
+    assert pixels_of(tmp_path, named) == pixels_of(tmp_path, plain) == [RED, BLUE]
+
+
 @pytest.mark.parametrize(
     ("mode", "channels", "bits"), [(0, 1, 1), (1, 2, 8), (4, 5, 8), (7, 4, 8), (8, 1, 8)]
 )
