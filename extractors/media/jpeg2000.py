@@ -108,9 +108,8 @@ def _decode_wide(path: Path) -> "Image.Image":
 
     decoder = av.CodecContext.create("jpeg2000", "r")
     frames = decoder.decode(av.Packet(path.read_bytes())) or decoder.decode(None)
-    wide = frames[0].reformat(format="rgba64le").to_ndarray()
-    pixels = ((wide.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    rgba = Image.fromarray(pixels)
+    wide = np.asarray(frames[0].reformat(format="rgba64le").to_ndarray(), np.uint16)
+    rgba = Image.fromarray((wide >> _PLAIN).astype(np.uint8))
     return rgba if "a" in frames[0].format.name.removeprefix("gray") else rgba.convert("RGB")
 
 

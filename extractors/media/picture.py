@@ -1,5 +1,7 @@
 """Pictures: whatever Pillow opens, and SVG, as upright sRGB on white."""
 
+from contextlib import suppress
+from errno import EINVAL
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ MAX_ASPECT = 100
 """Long side by short side of what a backbone that looks at the central square is shown."""
 
 _PREFIX_BYTES = 512
+_ERRORS_OF_CONTENT = {None, EINVAL}  # such as a place before the file's beginning; others: the disk
 
 
 def read_picture(path: Path, least_side: int | None = None) -> "Image.Image":
@@ -44,18 +47,21 @@ def read_picture(path: Path, least_side: int | None = None) -> "Image.Image":
     Raises:
         MediaError: If it is no picture, truncated, damaged, larger than `MAX_PIXELS`, or of a
             layout of which the colours are not known to be read right.
+        OSError: If the file cannot be read.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         return colour.to_rgb(_decode(path, least_side))
-    except MediaError:
+    except (MediaError, MemoryError, ImportError):
         raise
-    except (UnidentifiedImageError, svg.NotADrawingError):
+    except UnidentifiedImageError:
         raise MediaError("not a picture of a known format") from None
     except Image.DecompressionBombError:
         raise MediaError(f"larger than {MAX_PIXELS} pixels") from None
     except Exception as error:  # plugins raise anything from struct.error to SyntaxError
+        if isinstance(error, OSError) and error.errno not in _ERRORS_OF_CONTENT:
+            raise
         reason = str(error) or type(error).__name__
         raise MediaError(f"cannot decode the picture: {reason}") from error
 
@@ -92,7 +98,8 @@ def _decode(path: Path, least_side: int | None) -> "Image.Image":
         with Image.open(path, formats=("JPEG2000",)) as image:
             return jpeg2000.correct_samples(path, _load(image), header)
     if svg.may_be_drawing(start):
-        return svg.read_drawing(path)
+        with suppress(svg.NotADrawingError):  # a Targa may start like XML
+            return svg.read_drawing(path)
     with Image.open(path, formats=FORMATS) as image:
         alpha.settle_channels(image, start)
         return alpha.drop_unmeant_alpha(_load(image, least_side), start)

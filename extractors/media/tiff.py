@@ -32,11 +32,14 @@ def open_tiff(path: Path) -> "Image.Image":
     Raises:
         MediaError: If its samples are laid out in a way that is not read.
     """
-    from PIL import Image, TiffImagePlugin
+    from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
     # Pillow's own decoder disregards planes of 16 bits and the subsampling of YCbCr.
     TiffImagePlugin.READ_LIBTIFF = True
-    image: Any = Image.open(path, formats=("TIFF",))
+    try:
+        image: Any = Image.open(path, formats=("TIFF",))
+    except UnidentifiedImageError:
+        raise MediaError("a TIFF that is damaged, or of a layout that is not read") from None
     try:
         _skip_thumbnails(image)
         _refuse_layout(image.tag_v2)

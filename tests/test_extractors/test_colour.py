@@ -151,6 +151,12 @@ def test_alpha_that_a_format_does_not_mean_hides_nothing(
     assert pixels_of(tmp_path, content) == expected
 
 
+def test_a_targa_may_start_like_xml(tmp_path: Path) -> None:
+    plain = tga(2, 24, 0, bytes([0, 0, 255, 255, 0, 0]))
+    named = b"<" + plain[1:18] + b"n" * ord("<") + plain[18:]
+    assert pixels_of(tmp_path, named) == pixels_of(tmp_path, plain) == [RED, BLUE]
+
+
 @pytest.mark.parametrize(
     ("mode", "channels", "bits"), [(0, 1, 1), (1, 2, 8), (4, 5, 8), (7, 4, 8), (8, 1, 8)]
 )
@@ -188,6 +194,6 @@ def test_a_jpeg_too_large_is_refused_even_if_it_is_read_smaller(tmp_path: Path) 
 def test_gray_without_a_declared_range_is_scaled_by_what_it_holds(
     values: np.ndarray, expected: list[int]
 ) -> None:
-    assert list(narrow(values).get_flattened_data()) == expected
+    assert np.asarray(narrow(values)).ravel().tolist() == expected
     inverted = narrow(values, white_is_zero=True)
-    assert list(inverted.get_flattened_data()) == [255 - level for level in expected]
+    assert np.asarray(inverted).ravel().tolist() == [255 - level for level in expected]

@@ -153,6 +153,10 @@ class TestPictures:
             read_picture(tmp_path / "no.png")
         assert str(tmp_path) not in str(refusal.value)
 
+    def test_a_file_that_cannot_be_opened_is_not_taken_for_damaged(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            read_picture(tmp_path / "absent.png")
+
 
 def peak_hz(samples: np.ndarray, rate_hz: int) -> float:
     """Return the strongest frequency."""

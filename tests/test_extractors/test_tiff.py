@@ -181,3 +181,10 @@ def test_tags_that_change_what_samples_mean_are_refused(
     path.write_bytes(tiff(coloured(), Layout(photometric=2, tags={tag: [value]})))
     with pytest.raises(MediaError, match=f"a TIFF with {name} {value}"):
         read_picture(path)
+
+
+def test_a_layout_that_is_not_read_is_named_as_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "floats.tif"
+    path.write_bytes(tiff(widened(coloured(), 32, 3), Layout(32, 2, kind=3)))
+    with pytest.raises(MediaError, match="a TIFF that is damaged, or of a layout that is not read"):
+        read_picture(path)
