@@ -1,5 +1,6 @@
 """The commands, and what they have in common: how errors end and which exit code they give."""
 
+import os
 from typing import Any
 
 import typer
@@ -32,6 +33,19 @@ class CommandGroup(TyperGroup):
         except MocmeError as error:
             print_error(str(error))
             raise typer.Exit(INPUT_ERROR) from error
+        except FileNotFoundError as error:
+            if _has_working_folder():
+                raise
+            print_error("found a working folder that is gone; allowed: one that is there")
+            raise typer.Exit(INPUT_ERROR) from error
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - it is whether there is one that matters
+    except FileNotFoundError:
+        return False
+    return True
 
 
 app = typer.Typer(

@@ -220,3 +220,18 @@ def test_figures(benchmarks: Path, name: str) -> None:
         assert test.distinct == 1906
     if name == "DB15K":
         assert valid.lines == 9904
+
+
+def test_ids_that_look_alike_are_named() -> None:
+    triples = np.array([[0, 0, 1], [1, 1, 2]])
+    entities, relations = ("café", "cafe\u0301", "x"), ("likes", "likes ")
+    found = audit(Graph(entities, entities, relations, triples, triples, triples))
+    assert found.lookalike_rows() == [
+        ("entities", "'café'", "'cafe\u0301'", "U+00E9 against U+0065 U+0301"),
+        ("relations", "'likes'", "'likes '", "nothing against U+0020"),
+    ]
+    assert found.to_dict()["lookalikes"] == {
+        "entities": [("café", "cafe\u0301")],
+        "relations": [("likes", "likes ")],
+    }
+    assert audit(LEAKING).lookalike_rows() == []

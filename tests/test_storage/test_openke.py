@@ -7,7 +7,7 @@ import pytest
 
 from storage.datasets.dataset import read_dataset
 from storage.datasets.graph import SPLITS
-from storage.datasets.openke import readable_name
+from storage.datasets.openke import read_names, readable_name
 from storage.errors import DatasetError
 
 
@@ -139,3 +139,11 @@ def test_published_graphs(
     assert tuple(len(graph.split(split)) for split in SPLITS) == lines
     assert tuple(graph.train[0].tolist()) == first_train_line
     assert len(dataset.items(["name"], "text")) == num_entities
+
+
+def test_names_keep_white_space_that_separates_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "entity2id.txt"
+    names = ["a\xa0", "a", "\u2028b\x85", "c\rd", " e"]
+    rows = "".join(f"{name}\t{index}\n" for index, name in enumerate(names))
+    file.write_text(f"{len(names)}\n{rows}", encoding="utf-8", newline="\n")
+    assert [name for name, _ in read_names(file)] == names
