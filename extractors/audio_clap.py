@@ -59,7 +59,7 @@ class ClapExtractor(PretrainedExtractor[ClapConfig, SoundWindows]):
     name = "audio_clap"
     modality = "audio"
     item_kind = "file"
-    version = 2
+    version = 3
     model_type = "clap"
     Config = ClapConfig
 

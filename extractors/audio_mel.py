@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from extractors.base import Extractor, ExtractorConfig, RawContent
-from extractors.media.sound import Samples, read_sound
+from extractors.media.sound import read_sound
+from extractors.media.sound_decoding import Samples
 
 _WINDOW_SECONDS, _HOP_SECONDS = 0.032, 0.016
 _POWER_FLOOR = 1e-10  # -100 dB: digital silence has no logarithm
@@ -41,7 +42,7 @@ class AudioMel(Extractor[AudioMelConfig, NDArray[np.float32]]):
     name = "audio_mel"
     modality = "audio"
     item_kind = "file"
-    version = 2
+    version = 3
     Config = AudioMelConfig
 
     @property

@@ -48,7 +48,7 @@ class Wav2Vec2Extractor(PretrainedExtractor[Wav2Vec2Config, Samples]):
     name = "audio_wav2vec2"
     modality = "audio"
     item_kind = "file"
-    version = 2
+    version = 3
     model_type = "wav2vec2"
     loads_by_processor = False
     Config = Wav2Vec2Config

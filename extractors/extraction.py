@@ -92,7 +92,8 @@ def extract_modality(
         FeatureStore.open(store_root, extractor.space(options.dtype)) as store,
         FileIndex.open(store_root) as index,
     ):
-        adopt_shards(store, store_root)
+        if store.is_writable:
+            adopt_shards(store, store_root)
         inventory = Inventory(
             dataset.root,
             items,

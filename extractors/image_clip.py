@@ -53,7 +53,7 @@ class ClipExtractor(PretrainedExtractor[ClipConfig, Pixels]):
     name = "image_clip"
     modality = "image"
     item_kind = "file"
-    version = 2
+    version = 3
     Config = ClipConfig
 
     @cached_property

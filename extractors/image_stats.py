@@ -41,7 +41,7 @@ class ImageStats(Extractor[ImageStatsConfig, Statistics]):
     name = "image_stats"
     modality = "image"
     item_kind = "file"
-    version = 2
+    version = 3
     Config = ImageStatsConfig
 
     @property

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from extractors.base import Extractor, ExtractorConfig, MediaError, RawContent
-from extractors.media.feature_file import FeatureFile, FeatureFileError, read_feature_file
+from extractors.media.feature_file import (
+    FeatureFile,
+    FeatureFileError,
+    read_feature_file,
+    require_file,
+)
 from storage.datasets.lines import numbered_lines
 from storage.datasets.openke import ENTITIES_FILE, read_names
 from storage.file_access import open_regular
@@ -154,12 +159,15 @@ class Imported(Extractor[ImportedConfig, NDArray[np.float32]]):
 
 def _read_ids(path: Path) -> tuple[str, ...]:
     """Read a list of ids, or the names of an OpenKE file by their indices."""
+    if path.exists():
+        require_file(path)
     if path.name == ENTITIES_FILE:
         return tuple(name for name, _ in read_names(path))
     return tuple(line.strip() for _, line in numbered_lines(path, "one id a line"))
 
 
 def _digest(path: Path) -> str:
+    require_file(path)
     try:
         with open_regular(path) as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

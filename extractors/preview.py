@@ -12,8 +12,8 @@ from extractors.plan import ModalityPlan, num_missing
 from extractors.report import Counts, digest_of, failure_warning
 from extractors.weights import WeightsNotHereError
 from storage.datasets.dataset import Dataset
-from storage.features.environment import DATA_FILE
 from storage.features.file_index import FileIndex
+from storage.features.pages import DATA_FILE
 from storage.features.space import FeatureSpace
 from storage.features.store import FeatureStore, space_folder
 

@@ -34,7 +34,7 @@ class VideoStats(Extractor[VideoStatsConfig, NDArray[np.float32]]):
     name = "video_stats"
     modality = "video"
     item_kind = "file"
-    version = 2
+    version = 3
     Config = VideoStatsConfig
 
     @property

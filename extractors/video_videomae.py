@@ -42,7 +42,7 @@ class VideoMaeExtractor(PretrainedExtractor[VideoMaeConfig, Frames]):
     name = "video_videomae"
     modality = "video"
     item_kind = "file"
-    version = 2
+    version = 3
     model_type = "videomae"
     Config = VideoMaeConfig
 

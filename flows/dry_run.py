@@ -10,7 +10,7 @@ from flows.configs.pipeline_config import PipelineConfig
 from flows.inputs import plan_modality
 from flows.stages.keys import changes
 from storage.datasets.dataset import Dataset
-from storage.features.environment import DATA_FILE
+from storage.features.pages import DATA_FILE
 from storage.features.space import FeatureSpace
 from storage.features.store import FeatureStore, feature_spaces, space_folder
 

@@ -1,5 +1,6 @@
 """Errors that a user can mend; the command line prints them and exits with code 2."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -37,5 +38,28 @@ class DatasetError(MocmeError):
         super().__init__(f"{place}: found {found}; allowed: {allowed}")
 
 
+class WriteError(MocmeError, OSError):
+    """A file that cannot be written; what stood there before is kept.
+
+    It is an `OSError`, too, with errno, strerror and filename.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.filename}: cannot be written, what stood there is kept: {self.strerror}"
+
+
 class StoreError(MocmeError):
     """A feature store that cannot be opened, read or written as asked."""
+
+
+class DamagedStoreError(StoreError):
+    """A feature store whose bytes were read and are wrong.
+
+    Args:
+        message: What is wrong.
+        problems: All that is, where the message names the first.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)

@@ -22,6 +22,9 @@ from typing import NamedTuple
 MAX_FILE_BYTES = 2**36
 """64 GiB, a minute or two of hashing: a file with holes may claim any size and takes no disk."""
 
+RACY_NS = 2 * 10**9
+"""A file may change once more without a trace in its times if they are as recent as this."""
+
 LEAVES = "a symbolic link that leaves the dataset's folder"
 _FOLDER_LEAVES = "its folder is a symbolic link that leaves the dataset's folder"
 
@@ -55,6 +58,15 @@ class FileSignature(NamedTuple):
     def of(cls, found: os.stat_result) -> "FileSignature":
         """Return the signature in what stat() says."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+    @classmethod
+    def at(cls, path: Path) -> "FileSignature":
+        """Return the signature of the file that a path leads to.
+
+        Raises:
+            OSError: If there is none.
+        """
+        return cls.of(path.stat())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,60 +1,45 @@
-"""Clips: a few frames spread over the whole of whatever decord or FFmpeg decodes."""
+"""Clips: a few frames spread over the whole of whatever FFmpeg decodes."""
 
-import re
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import MediaError
-from extractors.media.container import has_known_codec, open_container
-
-if TYPE_CHECKING:
-    from av import VideoFrame
-    from av.container import InputContainer
-    from av.video.stream import VideoStream
+from extractors.media.clip_frames import all_frames, frames_by_seeking, moving_pictures
+from extractors.media.clip_index import ClipIndex, read_index
+from extractors.media.container import open_container
+from extractors.media.upright import to_rgb
 
 Frames = NDArray[np.uint8]
-
-MAX_FRAME_PIXELS = 8192 * 4320
-"""8K: 16 such frames are 1.6 GiB of RGB. A file of some kB may claim frames of any size."""
-
-_DECORD_FORMATS = ("mov", "matroska", "avi", "asf", "flv")
-"""Formats whose frames decord finds; in MPEG streams it seeks to others than those asked for."""
-
-_MAX_DECORD_FRAMES = 10_000_000
-"""Four days. Decord makes room for as many as a header claims, and crashes if it cannot."""
-
-_NUMBERED_FILES = re.compile(r"%\d*d")
-"""What decord may take for the name of many files, a picture each."""
-
-_QUARTER_TURN_DEGREES = 90
 
 
 def read_frames(path: Path, num_frames: int) -> Frames:
     """Read frames at the midpoints of equal segments of a clip, upright.
 
-    A clip with fewer frames yields all of them and repeats its last. Frames are counted, not
-    timed, so one that is shown for long counts as any other. Should their size change, all are
-    scaled to that of the first.
+    They are those that decoding the whole clip gives, in the order in which it is shown. A clip
+    with fewer frames yields all of them and repeats its last. Frames are counted, not timed, so
+    one that is shown for long counts as any other. Should their size change, all are scaled to
+    that of the first one read.
 
     Returns:
         RGB. Shape: (num_frames, height, width, 3).
 
     Raises:
-        MediaError: If it is no clip, damaged, holds no frame, or frames of more than
-            `MAX_FRAME_PIXELS`.
+        MediaError: If it is no clip, holds no frame, or frames of more than `MAX_FRAME_PIXELS`,
+            or is damaged where a frame is read.
     """
-    if _suits_decord(path):
-        with suppress(Exception):  # decord raises anything, and knows no AV1 nor quarter turns
-            return _read_with_decord(path, num_frames)
-    return _read_with_ffmpeg(path, num_frames)
+    index = _index_of(path)
+    if index.times:
+        with suppress(MediaError):
+            return _read_by_seeking(path, index, num_frames)
+    return _read_by_counting(path, index.num_packets, num_frames)
 
 
 def duration_seconds(path: Path) -> float:
-    """Return a clip's duration as its container tells it, 0 if it does not.
+    """Return a clip's duration as its container tells it, else as its packets do, else 0.
 
     Raises:
         MediaError: If FFmpeg cannot open it.
@@ -62,7 +47,10 @@ def duration_seconds(path: Path) -> float:
     import av
 
     with open_container(path, "clip") as container:
-        return (container.duration or 0) / av.time_base
+        if container.duration is not None:
+            return container.duration / av.time_base
+        stream = moving_pictures(container)
+        return float(read_index(container, stream).num_units * (stream.time_base or 0))
 
 
 def frame_indices(num_available: int, num_frames: int) -> NDArray[np.intp]:
@@ -73,78 +61,50 @@ def frame_indices(num_available: int, num_frames: int) -> NDArray[np.intp]:
     return ((positions + 0.5) * num_available / num_frames).astype(np.intp)
 
 
-def _suits_decord(path: Path) -> bool:
-    """Whether decord finds the right frames, once the clip is known to hold some of fair size."""
+def _index_of(path: Path) -> ClipIndex:
     with open_container(path, "clip") as container:
-        num_frames = _moving_pictures(container).frames
-        format_name = container.format.name.partition(",")[0]
-    return (
-        format_name in _DECORD_FORMATS
-        and num_frames <= _MAX_DECORD_FRAMES
-        and not _NUMBERED_FILES.search(str(path))
-    )
+        return read_index(container, moving_pictures(container))
 
 
-def _moving_pictures(container: "InputContainer") -> "VideoStream":
-    """Return the stream to read; the cover of a piece of music is none."""
-    from av.stream import Disposition
-    from av.video.stream import VideoStream
-
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        raise MediaError("holds no moving pictures")
-    if not has_known_codec(stream):
-        raise MediaError("holds moving pictures of an unknown codec")
-    if stream.width * stream.height > MAX_FRAME_PIXELS:
-        size = f"{stream.width} x {stream.height}"
-        raise MediaError(f"frames of {size} are larger than {MAX_FRAME_PIXELS} pixels")
-    return stream
+def _read_by_seeking(path: Path, index: ClipIndex, num_frames: int) -> Frames:
+    """Decode only what leads to the wanted frames."""
+    wanted = frame_indices(len(index.times), num_frames).tolist()
+    read: dict[int, Frames] = {}
+    for number, frame in frames_by_seeking(path, index, sorted(set(wanted))):
+        read[number] = to_rgb(frame, _size_of(read.values()))
+    return np.stack([read[number] for number in wanted])
 
 
-def _read_with_decord(path: Path, num_frames: int) -> Frames:
-    """Read by decord; one thread and a fresh reader, since it is known to hang otherwise."""
-    import decord
-
-    decord.logging.set_level(decord.logging.QUIET)
-    reader = decord.VideoReader(str(path), num_threads=1)
-    frames: Frames = reader.get_batch(frame_indices(len(reader), num_frames)).asnumpy()
-    return frames
-
-
-def _read_with_ffmpeg(path: Path, num_frames: int) -> Frames:
-    """Count the packets, then decode up to the last frame wanted.
-
-    Many containers do not say how many frames they hold, hence the first pass.
-    """
-    with open_container(path, "clip") as container:
-        packets = container.demux(_moving_pictures(container))
-        num_available = sum(packet.size > 0 for packet in packets)
+def _read_by_counting(path: Path, num_expected: int, num_frames: int) -> Frames:
+    """Decode everything: once if there are as many frames as expected, else once more."""
+    num_available, read = _decode_numbers(path, frame_indices(num_expected, num_frames))
     if not num_available:
-        raise MediaError("holds no frame")
-    with open_container(path, "clip") as container:
-        return _decode_frames(container, frame_indices(num_available, num_frames))
+        raise MediaError("holds no frame that can be decoded")
+    wanted = frame_indices(num_available, num_frames)
+    if num_available != num_expected:
+        read.clear()
+        _, read = _decode_numbers(path, wanted)
+    damaged = [number for number in wanted.tolist() if number not in read]
+    if damaged:
+        raise MediaError(f"damaged: frame {damaged[0]} of {num_available} cannot be decoded")
+    return np.stack([read[number] for number in wanted.tolist()])
 
 
-def _decode_frames(container: "InputContainer", indices: NDArray[np.intp]) -> Frames:
-    """Decode the frames at ascending indices; the last one found stands in for any beyond."""
-    wanted = set(indices.tolist())
-    chosen: list[Frames] = []
-    first = last = None
-    for index, last in enumerate(container.decode(_moving_pictures(container))):
-        first = first or last
-        if index in wanted:
-            chosen.append(_to_rgb(last, first))
-        if index == indices[-1]:
-            break
-    if first is None or last is None:
-        raise MediaError("holds no frame")
-    if len(chosen) < len(indices):
-        chosen.append(_to_rgb(last, first))
-    return np.stack(chosen + chosen[-1:] * (len(indices) - len(chosen)))
+def _decode_numbers(path: Path, wanted: NDArray[np.intp]) -> tuple[int, dict[int, Frames]]:
+    """Count all frames, and convert the wanted ones that are sound.
+
+    A last one that is damaged does not count: a file that was cut ends amid a frame.
+    """
+    numbers = set(wanted.tolist())
+    read: dict[int, Frames] = {}
+    num_available = 0
+    for number, frame in enumerate(all_frames(path)):
+        if number in numbers and frame is not None:
+            read[number] = to_rgb(frame, _size_of(read.values()))
+        num_available = number + (frame is not None)
+    return num_available, read
 
 
-def _to_rgb(frame: "VideoFrame", first: "VideoFrame") -> Frames:
-    """Convert a frame, of the first one's size and turned as that asks. Shape: (h, w, 3)."""
-    rgb = frame.reformat(width=first.width, height=first.height, format="rgb24")
-    pixels = rgb.to_ndarray().astype(np.uint8, copy=False)
-    return np.rot90(pixels, round(first.rotation / _QUARTER_TURN_DEGREES))
+def _size_of(read: Collection[Frames]) -> tuple[int, int] | None:
+    """Return height and width of the first frame read, if any is."""
+    return next(((frame.shape[0], frame.shape[1]) for frame in read), None)

@@ -4,14 +4,17 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from extractors.base import MediaError
 
 if TYPE_CHECKING:
+    from av import Packet
     from av.container import InputContainer
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
 _CLIP_FORMATS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "live_flv", "mpeg", "mpegts", "mpegvideo"),
@@ -34,6 +37,13 @@ machine or another. Nor are pictures and texts, of which it would make clips.
 _BUFFER_BYTES = 1 << 18
 
 
+class Source(Protocol):
+    """What FFmpeg reads from."""
+
+    def read(self, num_bytes: int, /) -> bytes:
+        """Return up to this many bytes, none at the end."""
+
+
 @contextmanager
 def open_container(path: Path, kind: str) -> Iterator["InputContainer"]:
     """Open a sound or a clip; what FFmpeg cannot read within the context is a `MediaError`.
@@ -45,10 +55,22 @@ def open_container(path: Path, kind: str) -> Iterator["InputContainer"]:
     Raises:
         MediaError: If it is of none of the `FORMATS`, or damaged.
     """
+    with path.open("rb") as file, open_stream(Nameless(file), kind) as container:
+        yield container
+
+
+@contextmanager
+def open_stream(source: "Source", kind: str) -> Iterator["InputContainer"]:
+    """Open a sound or a clip that is a part of a file; see `open_container`.
+
+    Args:
+        source: Its bytes. Without a method `seek`, they are read once, from first to last.
+        kind: What it should be, for the message.
+    """
     import av
 
     try:
-        with path.open("rb") as file, _open(file, kind) as container:
+        with _open(source, kind) as container:
             yield container
     except av.FFmpegError as error:
         raise MediaError(f"not a {kind} that can be decoded: {error.strerror}") from None
@@ -60,13 +82,29 @@ def has_known_codec(stream: "Stream") -> bool:
     return codec is not None
 
 
-def _open(file: BinaryIO, kind: str) -> "InputContainer":
+def read_packets(
+    container: "InputContainer", stream: "VideoStream"
+) -> Iterator["Packet[VideoStream]"]:
+    """Yield the packets of a stream, and an empty one at the end.
+
+    PyAV stumbles behind the last where a damaged file seemed to begin further streams on the way.
+    """
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, IndexError):
+            return
+        yield packet
+
+
+def _open(source: "Source", kind: str) -> "InputContainer":
     import av
 
     options = {"format_whitelist": ",".join(FORMATS)}
     try:
         return av.open(
-            _Nameless(file),
+            source,
             "r",
             buffer_size=_BUFFER_BYTES,
             options=options,
@@ -76,12 +114,16 @@ def _open(file: BinaryIO, kind: str) -> "InputContainer":
         raise MediaError(f"not a {kind} of a known format") from None
 
 
-class _Nameless:
+class Nameless:
     """A file whose name FFmpeg does not see, lest it go by the extension."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | RawIOBase) -> None:
         self._file = file
-        self.read, self.tell = file.read, file.tell
+        self.tell = file.tell
+
+    def read(self, num_bytes: int, /) -> bytes:
+        """Return up to this many bytes, none at the end."""
+        return self._file.read(num_bytes) or b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Seek; where no file reaches, as damaged ones ask for, is -1: FFmpeg's sign of failure."""

@@ -3,11 +3,13 @@
 `.npy`, `.npz`, `.safetensors`, `.pth` and `.pt` (tensors, and dicts or lists of them), `.h5`. None
 of them is read by anything that could run code: `allow_pickle=False`, `weights_only=True`. Files of
 `.npy`, `.safetensors` and `.pth` are mapped, so that only the rows that are asked for are read;
-those of `.npz` and `.h5` are read as a whole.
+those of `.npz` and `.h5` are read as a whole, after extractors/media/unpacked_size.py has looked at
+what they claim to hold.
 """
 
 import pickle
 import re
+import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,12 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.loading import one_line
+from extractors.media.unpacked_size import (
+    require_modest_arrays,
+    require_modest_npz,
+    require_modest_torch,
+)
 from storage.errors import MocmeError
 from storage.file_access import open_regular
 
 Matrix = NDArray[Any]
 """Real numbers of any type. Shape: (N, dim)."""
 
+_REAL = "fiu"  # kinds of real numbers
 _MOST_NAMED = 5  # arrays that a message lists
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")  # in the message of torch's restricted unpickler
 
@@ -58,6 +66,7 @@ def read_feature_file(path: Path, key: str | None = None) -> FeatureFile:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise _refusal(path, f"the suffix '{path.suffix}'", ", ".join(_READERS))
+    require_file(path)
     try:
         open_regular(path).close()  # a FIFO would block, a device might never end
         found = reader(path)
@@ -68,8 +77,24 @@ def read_feature_file(path: Path, key: str | None = None) -> FeatureFile:
     except OSError as error:
         raise _refusal(path, error.strerror or one_line(str(error)), "a readable file") from error
     except Exception as error:  # broken files make the libraries raise anything
-        raise _refusal(path, one_line(str(error)), "a sound file of its kind") from error
+        reason = one_line(str(error)) or type(error).__name__
+        raise _refusal(path, reason, "a sound file of its kind") from error
     return _choose(path, found, key)
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file: a FIFO would be waited for.
+
+    Raises:
+        FeatureFileError: If there is none, or something else stands there.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise _refusal(path, reason, "a file") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise _refusal(path, "no regular file", "a file")
 
 
 def _choose(path: Path, found: Matrix | Mapping[str, Matrix], key: str | None) -> FeatureFile:
@@ -91,14 +116,15 @@ def _choose(path: Path, found: Matrix | Mapping[str, Matrix], key: str | None) -
 
 
 def _matrix(path: Path, array: Matrix) -> Matrix:
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in _REAL:
         found = f"an array of shape {array.shape} and dtype {array.dtype}"
         raise _refusal(path, found, "real numbers of shape (N, dim)")
     return array
 
 
 def _is_vector(array: Matrix) -> bool:
-    return array.ndim == 1 or (array.ndim == 2 and array.shape[0] == 1)
+    is_one = array.ndim == 1 or (array.ndim == 2 and array.shape[0] == 1)
+    return is_one and array.dtype.kind in _REAL
 
 
 def _describe_objects(error: pickle.UnpicklingError) -> str:
@@ -120,10 +146,11 @@ def _read_npy(path: Path) -> Matrix:
 
 
 def _read_npz(path: Path) -> dict[str, Matrix]:
+    require_modest_npz(path)
     with np.load(path, allow_pickle=False) as arrays:
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("another kind of file under this suffix")
-        return dict(arrays)
+        return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
 
 
 def _read_safetensors(path: Path) -> dict[str, Matrix]:
@@ -137,18 +164,23 @@ def _read_torch(path: Path) -> Matrix | dict[str, Matrix]:
     import torch
 
     mapped = zipfile.is_zipfile(path)  # what older versions of torch wrote cannot be mapped
+    require_modest_torch(path)
     found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     if isinstance(found, torch.Tensor):
-        return _as_numpy(found)
+        return _tensors(path, {"": found})[""]
     if isinstance(found, list | tuple) and all(isinstance(row, torch.Tensor) for row in found):
-        return np.stack([_as_numpy(row) for row in found])
+        return np.stack([*_tensors(path, dict(enumerate(found))).values()])
     if isinstance(found, Mapping):
-        return {
-            str(name): _as_numpy(value)
-            for name, value in found.items()
-            if isinstance(value, torch.Tensor)
-        }
+        kept = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+        return _tensors(path, kept)
     raise ValueError(f"a {type(found).__name__} where {_ALLOWED_TORCH} may be")
+
+
+def _tensors(path: Path, tensors: Mapping[Any, Any]) -> dict[str, Matrix]:
+    """Return tensors as arrays, after a look at their sizes: they may share their bytes."""
+    named = {str(name): tensor for name, tensor in tensors.items()}
+    require_modest_arrays(path, named, is_mapped=True)
+    return {name: _as_numpy(tensor) for name, tensor in named.items()}
 
 
 def _as_numpy(tensor: Any) -> Matrix:
@@ -165,17 +197,25 @@ def _as_numpy(tensor: Any) -> Matrix:
 def _read_hdf5(path: Path) -> dict[str, Matrix]:
     import h5py
 
-    arrays: dict[str, Matrix] = {}
+    members: dict[str, Any] = {}
 
     def collect(name: str, member: object) -> None:
         if isinstance(member, h5py.Dataset):
             if member.is_virtual or member.external:
                 raise ValueError(f"'{name}', whose content lies in other files")
-            arrays[name] = np.asarray(member[()])
+            members[name] = member
 
     with h5py.File(path, "r") as file:
         file.visititems(collect)  # follows no links
-    return arrays
+        require_modest_arrays(path, members, is_mapped=False)
+        return {name: _hdf5_array(member) for name, member in members.items()}
+
+
+def _hdf5_array(member: Any) -> Matrix:
+    """Read a dataset; of what is no number the shape alone, for it may refer to any content."""
+    if member.dtype.kind in _REAL:
+        return np.asarray(member[()])
+    return np.broadcast_to(np.zeros((), dtype="V1"), member.shape)
 
 
 def _refusal(path: Path, found: str, allowed: str) -> FeatureFileError:

@@ -1,11 +1,10 @@
-"""Pictures: whatever Pillow opens, as upright RGB on white."""
+"""Pictures: whatever Pillow opens, and SVG, as upright sRGB on white."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from extractors.base import MediaError
+from extractors.media import alpha, colour, jpeg2000, svg, tiff
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,14 +23,14 @@ EPS is not among them: Pillow would run Ghostscript on the file.
 MAX_ASPECT = 100
 """Long side by short side of what a backbone that looks at the central square is shown."""
 
-_MAX_UINT16 = 65535
+_PREFIX_BYTES = 512
 
 
 def read_picture(path: Path, least_side: int | None = None) -> "Image.Image":
-    """Read a picture: the first frame, upright by its EXIF, alpha laid on white.
+    """Read a picture: the first frame, upright by its EXIF, in sRGB, alpha laid on white.
 
-    16-bit gray is scaled to 8 bits; floating-point and 32-bit gray, which declare no range, are
-    stretched from the range found to 0..255.
+    Gray of more than 8 bits is scaled to 8 by the range of the format; where that is not declared
+    (floats, most of 32 bits), from the range found.
 
     Args:
         path: The file.
@@ -43,21 +42,16 @@ def read_picture(path: Path, least_side: int | None = None) -> "Image.Image":
         A picture of mode RGB.
 
     Raises:
-        MediaError: If it is no picture, truncated, damaged, or larger than `MAX_PIXELS`.
+        MediaError: If it is no picture, truncated, damaged, larger than `MAX_PIXELS`, or of a
+            layout of which the colours are not known to be read right.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            _refuse_bomb(image)
-            if least_side is not None:
-                image.draft(None, (least_side, least_side))
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+        return colour.to_rgb(_decode(path, least_side))
     except MediaError:
         raise
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, svg.NotADrawingError):
         raise MediaError("not a picture of a known format") from None
     except Image.DecompressionBombError:
         raise MediaError(f"larger than {MAX_PIXELS} pixels") from None
@@ -83,33 +77,34 @@ def _refuse_bomb(image: "Image.Image") -> None:
         raise MediaError(f"{image.width} x {image.height} is larger than {MAX_PIXELS} pixels")
 
 
-def _to_rgb(image: "Image.Image") -> "Image.Image":
-    """Convert any mode to RGB. Plain `convert` clips wide modes and bares hidden colours."""
+def _decode(path: Path, least_side: int | None) -> "Image.Image":
+    """Decode a picture, upright, of any mode that `colour.to_rgb` converts."""
     from PIL import Image
 
-    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return _narrow(image).convert("RGB")
-    if image.has_transparency_data:
-        premultiplied = {"La": "LA", "RGBa": "RGBA"}
-        rgba = image.convert(premultiplied.get(image.mode, image.mode)).convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    with path.open("rb") as file:
+        start = file.read(_PREFIX_BYTES)
+    if start.startswith(tiff.PREFIXES):
+        with tiff.open_tiff(path) as image:
+            return tiff.correct_samples(_load(image))
+    if start.startswith(jpeg2000.PREFIXES):
+        header = jpeg2000.read_header(path)
+        jpeg2000.refuse_layout(header)
+        with Image.open(path, formats=("JPEG2000",)) as image:
+            return jpeg2000.correct_samples(path, _load(image), header)
+    if svg.may_be_drawing(start):
+        return svg.read_drawing(path)
+    with Image.open(path, formats=FORMATS) as image:
+        alpha.settle_channels(image, start)
+        return alpha.drop_unmeant_alpha(_load(image, least_side), start)
 
 
-def _narrow(image: "Image.Image") -> "Image.Image":
-    """Scale gray of 16 bits, 32 bits or floats to 8 bits; a transparent gray becomes white."""
-    from PIL import Image
+def _load(image: "Image.Image", least_side: int | None = None) -> "Image.Image":
+    """Load an image within bounds, and turn it upright."""
+    from PIL import ImageOps
 
-    values = np.asarray(image).astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    if not np.isfinite(high - low):
-        raise MediaError("holds pixels that are not finite numbers")
-    if image.mode != "F" and low >= 0 and high <= _MAX_UINT16:
-        low, high = 0.0, float(_MAX_UINT16)  # several plugins give 16-bit gray in mode I
-    values -= low  # in place: of the largest pictures allowed, every copy takes 0.7 GB
-    values *= 255.0 / max(high - low, np.finfo(np.float64).tiny)
-    gray = np.rint(values, out=values).astype(np.uint8)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        gray[np.asarray(image) == transparent] = 255
-    return Image.fromarray(gray)
+    _refuse_bomb(image)
+    if least_side is not None:
+        image.draft(None, (least_side, least_side))
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    return image

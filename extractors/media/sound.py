@@ -1,29 +1,30 @@
-"""Sounds: whatever libsndfile or FFmpeg decodes, as mono samples at one rate."""
+"""Sounds: whatever FFmpeg or libsndfile decodes, as mono samples at one rate."""
 
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from fractions import Fraction
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from extractors.base import MediaError
-from extractors.media.container import has_known_codec, open_container
-
-if TYPE_CHECKING:
-    import soundfile
-    from av.container import InputContainer
-
-Samples = NDArray[np.float32]
+from extractors.media.sound_decoding import Block, Samples, decode_sound
 
 MAX_RATE_HZ = 1_000_000
 """The resampler's filter grows with the rate, to gigabytes for what a damaged header may claim."""
 
 _FILTER_SAMPLES = 64  # at least as many as the resampler's filter spans, at the lower rate
 
+_CALL_SAMPLES = 1 << 14
+
 
 def read_sound(path: Path, sample_rate_hz: int, max_seconds: float) -> Samples:
     """Read the beginning of a sound, all channels averaged, resampled.
+
+    No length in a header is relied on: the sound is decoded until `max_seconds` or its end. Memory
+    grows with the samples returned, neither with channels nor with the sound's own rate.
 
     Args:
         path: A sound, or a clip with a sound track.
@@ -37,104 +38,75 @@ def read_sound(path: Path, sample_rate_hz: int, max_seconds: float) -> Samples:
         MediaError: If it is no sound, damaged, empty, faster than `MAX_RATE_HZ`, or holds samples
             that are not finite.
     """
-    samples, rate_hz = _decode(path, max_seconds)
-    if rate_hz > MAX_RATE_HZ:
-        raise MediaError(f"{rate_hz} samples a second; allowed: at most {MAX_RATE_HZ}")
-    if not samples.size:
+    with closing(decode_sound(path)) as blocks:
+        runs = groupby(_beginning(blocks, max_seconds), key=itemgetter(1))
+        resampled = [
+            _resample((samples for samples, _ in run), rate_hz, sample_rate_hz)
+            for rate_hz, run in runs
+        ]
+    if not resampled:
         raise MediaError("holds no samples")
-    if not np.isfinite(samples).all():
-        raise MediaError("holds samples that are not finite numbers")
-    return resample(samples, rate_hz, sample_rate_hz)
+    return np.concatenate(resampled)
 
 
-def resample(samples: Samples, rate_hz: int, new_rate_hz: int) -> Samples:
-    """Resample mono samples, band-limited.
+def _beginning(blocks: Iterable[Block], max_seconds: float) -> Iterator[Block]:
+    """Yield the blocks of the first `max_seconds`, checked; none is empty."""
+    left_seconds = Fraction(max_seconds)
+    for whole, rate_hz in blocks:
+        if rate_hz > MAX_RATE_HZ:
+            raise MediaError(f"{rate_hz} samples a second; allowed: at most {MAX_RATE_HZ}")
+        samples = whole[: int(left_seconds * rate_hz)]
+        if not np.isfinite(samples).all():
+            raise MediaError("holds samples that are not finite numbers")
+        if samples.size:
+            yield samples, rate_hz
+        left_seconds -= Fraction(len(samples), rate_hz)
+        if len(samples) < len(whole) or left_seconds <= 0:
+            return
+
+
+def _resample(blocks: Iterable[Samples], rate_hz: int, new_rate_hz: int) -> Samples:
+    """Resample consecutive blocks of one rate, band-limited.
 
     What is shorter than the resampler's filter is taken as followed by silence.
 
     Args:
-        samples: At least one. Shape: (n,).
+        blocks: At least one, none of them empty. Shape of each: (n,).
         rate_hz: Their rate.
         new_rate_hz: The rate wanted.
 
     Returns:
-        Shape: (about n * new_rate_hz / rate_hz, but at least 1,).
+        Shape: (about n * new_rate_hz / rate_hz for n samples in all, but at least 1,).
     """
     if rate_hz == new_rate_hz:
-        return samples
-    resampled = _run_resampler(samples, rate_hz, new_rate_hz)
-    if resampled.size:
-        return resampled
-    silence = _FILTER_SAMPLES * -(-rate_hz // new_rate_hz)
-    followed = _run_resampler(np.pad(samples, (0, silence)), rate_hz, new_rate_hz)
-    return followed[: max(1, round(len(samples) * new_rate_hz / rate_hz))]
-
-
-def _run_resampler(samples: Samples, rate_hz: int, new_rate_hz: int) -> Samples:
-    """Resample by FFmpeg, which gives nothing at all before its filter is full."""
+        return np.concatenate(list(blocks))
     import av
 
     resampler = av.AudioResampler(format="flt", layout="mono", rate=new_rate_hz)
-    frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="flt", layout="mono")
-    frame.sample_rate = rate_hz
-    frames = [*resampler.resample(frame), *resampler.resample(None)]
-    pieces = [piece.to_ndarray()[0] for piece in frames]
-    return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.float32)
+    resampled: list[Samples] = []
+    waiting: list[Samples] = []
+    for block in _joined(blocks):
+        frame = av.AudioFrame.from_ndarray(block[np.newaxis], format="flt", layout="mono")
+        frame.sample_rate = rate_hz
+        resampled += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+        if not resampled:
+            waiting.append(block)
+    resampled += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
+    if resampled:
+        return np.concatenate(resampled)
+    short = np.concatenate(waiting)  # FFmpeg gives nothing at all before its filter is full
+    silence = _FILTER_SAMPLES * -(-rate_hz // new_rate_hz)
+    followed = _resample([np.pad(short, (0, silence))], rate_hz, new_rate_hz)
+    return followed[: max(1, round(len(short) * new_rate_hz / rate_hz))]
 
 
-def _decode(path: Path, max_seconds: float) -> tuple[Samples, int]:
-    """Decode by libsndfile, and by FFmpeg what that does not know or finds nothing in.
-
-    Returns:
-        Samples and their rate.
-    """
-    import soundfile
-
-    # A descriptor has no name, from whose extension soundfile would conclude that it is raw.
-    with (
-        suppress(soundfile.LibsndfileError),
-        path.open("rb") as raw,
-        soundfile.SoundFile(raw.fileno(), closefd=False) as file,
-    ):
-        samples = _read_soundfile(file, max_seconds)
-        if samples.size:
-            return samples, file.samplerate
-    return _decode_with_ffmpeg(path, max_seconds)
-
-
-def _read_soundfile(file: "soundfile.SoundFile", max_seconds: float) -> Samples:
-    """Read and average the channels; a file shorter than its header says is damaged."""
-    wanted = min(int(max_seconds * file.samplerate), file.frames)
-    channels: Samples = file.read(wanted, dtype="float32", always_2d=True)
-    if len(channels) < wanted:
-        raise MediaError(f"damaged: ends after {len(channels)} of {file.frames} samples")
-    mono: Samples = channels.mean(axis=1, dtype=np.float32)
-    return mono
-
-
-def _decode_with_ffmpeg(path: Path, max_seconds: float) -> tuple[Samples, int]:
-    """Decode the first sound track of anything FFmpeg knows."""
-    with open_container(path, "sound") as container:
-        if not container.streams.audio:
-            raise MediaError("holds no sound track")
-        if not has_known_codec(container.streams.audio[0]):
-            raise MediaError("holds a sound track of an unknown codec")
-        return _read_stream(container, max_seconds)
-
-
-def _read_stream(container: "InputContainer", max_seconds: float) -> tuple[Samples, int]:
-    """Decode the first sound stream up to `max_seconds`, and average its channels."""
-    import av
-
-    stream = container.streams.audio[0]
-    to_planar_float = av.AudioResampler(format="fltp")
-    pieces: list[Samples] = []
-    num_samples, rate_hz = 0, stream.rate
-    for decoded in container.decode(stream):
-        for frame in to_planar_float.resample(decoded):
-            pieces.append(frame.to_ndarray().mean(axis=0, dtype=np.float32))
-            num_samples, rate_hz = num_samples + frame.samples, frame.sample_rate
-        if num_samples >= max_seconds * rate_hz:
-            break
-    samples = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.float32)
-    return samples[: int(max_seconds * rate_hz)], rate_hz
+def _joined(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Join blocks, for what a call of the resampler costs hardly grows with its samples."""
+    waiting: list[Samples] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= _CALL_SAMPLES:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)

@@ -102,17 +102,27 @@ def write_sample(directory: Path, seed: int = 0, num_things: int = 600) -> Sampl
 
 def _check(directory: Path, seed: int, num_things: int) -> None:
     """Refuse what cannot be written, or would mix with what is there."""
-    if directory.exists() and not directory.is_dir():
-        raise MocmeError(f"{directory}: found a file; allowed: a new or an empty directory")
-    if directory.exists() and any(directory.iterdir()):
-        raise MocmeError(
-            f"{directory}: found a directory that is not empty; allowed: a new or an empty one"
-        )
     if seed < 0:
         raise MocmeError(f"seed: found {seed}; allowed: 0 or greater")
     if not MIN_THINGS <= num_things <= MAX_THINGS:
         raise MocmeError(
             f"number of things: found {num_things}; allowed: {MIN_THINGS} to {MAX_THINGS}"
+        )
+    _make_empty(directory)
+
+
+def _make_empty(directory: Path) -> None:
+    if directory.exists() and not directory.is_dir():
+        raise MocmeError(f"{directory}: found a file; allowed: a new or an empty directory")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(directory.iterdir())
+    except OSError as error:  # a link to nothing, too
+        reason = error.strerror or str(error)
+        raise MocmeError(f"{directory}: found {reason}; allowed: a new or an empty one") from error
+    if not is_empty:
+        raise MocmeError(
+            f"{directory}: found a directory that is not empty; allowed: a new or an empty one"
         )
 
 

@@ -1,13 +1,15 @@
 """The `store gc` command: deletes features that no config refers to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import STDERR, STDOUT, print_json, table
+from flows.cli.console import STDERR, STDOUT, print_error, print_json, table
 from flows.cli.options import AsJson
 from flows.configs.pipeline_config import load_config
+from flows.exit_codes import RUN_FAILED
 
 if TYPE_CHECKING:
     from storage.features.garbage import Garbage
@@ -23,7 +25,9 @@ def gc(
     """Delete the features that none of the given configs refers to.
 
     Whole feature spaces, and vectors whose items their datasets no longer list. Where a listed
-    file cannot be read, no vector of its feature space goes. Refused while a run is writing.
+    file cannot be read, no vector of its feature space goes. Files that mocme has not made stay,
+    and so does a feature space that cannot be read or is reached through a link: it is named, and
+    the exit code is 1. Refused while a run is writing.
 
     Example:  mocme store gc run.yaml other.yaml --dry-run
     """
@@ -31,10 +35,20 @@ def gc(
 
     settings = [load_config(path) for path in configs]
     with STDERR.status("looking for what no config refers to"):
-        found = collect(settings, dry_run=dry_run)
+        collected = collect(settings, dry_run=dry_run)
+    found = [garbage for garbage in collected if garbage.left is None]
+    left = {str(garbage.directory): garbage.left for garbage in collected if garbage.left}
     if as_json:
-        print_json({"dry_run": dry_run, "garbage": [_as_json(garbage) for garbage in found]})
-        return
+        print_json({"dry_run": dry_run, "garbage": list(map(_as_json, found)), "left": left})
+    else:
+        _print(found, dry_run=dry_run)
+    for why in left.values():
+        print_error(f"left as it is: {why}")
+    if left:
+        raise typer.Exit(RUN_FAILED)
+
+
+def _print(found: Sequence["Garbage"], *, dry_run: bool) -> None:
     if found:
         title = "Would be deleted" if dry_run else "Deleted"
         columns = ["feature space", "what", "vectors", "failures", "MB"]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import STDOUT, print_json, print_line, table
+from flows.cli.console import STDOUT, print_error, print_json, print_line, table
 from flows.cli.exports import export_features
 from flows.cli.garbage import gc
 from flows.cli.imports import import_features
 from flows.cli.options import AsJson
+from flows.exit_codes import INPUT_ERROR, RUN_FAILED
 from storage.errors import StoreError
 
 if TYPE_CHECKING:
@@ -71,26 +72,31 @@ def verify(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check every stored byte; exit with 1 if anything is damaged.
+    """Check every stored byte; exit with 1 if anything is damaged, with 2 if it cannot be read.
 
     With --repair, what is damaged is dropped, and the next `mocme extract CONFIG` extracts just
     that again; it exits with 1 only if something is left that cannot be dropped by itself.
 
     Example:  mocme store verify data/demo/data/features --repair
     """
-    checks = {directory: _check(directory, repair=repair) for directory in _spaces(store)}
+    checks, unread = _check_all(_spaces(store), repair=repair)
     problems = [row for directory, found in checks.items() for row in _rows(directory, found)]
     num_dropped = sum(found.num_dropped for found in checks.values())
     broken = [directory for directory, found in checks.items() if not found.is_complete]
     if as_json:
         repaired = {"dropped": num_dropped, "beyond_repair": list(map(str, broken))}
-        print_json({"problems": problems, **(repaired if repair else {})})
+        found = {"problems": problems, **({"unread": unread} if unread else {})}
+        print_json({**found, **(repaired if repair else {})})
     else:
-        _print_problems(store, problems)
+        _print_problems(store, problems, is_complete=not unread)
         if repair and problems:
             _print_repair(num_dropped, broken)
+    for why in unread.values():
+        print_error(why)
+    if unread:
+        raise typer.Exit(INPUT_ERROR)
     if broken if repair else problems:
-        raise typer.Exit(1)
+        raise typer.Exit(RUN_FAILED)
 
 
 app.command("gc")(gc)
@@ -105,9 +111,10 @@ def copy(
         Path, typer.Argument(metavar="TARGET", help="Folder of the copy: a store, too.")
     ],
 ) -> None:
-    """Copy a store, also while runs write to it; over an older copy.
+    """Copy a store, also while runs write to it; over an older copy, and nothing else.
 
-    Each feature space is copied as its last commit left it, without free pages.
+    Each feature space is copied as its last commit left it, without free pages. What stands in its
+    place in TARGET is replaced only if it is a copy of the same feature space.
 
     Example:  mocme store copy data/demo/data/features /backup/features
     """
@@ -117,25 +124,38 @@ def copy(
         print_line(str(directory))
 
 
-def _check(directory: Path, *, repair: bool) -> "Repair":
-    """Verify one feature space, and drop what is damaged if asked to."""
-    from storage.features.verification import Repair, StoreProblem, repair_folder, verify_store
+def _check_all(
+    directories: Sequence[Path], *, repair: bool
+) -> tuple[dict[Path, "Repair"], dict[str, str]]:
+    """Verify feature spaces, and drop what is damaged if asked to.
 
-    try:
-        return repair_folder(directory) if repair else Repair(verify_store(directory))
-    except StoreError as error:
-        return Repair([StoreProblem(str(error))])
+    Returns:
+        What was found, by folder; and why others could not be read, or not be repaired.
+    """
+    from storage.features.verification import Repair, repair_folder, verify_store
+
+    checks, unread = dict[Path, Repair](), dict[str, str]()
+    for directory in directories:
+        try:
+            checks[directory] = (
+                repair_folder(directory) if repair else Repair(verify_store(directory))
+            )
+        except StoreError as error:
+            unread[str(directory)] = str(error)
+    return checks, unread
 
 
 def _rows(directory: Path, found: "Repair") -> list[dict[str, Any]]:
     return [{"space": str(directory), **asdict(problem)} for problem in found.problems]
 
 
-def _print_problems(store: Path, problems: Sequence[Mapping[str, Any]]) -> None:
+def _print_problems(
+    store: Path, problems: Sequence[Mapping[str, Any]], *, is_complete: bool
+) -> None:
     if problems:
         rows = [list(problem.values()) for problem in problems]
         STDOUT.print(table("Damage", list(problems[0]), rows))
-    else:
+    elif is_complete:
         print_line(f"{store}: everything is sound")
 
 
@@ -143,7 +163,10 @@ def _print_repair(num_dropped: int, broken: Sequence[Path]) -> None:
     if num_dropped:
         print_line(f"{num_dropped} vectors dropped; `mocme extract CONFIG` makes them anew")
     for directory in broken:
-        print_line(f"{directory}: beyond repair; delete the folder and extract again")
+        print_line(
+            f"{directory}: beyond repair; restore it from a copy, or delete the folder and extract "
+            "again"
+        )
 
 
 def _print_failures(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,7 +4,8 @@ Source: Neo4j's operations manual, "Neo4j Admin import", on the fields of the he
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from model.prediction.answers import PredictedTriple
 
 NODES, RELATIONSHIPS = "nodes.csv", "relationships.csv"
+_NODE = ("id:ID", "name", ":LABEL")
 _RELATIONSHIP = (":START_ID", ":END_ID", ":TYPE", "predicted:boolean")
 _OF_PREDICTED = ("probability:double", "rule", "rule_confidence:double")
 
@@ -36,6 +38,8 @@ def write_graph(folder: Path, graph: Graph, triples: Iterable["PredictedTriple"]
     `predicted`, and for predicted ones `probability`, of the most confident rule that leads to it
     `rule` and `rule_confidence` (empty if none does), and `weight_<modality>`.
 
+    Older files are replaced if their first line is one that this writes.
+
     Args:
         folder: Made if absent.
         graph: The graph.
@@ -45,11 +49,13 @@ def write_graph(folder: Path, graph: Graph, triples: Iterable["PredictedTriple"]
         How many predicted triples there were.
 
     Raises:
-        Neo4jError: If a file cannot be written.
+        Neo4jError: If a file cannot be written, or another file of that name stands there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / NODES, ["id:ID", "name", ":LABEL"], _nodes(graph))
+        _require_own(folder / NODES, _NODE)
+        _require_own(folder / RELATIONSHIPS, _RELATIONSHIP)
+        _write(folder / NODES, _NODE, _nodes(graph))
         known = _known(graph)
         num_written = _write(folder / RELATIONSHIPS, *_relationships(known, iter(triples)))
     except OSError as error:
@@ -57,6 +63,21 @@ def write_graph(folder: Path, graph: Graph, triples: Iterable["PredictedTriple"]
             f"{folder}: found {error.strerror}; allowed: a folder that can be written to"
         ) from error
     return num_written - len(known)
+
+
+def _require_own(path: Path, header: Sequence[str]) -> None:
+    """Refuse to replace a file that does not begin as this writes it."""
+    if not os.path.lexists(path):
+        return
+    expected = ",".join(header).encode()
+    begins = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            begins = file.read(len(expected))
+    if begins != expected:
+        raise Neo4jError(
+            f"{path}: found another file; allowed: none, or one that mocme has written"
+        )
 
 
 def _nodes(graph: Graph) -> Iterator[Row]:
@@ -91,7 +112,7 @@ def _predicted_row(triple: "PredictedTriple") -> Row:
     return (*ends, "true", triple.probability, *rule, *triple.modality_weights.values())
 
 
-def _write(path: Path, header: list[str], rows: Iterable[Row]) -> int:
+def _write(path: Path, header: Sequence[str], rows: Iterable[Row]) -> int:
     """Write a file and return how many rows there were."""
     num_rows = 0
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

@@ -120,10 +120,14 @@ def write_clean(dataset: Dataset, out_dir: Path) -> Graph:
 
 
 def _make_empty(out_dir: Path) -> None:
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        found = "a folder that is not empty" if out_dir.is_dir() else "a file"
-        raise DatasetError(out_dir, found=found, allowed="a new or empty folder")
-    out_dir.mkdir(parents=True, exist_ok=True)
+    allowed = "a new or empty folder"
+    try:
+        if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+            found = "a folder that is not empty" if out_dir.is_dir() else "a file"
+            raise DatasetError(out_dir, found=found, allowed=allowed)
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a link to nothing, too
+        raise DatasetError(out_dir, found=error.strerror or str(error), allowed=allowed) from error
 
 
 def _link_media(dataset: Dataset, out_dir: Path) -> None:

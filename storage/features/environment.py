@@ -11,27 +11,32 @@ not begin a transaction inside another one.
 """
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import lmdb
 
-from storage.errors import StoreError
+from storage.errors import DamagedStoreError, StoreError
+from storage.features.opening import open_file
+from storage.features.pages import pages_of_snapshot, require_sound_pages
 
 Transaction = Any
 """An `lmdb.Transaction` with `buffers=True`: its values are valid until it ends or writes."""
 
 ResultT = TypeVar("ResultT")
 
-DATA_FILE = "data.mdb"
-_LOCK_FILE = "lock.mdb"
-_LOCK_BYTES = 8192  # what LMDB makes it for its 126 readers
-INITIAL_MAP_BYTES = 64 * 2**20
 _META_PAGES = 2  # LMDB begins every file with them
+_DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.IncompatibleError,
+    lmdb.InvalidError,
+    lmdb.PageNotFoundError,
+    lmdb.VersionMismatchError,
+)
 
 
 class Environment:
@@ -49,6 +54,8 @@ class Environment:
         self.num_handles = 0
         self._names = names
         self._writable = False
+        self._is_locked = True
+        self._is_checked = False
         self._raw: Any = None
         self._databases: dict[str, Any] = {}
 
@@ -65,7 +72,9 @@ class Environment:
                 pages is read, and the snapshot only keeps its pages from being reused.
 
         Raises:
-            StoreError: If LMDB fails, or the file is shorter than its content.
+            DamagedStoreError: If pages are damaged.
+            StoreError: If LMDB fails; or, where the lock file may not be written, if others have
+                written so much meanwhile that what was read may be wrong.
         """
         with self._translated("cannot be read"):
             while True:
@@ -74,6 +83,7 @@ class Environment:
                     transaction = self._raw.begin(buffers=True)
                     with transaction:
                         yield transaction
+                        self._require_unchanged(transaction)
                     return
                 self._resize(0)
 
@@ -114,6 +124,21 @@ class Environment:
                     return
                 self._resize(0)
 
+    def page_problems(self) -> list[str]:
+        """Return what is wrong with the file's pages, all of them read anew.
+
+        Raises:
+            StoreError: If they cannot be read.
+        """
+        try:
+            with self._translated("cannot be read"):
+                if require_sound_pages(self.directory, trust=False):
+                    return []
+            with self.read(databases=False):
+                return pages_of_snapshot(self.directory)
+        except DamagedStoreError as error:
+            return list(error.problems)
+
     def bytes_in_use(self, snapshot: Transaction) -> int:
         """Count the bytes of the pages that a snapshot's content takes."""
         main = self._raw.stat()
@@ -148,47 +173,51 @@ class Environment:
         """Open the file and its sub-databases, if they are not open."""
         with _gate.condition:
             if self._raw is None:
-                self._raw = self._open_file()
+                with self._translated("cannot be opened"):
+                    self._open_file()
             if databases and not self._databases:
                 self._databases = self._open_databases()
 
-    def _open_file(self) -> Any:
-        """Open the file with a map twice as large as it needs now.
-
-        Raises:
-            StoreError: If the file was cut off; reading past its end would kill the process.
-        """
-        path = self.directory / DATA_FILE
-        num_bytes = path.stat().st_size if path.exists() else 0
-        if self._writable and sys.platform == "linux":
-            _allocate(self.directory / _LOCK_FILE)
-        raw = lmdb.open(
-            str(self.directory),
-            map_size=max(INITIAL_MAP_BYTES, 2 * num_bytes),
-            max_dbs=len(self._names),
-            readonly=not self._writable,
-            create=self._writable,
+    def _open_file(self) -> None:
+        """Open the file, after its pages were checked once."""
+        found = open_file(
+            self.directory,
+            num_databases=len(self._names),
+            writable=self._writable,
+            is_checked=self._is_checked,
         )
-        num_needed = (raw.info()["last_pgno"] + 1) * raw.stat()["psize"]
-        if num_bytes > 0 and path.stat().st_size < num_needed:
-            raw.close()
+        self._raw, self._is_locked, self._is_checked = found.raw, found.is_locked, True
+
+    def _require_unchanged(self, snapshot: Transaction) -> None:
+        """Refuse what was read without a lock if its pages may have been reused meanwhile."""
+        # a commit reuses the pages that the one before it has freed
+        if not self._is_locked and self._raw.info()["last_txnid"] > snapshot.id() + 1:
             raise StoreError(
-                f"{path}: found {num_bytes} bytes where its content needs {num_needed}: "
-                "the file was cut off"
+                f"{self.directory}: found that it was written to while it was read, without a lock "
+                "file that may be written; allowed: reading while nobody writes"
             )
-        raw.reader_check()  # a reader that was killed would keep old pages for ever
-        return raw
 
     def _open_databases(self) -> dict[str, Any]:
         """Open the sub-databases; a writable environment creates those that it lacks."""
         open_db, names = self._raw.open_db, self._names
         if self._writable:
             with self._raw.begin(write=True) as transaction:
+                self._require_no_others(transaction)
                 return {name: open_db(name.encode(), transaction) for name in names}
         try:
             return {name: open_db(name.encode(), create=False) for name in names}
         except lmdb.NotFoundError as error:
             raise StoreError(f"{self.directory}: nothing was stored here yet") from error
+
+    def _require_no_others(self, transaction: Transaction) -> None:
+        """Refuse to write to what is another program's file."""
+        found = islice(transaction.cursor().iternext(values=False), len(self._names) + 1)
+        others = {bytes(key) for key in found} - {name.encode() for name in self._names}
+        if others:
+            raise StoreError(
+                f"{self.directory}: found another program's LMDB file, with {sorted(others)[0]!r}; "
+                f"allowed: mocme's, with {', '.join(self._names)}"
+            )
 
     def _resize(self, num_bytes: int) -> None:
         """Set the map's size; 0 adopts the size that another process has set."""
@@ -201,21 +230,14 @@ class Environment:
         """Turn LMDB's errors into one that names the folder."""
         try:
             yield
+        except lmdb.MapResizedError:  # for those who know what to do about it
+            raise
         except (lmdb.Error, OSError) as error:
-            raise StoreError(f"{self.directory}: {what}: {error}") from error
-
-
-def _allocate(path: Path) -> None:
-    """Give a lock file its blocks; LMDB maps it, so a full disk would kill the process.
-
-    Raises:
-        OSError: If the disk is full.
-    """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
-    try:
-        os.posix_fallocate(file, 0, _LOCK_BYTES)
-    finally:
-        os.close(file)
+            kind = DamagedStoreError if isinstance(error, _DAMAGE) else StoreError
+            reason = getattr(error, "strerror", None) or str(error)
+            raise kind(
+                f"{self.directory}: {what}: {reason.removeprefix(f'{self.directory}: ')}"
+            ) from error
 
 
 class _Gate:

@@ -1,5 +1,6 @@
 """Stored features as files that other programs read: a row and an id for each entity or item."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,9 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     of the same name with `.ids.txt` the ids, one a line in the order of the rows. `.parquet` has
     the columns `id` and `features` (a list of float32), in the same order.
 
+    A file at `path` is replaced, and its ids with it. Ids that stand there without it are somebody
+    else's, and stay.
+
     Args:
         path: The file; its suffix says what it is.
         features: What to write.
@@ -67,18 +71,22 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
         The files that were written.
 
     Raises:
-        ExportError: If the suffix is not known, a library is absent, or a file cannot be written.
+        ExportError: If the suffix is not known, a library is absent, a file cannot be written, or
+            other ids stand where those of a new file belong.
     """
     check_suffix(path)
     ids_file = path.with_suffix(".ids.txt")
     has_ids = path.suffix == ".parquet"
+    lines = "".join(f"{name}\n" for name in features.ids)
     try:
-        with replacing(path) as temporary:
+        if has_ids:
+            with replacing(path) as temporary:
+                _WRITERS[path.suffix](temporary, features)
+            return [path]
+        _require_no_others_ids(path, ids_file, lines)
+        with replacing(ids_file) as temporary_ids, replacing(path) as temporary:
+            temporary_ids.write_text(lines, encoding="utf-8", newline="\n")
             _WRITERS[path.suffix](temporary, features)
-            if not has_ids:
-                with replacing(ids_file) as temporary_ids:
-                    lines = "".join(f"{name}\n" for name in features.ids)
-                    temporary_ids.write_text(lines, encoding="utf-8", newline="\n")
     except ImportError as error:
         raise ExportError(
             f"{path}: found {error}; allowed: pip install 'mocme[files]', which writes it"
@@ -87,7 +95,19 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
         raise ExportError(
             f"{path}: found {error.strerror}; allowed: a file in a folder that can be written to"
         ) from error
-    return [path] if has_ids else [path, ids_file]
+    return [path, ids_file]
+
+
+def _require_no_others_ids(path: Path, ids_file: Path, lines: str) -> None:
+    """Refuse to replace a file that nobody has named: ids without the matrix at `path`."""
+    if os.path.lexists(path) or not os.path.lexists(ids_file):
+        return
+    is_same = ids_file.is_file() and ids_file.read_bytes() == lines.encode()
+    if not is_same:
+        raise ExportError(
+            f"{ids_file}: found a file, and no {path.name} that it belongs to; allowed: another "
+            "name, or delete it first"
+        )
 
 
 def _write_npy(path: Path, features: ExportedFeatures) -> None:

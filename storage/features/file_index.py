@@ -17,18 +17,19 @@ from typing import Self
 
 from storage.errors import StoreError
 from storage.features.block import DIGEST_BYTES
-from storage.features.environment import DATA_FILE, Environment, Transaction, open_environment
+from storage.features.environment import Environment, Transaction, open_environment
 from storage.features.file_digest import FileDigest, blake2b, hash_files
 from storage.features.handle import Handle
-from storage.file_access import FileProblem, FilesBelow, FileSignature, problem_of
-
-RACY_NS = 2 * 10**9
+from storage.features.opening import is_writable
+from storage.features.pages import DATA_FILE
+from storage.file_access import RACY_NS, FileProblem, FilesBelow, FileSignature, problem_of
 
 _FOLDER = "files"  # below the store
 _DATABASE = "signatures-1"
 _CHUNK_SIZE = 4096  # files whose digests are committed together
 _MAX_KEY_BYTES = 511  # LMDB's limit
 _VALUE = struct.Struct(f"<QqqQ{DIGEST_BYTES}s")
+_CHECKSUM_BYTES = 8
 
 
 class FileIndex(Handle):
@@ -46,7 +47,7 @@ class FileIndex(Handle):
         super().__init__()
         self._writable = writable
         self._environment: Environment | None = None
-        if writable or (directory / DATA_FILE).is_file():
+        if writable or (directory / DATA_FILE).exists():
             self._environment = open_environment(directory, [_DATABASE], writable=writable)
             self._closing.callback(self._environment.release)
 
@@ -54,14 +55,18 @@ class FileIndex(Handle):
     def open(cls, store_root: Path) -> Self:
         """Open the index of a store, creating it if need be.
 
+        One that may only be read is opened for reading only.
+
         Raises:
             StoreError: If its folder cannot be made.
         """
         directory = store_root / _FOLDER
+        if (directory / DATA_FILE).exists() and not is_writable(directory):
+            return cls.open_readonly(store_root)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{directory}: cannot be made: {error}") from error
+            raise StoreError(f"{directory}: cannot be made: {error.strerror}") from error
         return cls(directory)
 
     @classmethod
@@ -113,12 +118,10 @@ class FileIndex(Handle):
         with environment.read() as snapshot:
             database = environment.database(_DATABASE)
             for path, current in files.items():
-                value = snapshot.get(_key(folder.path(path)), db=database)
-                if value is None or len(value) != _VALUE.size:
-                    continue
-                *remembered, digest = _VALUE.unpack(value)
-                if tuple(remembered) == current:
-                    found[path] = FileDigest(digest, current)
+                key = _key(folder.path(path))
+                remembered = _unpack(key, bytes(snapshot.get(key, b"", database)))
+                if remembered is not None and remembered.signature == current:
+                    found[path] = remembered
         return found
 
     def _remember(
@@ -129,7 +132,7 @@ class FileIndex(Handle):
         if environment is None or not self._writable:
             return
         entries = [
-            (_key(folder.path(path)), _VALUE.pack(*file.signature, file.digest))
+            _entry(_key(folder.path(path)), file)
             for path, file in files.items()
             if isinstance(file, FileDigest)
             and max(file.signature.mtime_ns, file.signature.ctime_ns) < until_ns
@@ -141,6 +144,25 @@ class FileIndex(Handle):
 
         if entries:
             environment.write(body)
+
+
+def _entry(key: bytes, file: FileDigest) -> tuple[bytes, bytes]:
+    """Return a key and its value, with a checksum of both at the end."""
+    value = _VALUE.pack(*file.signature, file.digest)
+    return key, value + _checksum(key, value)
+
+
+def _unpack(key: bytes, entry: bytes) -> FileDigest | None:
+    """Return what an entry holds; nothing if it is damaged, or of an earlier version."""
+    value, checksum = entry[:-_CHECKSUM_BYTES], entry[-_CHECKSUM_BYTES:]
+    if len(value) != _VALUE.size or checksum != _checksum(key, value):
+        return None
+    *signature, digest = _VALUE.unpack(value)
+    return FileDigest(digest, FileSignature(*signature))
+
+
+def _checksum(key: bytes, value: bytes) -> bytes:
+    return blake2b(key + value).digest()[:_CHECKSUM_BYTES]
 
 
 def _hash(folder: FilesBelow, files: Sequence[str]) -> dict[str, FileDigest | FileProblem]:

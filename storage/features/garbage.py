@@ -1,7 +1,8 @@
 """What nobody refers to in a store: whole feature spaces, and single vectors of others.
 
-A space's folder is moved out of sight before its files are deleted, and vectors are dropped in one
-transaction, so a kill at any moment leaves a valid store; the next collection ends what was begun.
+A space is gone with its data file, and vectors are dropped in one transaction, so a kill at any
+moment leaves a valid store. What cannot be read, or is reached through a link, is named and left:
+storage/features/removal.py says what may be deleted.
 """
 
 from collections.abc import Mapping, Set
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 
 from storage.errors import StoreError
 from storage.features.block import Block, BlockError, BlockFormat, digest_bytes
-from storage.features.environment import DATA_FILE, Environment, Transaction, open_environment
+from storage.features.environment import Environment, Transaction, open_environment
 from storage.features.layout import DATABASES
+from storage.features.pages import DATA_FILE
+from storage.features.removal import delete_space, own_space
 from storage.features.row_writer import RowWriter
-from storage.features.shards import merged_into, shard_spaces
+from storage.features.shards import delete_shard, merged_into, shard_spaces
 from storage.features.space_description import read_space
 from storage.features.store import FeatureStore, feature_spaces
-from storage.features.trash import discard, empty_trash
 
 Used = Mapping[Path, Set[bytes] | None]
 """Folder of a space -> digests that somebody refers to; None keeps all of the space."""
@@ -39,6 +41,7 @@ class Garbage:
         num_failures: Items recorded as failed.
         num_bytes: Bytes on disk of a whole space, else of the bare vectors; LMDB keeps the latter
             for what is written next.
+        left: Why it is not deleted, if it may not be.
     """
 
     directory: Path
@@ -46,6 +49,7 @@ class Garbage:
     num_vectors: int
     num_failures: int
     num_bytes: int
+    left: str | None = None
 
 
 def find_garbage(root: Path, used: Used) -> list[Garbage]:
@@ -63,32 +67,31 @@ def find_garbage(root: Path, used: Used) -> list[Garbage]:
 
 
 def collect_garbage(root: Path, used: Used) -> list[Garbage]:
-    """Delete what nobody refers to, and what an interrupted collection left.
+    """Delete what nobody refers to.
 
     The caller holds `storage.features.lock.deleting`.
 
     Returns:
-        What was deleted.
+        What was deleted, and what was left.
     """
-    empty_trash(root)
     found = find_garbage(root, used)
     for garbage in found:
-        if garbage.is_whole:
-            _delete_space(root, garbage.directory)
-        else:
+        if garbage.left is None and garbage.is_whole:
+            _delete_whole(root, garbage.directory)
+        elif garbage.left is None:
             _drop_unused(garbage.directory, used[garbage.directory] or frozenset())
-    empty_trash(root)
     return found
 
 
 def _whole(directory: Path) -> Garbage:
-    """Describe a space that nobody refers to; one that cannot be read may go, too."""
-    num_bytes = (directory / DATA_FILE).stat().st_size
+    """Describe a space that nobody refers to."""
+    num_bytes = (directory / DATA_FILE).lstat().st_size
     try:
+        own_space(directory)
         with FeatureStore.open_readonly(directory) as store:
             counts = store.statistics()
-    except StoreError:
-        return Garbage(directory, True, 0, 0, num_bytes)
+    except StoreError as error:
+        return Garbage(directory, True, 0, 0, num_bytes, left=str(error))
     return Garbage(directory, True, counts.num_rows, counts.num_failures, num_bytes)
 
 
@@ -106,7 +109,16 @@ def _unused_of(directory: Path, used: Set[bytes] | None) -> Garbage | None:
     if not keys and not failures:
         return None
     num_bytes = len(keys) * BlockFormat(space.dim, space.dtype).row_bytes
-    return Garbage(directory, False, len(keys), len(failures), num_bytes)
+    return Garbage(directory, False, len(keys), len(failures), num_bytes, _why_left(directory))
+
+
+def _why_left(directory: Path) -> str | None:
+    """Say why nothing of a space may be deleted, if so."""
+    try:
+        own_space(directory)
+    except StoreError as error:
+        return str(error)
+    return None
 
 
 def _unused_keys(
@@ -117,14 +129,12 @@ def _unused_keys(
     return [key for key in keys if key not in used]
 
 
-def _delete_space(root: Path, directory: Path) -> None:
-    """Delete a space's folder, and its extractor's if that is empty then; or a shard's."""
-    if directory != merged_into(root, directory):
-        discard(root, directory.parents[1])
-        return
-    discard(root, directory)
-    with suppress(OSError):  # there are other spaces of the extractor
-        directory.parent.rmdir()
+def _delete_whole(root: Path, directory: Path) -> None:
+    """Delete a space, or the shard that it is in."""
+    if directory == merged_into(root, directory):
+        delete_space(directory)
+    else:
+        delete_shard(directory)
 
 
 def _drop_unused(directory: Path, used: Set[bytes]) -> None:

@@ -12,13 +12,19 @@ from pathlib import Path
 
 from storage.errors import StoreError
 
-_FILE = ".lock"
-_OWNER_FILE = ".owner"
+STORE_FILE = ".lock"
+OWNER_FILE = ".owner"
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NUM_ATTEMPTS = 10
 
 
 class InUseError(StoreError):
     """A folder that another process is at work in."""
+
+
+def lock_file(root: Path) -> Path:
+    """Return the file that whoever writes to a store holds a lock on."""
+    return root / STORE_FILE
 
 
 @contextmanager
@@ -64,12 +70,12 @@ def owning(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """
     is_owner = False
     while not is_owner:
-        with _opened(folder, _OWNER_FILE) as file:
+        with _opened(folder, OWNER_FILE) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError as error:
                 raise InUseError(f"{folder}: found another process at work there") from error
-            is_owner = _is_at(file, folder / _OWNER_FILE)  # it was deleted by the last owner
+            is_owner = _is_at(file, folder / OWNER_FILE)  # it was deleted by the last owner
             if is_owner:
                 yield
 
@@ -83,11 +89,11 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 @contextmanager
-def _opened(root: Path, name: str = _FILE) -> Iterator[int]:
+def _opened(root: Path, name: str = STORE_FILE) -> Iterator[int]:
     try:
         file = _open(root, name)
     except OSError as error:
-        raise StoreError(f"{root}: cannot be made: {error}") from error
+        raise StoreError(f"{root / name}: cannot be made: {error.strerror or error}") from error
     try:
         yield file
     finally:
@@ -99,5 +105,5 @@ def _open(root: Path, name: str) -> int:
     for _ in range(_NUM_ATTEMPTS):
         root.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            return os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            return os.open(root / name, _FLAGS, 0o666)
     raise FileNotFoundError(f"{name} is deleted as often as it is made")

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from storage.errors import StoreError
+from storage.errors import DamagedStoreError, StoreError
 from storage.features.block import Rows
-from storage.features.environment import DATA_FILE
-from storage.features.lock import InUseError, owning
-from storage.features.store import FeatureStore, space_folder
-from storage.features.trash import discard
+from storage.features.lock import OWNER_FILE, STORE_FILE, InUseError, owning
+from storage.features.pages import DATA_FILE
+from storage.features.removal import delete_files, delete_space
+from storage.features.store import FeatureStore, feature_spaces, space_folder
 
 _SHARDS = ".shards"  # its spaces lie two levels deeper than those of the store
 _ROWS_PER_COMMIT = 4096
@@ -32,7 +32,11 @@ def shard_folder(root: Path, name: str) -> Path:
 
 def shard_spaces(root: Path) -> list[Path]:
     """Return the feature spaces' folders of all shards below a store's, in order."""
-    return sorted(path.parent for path in (root / _SHARDS).glob(f"*/*/*/{DATA_FILE}"))
+    shards = root / _SHARDS
+    if not shards.is_dir() or shards.is_symlink():
+        return []
+    folders = sorted(path for path in shards.iterdir() if path.is_dir() and not path.is_symlink())
+    return [space for folder in folders for space in feature_spaces(folder)]
 
 
 def merged_into(root: Path, directory: Path) -> Path:
@@ -43,8 +47,8 @@ def merged_into(root: Path, directory: Path) -> Path:
 def merge_shard(target: FeatureStore, root: Path, name: str) -> None:
     """Move what a shard holds into the store; waits for whoever is at work in it.
 
-    A shard that is gone, or empty, is no error. One that cannot be read is deleted: what it held is
-    new still, and extracted again.
+    A shard that is gone, or empty, is no error. Of one whose rows are damaged, what it held is new
+    still, and extracted again.
 
     Args:
         target: Where to; open for writing.
@@ -52,13 +56,14 @@ def merge_shard(target: FeatureStore, root: Path, name: str) -> None:
         name: The shard's.
 
     Raises:
-        StoreError: If nothing could be written (a full disk), or the shard is of another feature
-            space; it is kept then.
+        DamagedStoreError: If its pages are damaged; it is kept then.
+        StoreError: If nothing could be written (a full disk), or the shard cannot be read, or is of
+            another feature space; it is kept then.
     """
     folder = shard_folder(root, name)
     if folder.is_dir():
         with owning(folder):
-            _merge(target, root, folder)
+            _merge(target, folder)
 
 
 def adopt_shards(target: FeatureStore, root: Path) -> None:
@@ -73,13 +78,39 @@ def adopt_shards(target: FeatureStore, root: Path) -> None:
         folder = directory.parents[1]
         if merged_into(root, directory) == space_folder(root, target.space):
             with suppress(InUseError), owning(folder, wait=False):
-                _merge(target, root, folder)
+                _adopt(target, folder)
 
 
-def _merge(target: FeatureStore, root: Path, folder: Path) -> None:
+def _adopt(target: FeatureStore, folder: Path) -> None:
+    """Merge what another run left; one that cannot be read must not stop this run."""
+    try:
+        _merge(target, folder)
+    except DamagedStoreError as error:
+        _logger.warning("a shard is left as it is, what it holds is extracted again: %s", error)
+
+
+def delete_shard(directory: Path) -> None:
+    """Delete a shard: its feature space, then the files by which its owner is alone with it.
+
+    Args:
+        directory: Folder of the feature space; need not be there.
+
+    Raises:
+        StoreError: If the space is none that mocme has made, or a file cannot be deleted.
+    """
+    folder = directory.parents[1]
+    if (directory / DATA_FILE).exists():
+        delete_space(directory)
+    if not feature_spaces(folder):
+        delete_files(folder, (STORE_FILE, OWNER_FILE))
+    with suppress(OSError):  # there are others
+        folder.parent.rmdir()
+
+
+def _merge(target: FeatureStore, folder: Path) -> None:
     """Copy what a shard holds, then delete it."""
     directory = space_folder(folder, target.space)
-    others = [path for path in _spaces_in(folder) if path != directory]
+    others = [path for path in feature_spaces(folder) if path != directory]
     if others:
         raise StoreError(
             f"{folder}: found vectors of {others[0].relative_to(folder)}; "
@@ -87,23 +118,19 @@ def _merge(target: FeatureStore, root: Path, folder: Path) -> None:
         )
     for vectors, failures in _batches(directory):
         target.write(vectors, failures)
-    discard(root, folder)
-
-
-def _spaces_in(folder: Path) -> list[Path]:
-    return [path.parent for path in folder.glob(f"*/*/{DATA_FILE}")]
+    delete_shard(directory)
 
 
 def _batches(directory: Path) -> Iterator[tuple[dict[bytes, Rows], dict[bytes, str]]]:
-    """Yield vectors and failures of a shard, as far as they can be read."""
-    if not (directory / DATA_FILE).is_file():
+    """Yield vectors and failures of a shard, as far as its rows are sound."""
+    if not (directory / DATA_FILE).exists():
         return
-    try:
-        with FeatureStore.open_readonly(directory) as shard:
+    with FeatureStore.open_readonly(directory) as shard:
+        try:
             digests = shard.digests()
             for start in range(0, len(digests), _ROWS_PER_COMMIT):
                 part = digests[start : start + _ROWS_PER_COMMIT]
                 yield dict(zip(part, shard.read(part), strict=True)), {}
-            yield {}, shard.failures()
-    except StoreError as error:
-        _logger.warning("a shard is deleted, what it lacks will be extracted again: %s", error)
+        except DamagedStoreError as error:
+            _logger.warning("what a shard lacks will be extracted again: %s", error)
+        yield {}, shard.failures()

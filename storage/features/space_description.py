@@ -6,11 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
-from storage.errors import StoreError
-from storage.features.environment import DATA_FILE, Environment, Transaction, open_environment
+import lmdb
+
+from storage.atomic import new_file
+from storage.errors import DamagedStoreError, StoreError
+from storage.features.environment import Environment, Transaction
 from storage.features.layout import DATABASES, FORMAT_KEY, FORMAT_VERSION, SPACE_KEY
+from storage.features.pages import DATA_FILE
 from storage.features.space import FeatureDtype, FeatureLayout, FeatureSpace
-from storage.features.trash import scratch_folder
 
 MAX_DIM = 2**24
 
@@ -20,15 +23,18 @@ def create_space(directory: Path, space: FeatureSpace) -> None:
 
     So whoever copies or checks the store meanwhile meets no space that says nothing of itself.
     Where another process was faster, or the disk has no hard links, nothing is done.
+
+    Raises:
+        OSError, lmdb.Error: If the file cannot be written.
     """
-    with scratch_folder(directory.parents[1]) as folder:
-        environment = open_environment(folder, DATABASES, writable=True)
-        try:
-            describe_space(environment, space)
-        finally:
-            environment.release()
+    with new_file(directory / DATA_FILE) as file:
+        # nobody else knows the file's name: it needs no lock
+        with lmdb.open(str(file), subdir=False, lock=False, max_dbs=len(DATABASES)) as raw:
+            databases = {name: raw.open_db(name.encode()) for name in DATABASES}
+            with raw.begin(write=True) as transaction:
+                _put(transaction, databases["meta"], space)
         with suppress(OSError):
-            os.link(folder / DATA_FILE, directory / DATA_FILE)
+            os.link(file, directory / DATA_FILE)
 
 
 def describe_space(environment: Environment, space: FeatureSpace) -> None:
@@ -37,27 +43,32 @@ def describe_space(environment: Environment, space: FeatureSpace) -> None:
     Raises:
         StoreError: If the store holds another space.
     """
-    expected = json.dumps(space.describe(), sort_keys=True).encode()
-
-    def body(transaction: Transaction) -> None:
-        meta = environment.database("meta")
-        transaction.put(FORMAT_KEY, FORMAT_VERSION, db=meta, overwrite=False)
-        transaction.put(SPACE_KEY, expected, db=meta, overwrite=False)
-
     if _read(environment, SPACE_KEY) is None:
-        environment.write(body)
-    if read_space(environment).describe() != json.loads(expected):
+        environment.write(lambda txn: _put(txn, environment.database("meta"), space))
+    require_space(environment, space)
+
+
+def require_space(environment: Environment, space: FeatureSpace) -> FeatureSpace:
+    """Return the space that a store holds.
+
+    Raises:
+        StoreError: If it is another one than the given, or cannot be told.
+    """
+    found = read_space(environment)
+    if found.describe() != json.loads(_text(space)):
         raise StoreError(
             f"{environment.directory}: found the vectors of another feature space; "
             "allowed: those of the space that names the folder"
         )
+    return found
 
 
 def read_space(environment: Environment) -> FeatureSpace:
     """Return the space that a store holds.
 
     Raises:
-        StoreError: If its description is absent, of another version, or invalid.
+        DamagedStoreError: If its description is invalid.
+        StoreError: If that is absent, or of another version.
     """
     version, text = _read(environment, FORMAT_KEY), _read(environment, SPACE_KEY)
     if version != FORMAT_VERSION or text is None:
@@ -66,6 +77,15 @@ def read_space(environment: Environment) -> FeatureSpace:
             f"allowed: {FORMAT_VERSION!r}"
         )
     return _parse(environment.directory, text)
+
+
+def _put(transaction: Transaction, meta: Any, space: FeatureSpace) -> None:
+    transaction.put(FORMAT_KEY, FORMAT_VERSION, db=meta, overwrite=False)
+    transaction.put(SPACE_KEY, _text(space), db=meta, overwrite=False)
+
+
+def _text(space: FeatureSpace) -> bytes:
+    return json.dumps(space.describe(), sort_keys=True).encode()
 
 
 def _read(environment: Environment, key: bytes) -> bytes | None:
@@ -78,7 +98,7 @@ def _parse(directory: Path, text: bytes) -> FeatureSpace:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{directory}: its description is no JSON: {error}") from error
+        raise DamagedStoreError(f"{directory}: its description is no JSON: {error}") from error
     allowed: dict[str, Any] = {
         "extractor": lambda value: isinstance(value, str),
         "parts": lambda value: isinstance(value, dict),
@@ -87,8 +107,10 @@ def _parse(directory: Path, text: bytes) -> FeatureSpace:
         "layout": lambda value: value in get_args(FeatureLayout),
     }
     if not isinstance(found, dict) or found.keys() != allowed.keys():
-        raise StoreError(f"{directory}: its description must have the keys {', '.join(allowed)}")
+        raise DamagedStoreError(
+            f"{directory}: its description must have the keys {', '.join(allowed)}"
+        )
     wrong = next((key for key, is_allowed in allowed.items() if not is_allowed(found[key])), None)
     if wrong is not None:
-        raise StoreError(f"{directory}: found the description's {wrong} = {found[wrong]!r}")
+        raise DamagedStoreError(f"{directory}: found the description's {wrong} = {found[wrong]!r}")
     return FeatureSpace(**found)

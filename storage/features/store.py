@@ -5,15 +5,18 @@ what is in it. What one `write` is given is committed in one transaction, so a k
 loses at most that.
 """
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import lmdb
 import numpy as np
 
-from storage.errors import StoreError
+from storage.errors import DamagedStoreError, StoreError
 from storage.features.block import (
     BlockFormat,
     Digests,
@@ -22,15 +25,25 @@ from storage.features.block import (
     digest_bytes,
     digest_words,
 )
-from storage.features.environment import DATA_FILE, open_environment
+from storage.features.environment import open_environment
 from storage.features.handle import Handle
 from storage.features.layout import DATABASES
-from storage.features.lock import writing
+from storage.features.lock import lock_file, writing
+from storage.features.opening import is_writable
+from storage.features.pages import DATA_FILE
 from storage.features.row_reader import Indices, RowReader
 from storage.features.row_writer import RowWriter
 from storage.features.space import FeatureSpace
-from storage.features.space_description import create_space, describe_space, read_space
+from storage.features.space_description import (
+    create_space,
+    describe_space,
+    read_space,
+    require_space,
+)
 from storage.features.verification import StoreProblem, repair_store, verify_store
+
+_EXTRACTOR = re.compile("[A-Za-z0-9_-]+")
+_FINGERPRINT = re.compile("[0-9a-f]{32}")
 
 RowState = Literal["stored", "failed", "new"]
 
@@ -72,21 +85,24 @@ class FeatureStore(Handle):
     Attributes:
         directory: Folder of the store.
         space: The feature space.
+        is_writable: Whether vectors can be written.
     """
 
     def __init__(self, directory: Path, space: FeatureSpace | None = None) -> None:
         super().__init__()
         self.directory = directory
-        self._writable = space is not None
+        self.is_writable = space is not None and _may_write(directory)
         try:
-            if space is not None:
+            if space is not None and self.is_writable:
                 self._closing.enter_context(writing(directory.parents[1]))
                 _make(directory, space)
-            self._environment = open_environment(directory, DATABASES, writable=self._writable)
+            self._environment = open_environment(directory, DATABASES, writable=self.is_writable)
             self._closing.callback(self._environment.release)
-            if space is not None:
+            if space is not None and self.is_writable:
                 describe_space(self._environment, space)
             self.space = read_space(self._environment)
+            if space is not None:
+                require_space(self._environment, space)
         except BaseException:
             self.close()
             raise
@@ -94,6 +110,8 @@ class FeatureStore(Handle):
     @classmethod
     def open(cls, root: Path, space: FeatureSpace) -> Self:
         """Open the store of a feature space for reading and writing, creating it if need be.
+
+        One that is there and may only be read is opened for reading only.
 
         Args:
             root: Folder of all stores.
@@ -111,12 +129,10 @@ class FeatureStore(Handle):
         Raises:
             StoreError: If the folder holds no feature store.
         """
-        if not (directory / DATA_FILE).is_file():
-            raise StoreError(f"{directory}: found no {DATA_FILE}; allowed: folder of a store")
         return cls(directory)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FeatureStore, (self.directory, self.space if self._writable else None)
+        return FeatureStore, (self.directory, self.space if self.is_writable else None)
 
     @cached_property
     def block_format(self) -> BlockFormat:
@@ -263,8 +279,11 @@ class FeatureStore(Handle):
         )
 
     def _require_writable(self) -> None:
-        if not self._writable:
-            raise StoreError(f"{self.directory}: was opened for reading only")
+        if not self.is_writable:
+            raise StoreError(
+                f"{self.directory}: cannot be written: it was opened for reading only, or its "
+                "files do not permit more; what it holds can be read"
+            )
 
     def _words(self, digests: Digests) -> DigestWords:
         try:
@@ -291,8 +310,8 @@ class FeatureStore(Handle):
             )
         return rows
 
-    def _unreadable(self, words: DigestWords, found: str) -> StoreError:
-        return StoreError(
+    def _unreadable(self, words: DigestWords, found: str) -> DamagedStoreError:
+        return DamagedStoreError(
             f"{self.directory}: found {found} for {digest_bytes(words[:1])[0].hex()} "
             f"({len(words)} such); `mocme store verify` names all that is damaged"
         )
@@ -303,15 +322,42 @@ def space_folder(root: Path, space: FeatureSpace) -> Path:
     return root / space.extractor / space.fingerprint
 
 
+def _may_write(directory: Path) -> bool:
+    """Whether a store may be written; one that is not there yet is to be made, or fails there."""
+    lock = lock_file(directory.parents[1])
+    return not (directory / DATA_FILE).exists() or (
+        is_writable(directory) and os.access(lock if lock.exists() else lock.parent, os.W_OK)
+    )
+
+
 def _make(directory: Path, space: FeatureSpace) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not (directory / DATA_FILE).exists():
             create_space(directory, space)
-    except OSError as error:
+    except (OSError, lmdb.Error) as error:
         raise StoreError(f"{directory}: cannot be made: {error}") from error
 
 
 def feature_spaces(root: Path) -> list[Path]:
-    """Return the folders of all stores under a root, in order."""
-    return sorted(path.parent for path in root.glob(f"*/*/{DATA_FILE}"))
+    """Return the folders of all stores under a root, in order; none that is named otherwise.
+
+    Raises:
+        StoreError: If a folder cannot be listed.
+    """
+    try:
+        return sorted(
+            path
+            for extractor in _folders(root, _EXTRACTOR)
+            for path in _folders(extractor, _FINGERPRINT)
+            if os.path.lexists(path / DATA_FILE)
+        )
+    except OSError as error:
+        raise StoreError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+
+def _folders(root: Path, name: re.Pattern[str]) -> list[Path]:
+    """Return the folders of such a name in a folder, which need not be there."""
+    if not root.exists():
+        return []
+    return [path for path in root.iterdir() if name.fullmatch(path.name) and path.is_dir()]

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lmdb.verify
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import StoreError
+from storage.errors import DamagedStoreError
 from storage.features.block import (
     DIGEST_BYTES,
     BlockError,
@@ -29,8 +28,6 @@ from storage.features.layout import DATABASES, LOCATION, block_key
 from storage.features.row_reader import Indices
 from storage.features.row_writer import RowWriter
 from storage.features.space_description import read_space
-
-_NUM_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,9 @@ def verify_store(directory: Path) -> list[StoreProblem]:
     """Return all that is wrong with a store, whatever the bytes in its folder are.
 
     Others may write meanwhile; what is checked is the last commit before the call.
+
+    Raises:
+        StoreError: If it cannot be read, which says nothing of its bytes; or is another program's.
     """
     environment = open_environment(directory, DATABASES, writable=False)
     try:
@@ -93,8 +93,8 @@ def verify_store(directory: Path) -> list[StoreProblem]:
         with environment.read() as snapshot:
             block_format = BlockFormat(space.dim, space.dtype)
             return list(_Examination(environment, snapshot, block_format).problems())
-    except StoreError as error:
-        return [StoreProblem(str(error))]
+    except DamagedStoreError as error:
+        return [StoreProblem(what) for what in error.problems]
     finally:
         environment.release()
 
@@ -103,6 +103,9 @@ def repair_folder(directory: Path) -> Repair:
     """Verify a store whatever the bytes in its folder are, and drop what is damaged.
 
     If LMDB's own pages or the description are damaged, nothing is changed.
+
+    Raises:
+        StoreError: If it cannot be read, or cannot be written though there is something to drop.
     """
     found = Repair(verify_store(directory))
     if not found.problems or not found.is_complete:
@@ -119,11 +122,11 @@ def repair_store(environment: Environment, block_format: BlockFormat) -> Repair:
     """Drop every damaged row, and every index entry without a sound row.
 
     Raises:
-        StoreError: If LMDB's own pages are damaged.
+        DamagedStoreError: If LMDB's own pages are damaged.
     """
     problems = _page_problems(environment)
     if problems:
-        raise StoreError(
+        raise DamagedStoreError(
             f"{environment.directory}: LMDB's own pages are damaged ({problems[0].what}); "
             "delete the folder and extract again"
         )
@@ -138,22 +141,8 @@ def repair_store(environment: Environment, block_format: BlockFormat) -> Repair:
 
 
 def _page_problems(environment: Environment) -> list[StoreProblem]:
-    """Check the file's pages, before LMDB follows any pointer in them.
-
-    The snapshot keeps others from reusing the pages meanwhile. The walker looks at the file's
-    size first, though, so a commit at that moment looks like pages beyond the end: what is wrong
-    must be so more than once.
-    """
-    found: list[str] = []
-    with environment.read(databases=False):
-        for _ in range(_NUM_ATTEMPTS):
-            try:
-                found = lmdb.verify.verify(str(environment.directory), subdir=True)
-            except lmdb.verify.VerifyError as error:
-                found = [str(error)]
-            if not found:
-                break
-    return [StoreProblem(f"LMDB: {what}") for what in found]
+    """Check the file's pages, before LMDB follows any pointer in them."""
+    return [StoreProblem(f"LMDB: {what}") for what in environment.page_problems()]
 
 
 class _Examination:

@@ -1,5 +1,6 @@
 """The corpus's pictures, and what stands where a picture is listed."""
 
+import gzip
 import io
 import os
 import socket
@@ -179,6 +180,20 @@ def in_subfolder(make: Make) -> Make:
     return make_in_subfolder
 
 
+def drawing(body: str, attributes: str = 'viewBox="0 0 64 48"') -> str:
+    """Return an SVG."""
+    links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f"<svg {links} {attributes}>{body}</svg>"
+
+
+SCENE_DRAWN = drawing(
+    '<rect x="4" y="4" width="36" height="16" fill="#c81e28"/>'
+    '<rect x="8" y="24" width="8" height="20" fill="#143cdc"/>'
+    '<rect x="30" y="30" width="30" height="6" fill="#0a963c"/>'
+    '<rect y="46" width="64" height="2"/>'
+)
+ELSEWHERE = "an SVG that refers to '.*'; allowed: .*"
+
 TOO_LARGE = rf".*larger than {MAX_PIXELS} pixels"
 UNKNOWN = "not a picture of a known format"
 TRUNCATED = r"cannot decode the picture: image file is truncated.*"
@@ -307,8 +322,9 @@ CONTAINERS = [
 DAMAGED = [
     *(
         Case(f"cut.{suffix}", Failed(TRUNCATED), cut(saved(NOISE)))
-        for suffix in ("png", "jpg", "gif", "bmp", "tif")
+        for suffix in ("png", "jpg", "gif", "bmp")
     ),
+    Case("cut.tif", Failed(UNDECODABLE), cut(saved(NOISE))),
     Case("cut.webp", Failed(UNDECODABLE), cut(saved(NOISE))),
     Case("cut.jp2", Failed(UNDECODABLE), cut(saved(NOISE))),
     Case("zeros-inside.png", Failed(UNDECODABLE), edited(saved(NOISE), zeroed_middle(100))),
@@ -317,11 +333,21 @@ DAMAGED = [
     Case("endless.jpg", Failed("not decoded within .* s"), endless_jpeg),
 ]
 
+DRAWINGS = [
+    Case("drawing.svg", Encoded("scene.png", 0.15), content(SCENE_DRAWN)),
+    Case("drawing.svgz", Encoded("drawing.svg"), content(gzip.compress(SCENE_DRAWN.encode()))),
+    Case("drawing.png", Encoded("drawing.svg"), content("<!-- -->" + SCENE_DRAWN)),
+    Case("empty.svg", Encoded("white.png"), content(drawing(""))),
+    Case("link-out.svg", Failed(ELSEWHERE), content(drawing('<image href="scene.png"/>'))),
+    Case("cut.svg", Failed(UNDECODABLE), content(SCENE_DRAWN[:200])),
+    Case("no-size.svg", Failed(UNDECODABLE), content(drawing("", 'width="0" height="9"'))),
+]
+
 NO_PICTURES = [
     Case("empty.png", Failed(UNKNOWN), content(b"")),
     Case("text.png", Failed(UNKNOWN), content("I am no picture")),
     Case("error-page.jpg", Failed(UNKNOWN), content("<!doctype html><title>404</title>")),
-    Case("vector.svg", Failed(UNKNOWN), content("<svg xmlns='http://www.w3.org/2000/svg'/>")),
+    Case("page.html", Failed(UNKNOWN), content("<html><body>" + drawing("") + "</body></html>")),
     Case("script.eps", Failed(UNKNOWN), content("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9")),
     Case("zeros.png", Failed(UNKNOWN), content(bytes(4096))),
     Case("a-clip.mp4", Failed(UNKNOWN), lambda path: write_gray_clip(path, [10, 20])),
@@ -360,147 +386,6 @@ PATHS = [
     Case("name with spaces, ümläute, 狐 and\na line break.png", Encoded("scene.png"), saved(SCENE)),
     Case("deep/er/scene.png", Encoded("scene.png"), in_subfolder(saved(SCENE))),
 ]
-
-
-PICTURES = [
-    Case("empty.png", Failed(UNKNOWN), content(b"")),
-    Case("text.png", Failed(UNKNOWN), content("I am no picture")),
-    Case("error-page.jpg", Failed(UNKNOWN), content("<!doctype html><title>404</title>")),
-    Case("vector.svg", Failed(UNKNOWN), content("<svg xmlns='http://www.w3.org/2000/svg'/>")),
-    Case("script.eps", Failed(UNKNOWN), content("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9")),
-    Case("zeros.png", Failed(UNKNOWN), content(bytes(4096))),
-    Case("a-clip.mp4", Failed(UNKNOWN), lambda path: write_gray_clip(path, [10, 20])),
-    Case("samples.png", Failed(UNKNOWN), content(sine(440, 1, 16_000).tobytes())),
-]
-
-PATHS = [
-    Case("absent.png", Failed("absent"), lambda path: None),
-    Case("folder.png", Failed("a directory, not a file"), Path.mkdir),
-    Case("fifo.png", Failed("a FIFO, not a file"), os.mkfifo),
-    Case("socket.png", Failed("a socket, not a file"), bound_socket),
-    Case("1-tib.png", Failed("1099511627776 bytes; allowed: at most 68719476736"), with_hole),
-    Case("link.png", Encoded("scene.png"), linked("scene.png")),
-    Case(
-        "link-out.png",
-        Failed("a symbolic link that leaves the dataset's folder"),
-        linked("/etc/hosts"),
-    ),
-    Case(
-        "link-to-zeros.png",
-        Failed("a symbolic link that leaves the dataset's folder"),
-        linked("/dev/zero"),
-    ),
-    Case("link-to-fifo.png", Failed("a FIFO, not a file"), linked("fifo.png")),
-    Case("link-to-nothing.png", Failed("absent"), linked("nothing.png")),
-    Case(
-        "link-to-itself.png",
-        Failed("cannot be read: Too many.*links"),
-        linked("link-to-itself.png"),
-    ),
-    Case(
-        "out/linked.png", Failed("its folder is a symbolic link that leaves .*"), in_linked_folder
-    ),
-    Case("scene.png/inside.png", Failed("cannot be read: Not a directory"), lambda path: None),
-    Case(f"{'x' * 300}.png", Failed("cannot be read: File name too long"), lambda path: None),
-    Case("name with spaces, ümläute, 狐 and\na line break.png", Encoded("scene.png"), saved(SCENE)),
-    Case("deep/er/scene.png", Encoded("scene.png"), in_subfolder(saved(SCENE))),
-]
-
-
-PICTURES = [
-    Case("empty.png", Failed(UNKNOWN), content(b"")),
-    Case("text.png", Failed(UNKNOWN), content("I am no picture")),
-    Case("error-page.jpg", Failed(UNKNOWN), content("<!doctype html><title>404</title>")),
-    Case("vector.svg", Failed(UNKNOWN), content("<svg xmlns='http://www.w3.org/2000/svg'/>")),
-    Case("script.eps", Failed(UNKNOWN), content("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9")),
-    Case("zeros.png", Failed(UNKNOWN), content(bytes(4096))),
-    Case("a-clip.mp4", Failed(UNKNOWN), lambda path: write_gray_clip(path, [10, 20])),
-    Case("samples.png", Failed(UNKNOWN), content(sine(440, 1, 16_000).tobytes())),
-]
-
-PATHS = [
-    Case("absent.png", Failed("absent"), lambda path: None),
-    Case("folder.png", Failed("a directory, not a file"), Path.mkdir),
-    Case("fifo.png", Failed("a FIFO, not a file"), os.mkfifo),
-    Case("socket.png", Failed("a socket, not a file"), bound_socket),
-    Case("1-tib.png", Failed("1099511627776 bytes; allowed: at most 68719476736"), with_hole),
-    Case("link.png", Encoded("scene.png"), linked("scene.png")),
-    Case(
-        "link-out.png",
-        Failed("a symbolic link that leaves the dataset's folder"),
-        linked("/etc/hosts"),
-    ),
-    Case(
-        "link-to-zeros.png",
-        Failed("a symbolic link that leaves the dataset's folder"),
-        linked("/dev/zero"),
-    ),
-    Case("link-to-fifo.png", Failed("a FIFO, not a file"), linked("fifo.png")),
-    Case("link-to-nothing.png", Failed("absent"), linked("nothing.png")),
-    Case(
-        "link-to-itself.png",
-        Failed("cannot be read: Too many.*links"),
-        linked("link-to-itself.png"),
-    ),
-    Case(
-        "out/linked.png", Failed("its folder is a symbolic link that leaves .*"), in_linked_folder
-    ),
-    Case("scene.png/inside.png", Failed("cannot be read: Not a directory"), lambda path: None),
-    Case(f"{'x' * 300}.png", Failed("cannot be read: File name too long"), lambda path: None),
-    Case("name with spaces, ümläute, 狐 and\na line break.png", Encoded("scene.png"), saved(SCENE)),
-    Case("deep/er/scene.png", Encoded("scene.png"), in_subfolder(saved(SCENE))),
-]
-
-
-PICTURES = [
-    Case("empty.png", Failed(UNKNOWN), content(b"")),
-    Case("text.png", Failed(UNKNOWN), content("I am no picture")),
-    Case("error-page.jpg", Failed(UNKNOWN), content("<!doctype html><title>404</title>")),
-    Case("vector.svg", Failed(UNKNOWN), content("<svg xmlns='http://www.w3.org/2000/svg'/>")),
-    Case("script.eps", Failed(UNKNOWN), content("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9")),
-    Case("zeros.png", Failed(UNKNOWN), content(bytes(4096))),
-    Case("a-clip.mp4", Failed(UNKNOWN), lambda path: write_gray_clip(path, [10, 20])),
-    Case("samples.png", Failed(UNKNOWN), content(sine(440, 1, 16_000).tobytes())),
-]
-
-PATHS = [
-    Case("absent.png", Failed("absent"), lambda path: None),
-    Case("folder.png", Failed("a directory, not a file"), Path.mkdir),
-    Case("fifo.png", Failed("a FIFO, not a file"), os.mkfifo),
-    Case("socket.png", Failed("a socket, not a file"), bound_socket),
-    Case("1-tib.png", Failed("1099511627776 bytes; allowed: at most 68719476736"), with_hole),
-    Case("link.png", Encoded("scene.png"), linked("scene.png")),
-    Case(
-        "link-out.png",
-        Failed("a symbolic link that leaves the dataset's folder"),
-        linked("/etc/hosts"),
-    ),
-    Case(
-        "link-to-zeros.png",
-        Failed("a symbolic link that leaves the dataset's folder"),
-        linked("/dev/zero"),
-    ),
-    Case("link-to-fifo.png", Failed("a FIFO, not a file"), linked("fifo.png")),
-    Case("link-to-nothing.png", Failed("absent"), linked("nothing.png")),
-    Case(
-        "link-to-itself.png",
-        Failed("cannot be read: Too many.*links"),
-        linked("link-to-itself.png"),
-    ),
-    Case(
-        "out/linked.png", Failed("its folder is a symbolic link that leaves .*"), in_linked_folder
-    ),
-    Case("scene.png/inside.png", Failed("cannot be read: Not a directory"), lambda path: None),
-    Case(f"{'x' * 300}.png", Failed("cannot be read: File name too long"), lambda path: None),
-    Case("name with spaces, ümläute, 狐 and\na line break.png", Encoded("scene.png"), saved(SCENE)),
-    Case("deep/er/scene.png", Encoded("scene.png"), in_subfolder(saved(SCENE))),
-]
-
-
-def _text(key: str, value: str) -> PngInfo:
-    info = PngInfo()
-    info.add_text(key, value, zip=True)
-    return info
 
 
 PICTURES = [
@@ -511,6 +396,7 @@ PICTURES = [
     *SEVERAL,
     *CONTAINERS,
     *DAMAGED,
+    *DRAWINGS,
     *NO_PICTURES,
     *PATHS,
 ]

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -76,9 +77,11 @@ def of_unknown_length(length: int) -> Make:
     return edited(recorded(melody()), edit)
 
 
-def without_total(whole: bytes) -> bytes:
-    """Take the number of samples out of the header of a FLAC, as a stream has it."""
-    return whole[:21] + bytes([whole[21] & 0xF0]) + bytes(4) + whole[26:]
+def with_total(num_samples: int) -> Callable[[bytes], bytes]:
+    """Return what writes a number of samples into the header of a FLAC; 0 is a stream's."""
+    return lambda whole: (
+        whole[:21] + bytes([whole[21] & 0xF0]) + struct.pack(">I", num_samples) + whole[26:]
+    )
 
 
 def silence_of(seconds: int) -> Make:
@@ -112,6 +115,11 @@ def two_tracks(path: Path) -> None:
             container.mux([*stream.encode(frame), *stream.encode(None)])
 
 
+def without_xing(path: Path) -> None:
+    """Write an MP3 that does not say how long it is."""
+    write_sound_with_ffmpeg(path, melody(), _RATE_HZ, "libmp3lame", {"write_xing": "0"})
+
+
 def clip_with_sound(path: Path) -> None:
     write_sound_with_ffmpeg(path, melody(44_100), 44_100)
 
@@ -140,7 +148,19 @@ LENGTHS = [
     Case("no-samples.wav", Failed("holds no samples"), recorded(melody()[:0])),
     Case("stream.wav", Encoded("melody.wav"), of_unknown_length(0xFFFFFFFF)),
     Case("unfinished.wav", Encoded("melody.wav"), of_unknown_length(0)),
-    Case("stream.flac", Encoded("melody.wav", 0.01), edited(recorded(melody()), without_total)),
+    Case("half-stated.wav", Encoded("melody.wav"), of_unknown_length(_RATE_HZ)),
+    Case("stream.flac", Encoded("melody.wav", 0.01), edited(recorded(melody()), with_total(0))),
+    Case(
+        "half-stated.flac",
+        Encoded("melody.wav", 0.01),
+        edited(recorded(melody()), with_total(8000)),
+    ),
+    Case(
+        "twice-stated.flac",
+        Encoded("melody.wav", 0.01),
+        edited(recorded(melody()), with_total(32_000)),
+    ),
+    Case("stream.mp3", Encoded(), without_xing),
 ]
 
 CHANNELS = [
@@ -187,7 +207,7 @@ CONTAINERS = [
         lambda path: write_music_with_cover(path, melody(), _RATE_HZ),
     ),
     Case("track-of-a-clip.mp4", Encoded("melody.wav", 1), clip_with_sound),
-    Case("opus.ogg", Encoded("melody.wav", 0.5), recorded(melody(), subtype="OPUS")),
+    Case("opus.ogg", Encoded("melody.wav", 1), recorded(melody(), subtype="OPUS")),
 ]
 
 DAMAGED = [

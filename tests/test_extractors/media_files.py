@@ -60,22 +60,27 @@ def write_gray_clip(path: Path, levels: Sequence[int], codec: str = "libx264") -
     return write_clip(path, [np.full((48, 64, 3), level, np.uint8) for level in levels], codec)
 
 
-def turn_mp4(path: Path, matrix: Sequence[int]) -> None:
-    """Have players turn a clip, as telephones do: by the matrix in its track header."""
+def turn_mp4(path: Path, matrix: Sequence[float]) -> None:
+    """Have players turn or mirror a clip, as telephones do: by the matrix in its track header."""
     content = path.read_bytes()
     unturned = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     place = content.index(unturned, content.index(b"tkhd"))
-    a, b, c, d = (value << 16 for value in matrix)
+    a, b, c, d = (round(value * (1 << 16)) for value in matrix)
     turned = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content[:place] + turned + content[place + len(turned) :])
 
 
 def write_sound_with_ffmpeg(
-    path: Path, samples: NDArray[np.float32], rate_hz: int, codec: str = "aac"
+    path: Path,
+    samples: NDArray[np.float32],
+    rate_hz: int,
+    codec: str = "aac",
+    options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
 ) -> Path:
     """Encode mono samples. Shape: (num_samples,)."""
-    with av.open(path, "w") as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout="mono")
+    with av.open(path, "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate_hz, layout="mono", options=codec_options)
         frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="fltp", layout="mono")
         frame.sample_rate = rate_hz
         container.mux(stream.encode(frame))

@@ -1,7 +1,10 @@
 """Published feature files: every format to the same vectors, and everything doubtful refused."""
 
+import io
 import os
 import pickle
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,6 +199,92 @@ def test_an_external_dataset_is_refused(tmp_path: Path) -> None:
         file.create_dataset("x", (2, 8), "f4", external=[(str(tmp_path / "secret"), 0, 64)])
     with pytest.raises(FeatureFileError, match="other files"):
         read_feature_file(tmp_path / "f.h5")
+
+
+def deflated(path: Path, members: dict[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> None:
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def npy(shape: tuple[int, ...], content: bytes) -> bytes:
+    """Return a file that claims a shape of float32, whatever its content."""
+    file = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + content
+
+
+class ByteArray:
+    def __reduce__(self) -> Any:
+        return bytearray, (10**10,)
+
+
+def zip_of_torch(path: Path) -> None:
+    torch.save(torch.zeros(4, 4), path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    deflated(path, members)
+
+
+BOMBS: dict[str, Callable[[Path], Any]] = {
+    "zeros.npz": lambda path: np.savez_compressed(path, np.zeros((2**21, 3), np.int8)),
+    "many.npz": lambda path: np.savez_compressed(
+        path, **{f"e{number}": np.zeros(2**20, np.int8) for number in range(5)}
+    ),
+    "shape.npz": lambda path: deflated(path, {"x.npy": npy((2**35, 3), bytes(64))}),
+    "bzip2.npz": lambda path: deflated(path, {"x.npy": npy((4, 4), bytes(64))}, zipfile.ZIP_BZIP2),
+    "shape.npy": lambda path: path.write_bytes(npy((2**35, 3), bytes(64))),
+    "stride.pth": lambda path: torch.save(torch.zeros(1, 1).expand(2**20, 2**10), path),
+    "half.pth": lambda path: torch.save(
+        torch.zeros(1, 1, dtype=torch.bfloat16).expand(2**20, 2**10), path
+    ),
+    "shared.pth": lambda path: torch.save(dict.fromkeys(range(2000), torch.zeros(10_000)), path),
+    "bytes.pth": lambda path: torch.save({"x": ByteArray()}, path),
+    "bytes-old.pth": lambda path: torch.save(
+        {"x": ByteArray()}, path, _use_new_zipfile_serialization=False
+    ),
+    "deflated.pth": zip_of_torch,
+    "shape.h5": lambda path: write_hdf5_claim(path, "f4"),
+    "words.h5": lambda path: write_hdf5_claim(path, h5py.string_dtype()),
+}
+
+
+def write_hdf5_claim(path: Path, dtype: Any) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (2**30, 16), dtype, chunks=(1024, 16))
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_claims_more_than_it_holds_is_refused_before_it_is_unpacked(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractors.media.unpacked_size.SMALL_BYTES", 2**22)
+    BOMBS[name](tmp_path / name)
+    assert (tmp_path / name).stat().st_size < 2**20
+    tracemalloc.start()
+    try:
+        with pytest.raises(FeatureFileError, match="found ") as refusal:
+            read_feature_file(tmp_path / name)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(refusal.value)
+
+
+def test_compressed_features_are_no_bomb(tmp_path: Path) -> None:
+    sparse = np.zeros((20_000, 900), np.float32)  # 72 MB
+    sparse[np.arange(20_000), np.arange(20_000) % 900] = np.linspace(1, 2, 20_000)
+    np.savez_compressed(tmp_path / "f.npz", sparse)
+    assert (tmp_path / "f.npz").stat().st_size < sparse.nbytes / 50
+    np.testing.assert_array_equal(read_feature_file(tmp_path / "f.npz").rows, sparse)
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    for suffix in (".npy", ".npz", ".pth", ".h5", ".safetensors"):
+        os.mkfifo(tmp_path / f"f{suffix}")
+        with pytest.raises(FeatureFileError, match="no regular file"):
+            read_feature_file(tmp_path / f"f{suffix}")
 
 
 @pytest.fixture

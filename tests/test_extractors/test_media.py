@@ -304,6 +304,14 @@ class TestClips:
             ((0, 1, -1, 0), ("blue", "red", "white", "green")),  # clockwise
             ((-1, 0, 0, -1), ("white", "blue", "green", "red")),
             ((0, -1, 1, 0), ("green", "white", "red", "blue")),
+            ((-1, 0, 0, 1), ("green", "red", "white", "blue")),  # mirrored
+            ((1, 0, 0, -1), ("blue", "white", "red", "green")),
+            ((0, 1, 1, 0), ("red", "blue", "green", "white")),
+            ((0, -1, -1, 0), ("white", "green", "blue", "red")),
+            ((-2, 0, 0, 2), ("green", "red", "white", "blue")),  # larger, too
+            ((0.8, 0.6, -0.6, 0.8), ("red", "green", "blue", "white")),  # nearer to upright
+            ((0.6, 0.8, -0.8, 0.6), ("blue", "red", "white", "green")),
+            ((0, 0, 0, 0), ("red", "green", "blue", "white")),
         ],
     )
     def test_frames_are_upright(
@@ -327,6 +335,7 @@ class TestClips:
             for corner in corners
         ]
         assert tuple(nearest) == expected
+        assert frame.shape[:2] == ((48, 64) if abs(matrix[0]) >= abs(matrix[1]) else (64, 48))
 
     @given(num_available=st.integers(1, 10_000), num_frames=st.integers(1, 64))
     def test_frame_indices_ascend_and_exist(self, num_available: int, num_frames: int) -> None:

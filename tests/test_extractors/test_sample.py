@@ -205,6 +205,12 @@ class TestRefuses:
         with pytest.raises(MocmeError, match="found a file"):
             write_sample(tmp_path / "taken")
 
+    def test_link_to_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to(tmp_path / "absent")
+        with pytest.raises(MocmeError, match="link: found File exists"):
+            write_sample(tmp_path / "link")
+        assert not (tmp_path / "absent").exists()
+
     @pytest.mark.parametrize(("seed", "num_things"), [(-1, 100), (0, 59), (0, 3001)])
     def test_numbers_out_of_range(self, tmp_path: Path, seed: int, num_things: int) -> None:
         with pytest.raises(MocmeError, match="allowed"):

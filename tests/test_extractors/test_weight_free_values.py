@@ -13,6 +13,8 @@ from PIL import Image
 from extractors.base import Extractor, MediaError, Runtime
 from extractors.registry import build_extractor
 
+_PROTEIN = "".join(np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), 20_000))
+
 
 def build(name: str, **config: object) -> Extractor[Any, Any]:
     return build_extractor(name, config, Runtime())
@@ -59,7 +61,62 @@ class TestTextHash:
         start = time.perf_counter()
         hashed.load("abcdefgh" * 600_000)
         hashed.load("word and another one " * 250_000)
+        hashed.load(_PROTEIN * 300)
         assert time.perf_counter() - start < 1
+
+    @pytest.mark.parametrize(
+        ("left", "right"),
+        [
+            (_PROTEIN[:300], _PROTEIN[:64] + _PROTEIN[300:]),
+            (_PROTEIN, _PROTEIN[:-1] + "B"),
+            (_PROTEIN, _PROTEIN[:10_000] + "B" + _PROTEIN[10_001:]),
+            (_PROTEIN[:3000] + _PROTEIN[3000:6000], _PROTEIN[3000:6000] + _PROTEIN[:3000]),
+            ("ภาษาไทย" * 10 + "แมวกินปลา", "ภาษาไทย" * 10 + "รถยนต์เร็ว"),
+            ("ភាសាខ្មែរ" * 12 + "ឆ្មា", "ភាសាខ្មែរ" * 12 + "ឆ្កែ"),
+            ("中文说明没有空格" * 9 + "它生活在四川", "中文说明没有空格" * 9 + "火车非常快"),
+            ("https" + "a" * 64 + "cats", "https" + "a" * 64 + "dogs"),
+            ("a" * 19_998, "a" * 19_999),
+            ("ab" * 500, "ba" * 500),
+        ],
+        ids=lambda text: text[-9:],
+    )
+    def test_texts_without_spaces_differ_wherever_a_sign_does(self, left: str, right: str) -> None:
+        stored = [build("text_hash").load(text).astype(np.float16) for text in (left, right)]
+        assert (stored[0] != stored[1]).any()
+
+    def test_texts_without_spaces_are_as_near_as_their_parts(self) -> None:
+        hashed = build("text_hash")
+        whole, changed, other = map(
+            hashed.load, (_PROTEIN[:300], _PROTEIN[:150] + "B" + _PROTEIN[151:300], _PROTEIN[300:])
+        )
+        assert cosine(whole, changed) > 0.95
+        assert cosine(whole, other) < 0.5
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            ("C", "C++", "C#", "C++ C"),
+            ("5 degrees", "-5 degrees"),
+            ("x=1", "x=-1"),
+            ("3.14", "14.3", "3 14"),
+            ("1/2", "2/1"),
+            ("12:30", "30:12"),
+            ("Na", "Na+", "Na-1"),
+        ],
+    )
+    def test_marks_that_make_another_word_or_number_count(self, texts: tuple[str, ...]) -> None:
+        rows = [build("text_hash").load(text) for text in texts]
+        assert len(np.unique(rows, axis=0)) == len(texts)
+
+    def test_marks_around_words_do_not_count(self) -> None:
+        hashed = build("text_hash")
+        plain = hashed.load("a b 1990 1995 3.5")
+        for same in (
+            "a + b 1990-1995 3.5",
+            "#a, (b). 1990 - 1995 / 3.5.",
+            '"a": b; [1990] 1995 $3.5%',
+        ):
+            np.testing.assert_allclose(hashed.load(same), plain, atol=1e-6)
 
     def test_only_the_first_characters_count(self) -> None:
         hashed = build("text_hash", max_characters=7)

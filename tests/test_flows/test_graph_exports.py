@@ -83,6 +83,16 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.parametrize("name", ["nodes.csv", "relationships.csv"])
+def test_neo4j_replaces_no_file_of_somebody_else(project: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("id,name\n1,mine\n")
+    command = mocme("export", "neo4j", tmp_path, "--run", project / "data/runs/newest")
+    assert command.exit_code == 2
+    assert f"{name}: found another file" in command.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "id,name\n1,mine\n"
+
+
 def test_neo4j_gets_the_graph_and_what_it_lacks(project: Path, tmp_path: Path) -> None:
     run, out = project / "data/runs/newest", tmp_path / "new" / "neo4j"
     command = mocme("export", "neo4j", out, "--run", run, "-k", 3, "--json")

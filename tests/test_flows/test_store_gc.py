@@ -14,7 +14,6 @@ import pytest
 from small_runs import mocme, settings
 
 from storage.errors import StoreError
-from storage.features import trash
 from storage.features.environment import Environment
 from storage.features.garbage import Garbage, collect_garbage
 from storage.features.lock import deleting
@@ -160,7 +159,7 @@ def test_a_stop_in_the_middle_leaves_a_valid_store(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((trash.shutil, "rmtree"), (Environment, "write")):
+    for module, name in ((os, "unlink"), (Environment, "write")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, stop)
             with pytest.raises(KeyboardInterrupt):
@@ -198,6 +197,21 @@ def test_kept_vectors_are_the_same_bits_wherever_they_stood(tmp_path: Path) -> N
         store.write(dict(zip(digests, rows, strict=True)), {})
         np.testing.assert_array_equal(store.read(digests), rows)
         assert store.verify() == []
+
+
+def test_what_may_not_go_is_named(cluttered: Path) -> None:
+    store = cluttered / "data/features"
+    [unused] = (found["space"] for found in gc(cluttered, "--dry-run") if found["whole"])
+    data = Path(unused) / "data.mdb"
+    data.write_bytes(data.read_bytes()[:9000])
+    for options in (["--dry-run"], []):
+        command = mocme("store", "gc", cluttered / "mocme.yaml", "--json", *options)
+        assert command.exit_code == 1
+        assert list(command.json["left"]) == [unused]
+        assert not any(found["whole"] for found in command.json["garbage"])
+        assert f"left as it is: {unused}: found damaged pages" in command.stderr
+    assert data.stat().st_size == 9000
+    assert len(feature_spaces(store)) == 6
 
 
 def test_the_table_says_what_goes(cluttered: Path) -> None:

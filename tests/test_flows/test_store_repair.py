@@ -1,6 +1,7 @@
 """`store stats` and `store verify --repair` on a store that an extraction filled."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,7 +112,22 @@ def test_damaged_pages_are_beyond_repair_and_nothing_is_touched(extracted: Path)
     assert command.json["dropped"] == 1
     assert path.stat().st_size == len(data) // 2
     shown = mocme("store", "verify", extracted / "data/features", "--repair").stdout
-    assert "beyond repair; delete the folder and extract again" in shown
+    assert "beyond repair; restore it from a copy, or delete the folder" in shown
+
+
+def test_what_cannot_be_read_is_no_damage(extracted: Path) -> None:
+    path = space_of(extracted, "numeric") / "data.mdb"
+    path.unlink()
+    os.mkfifo(path)
+    command = verify(extracted, "--repair")
+    assert command.exit_code == 2
+    assert command.json["problems"] == command.json["beyond_repair"] == []
+    assert list(command.json["unread"]) == [str(path.parent)]
+    shown = mocme("store", "verify", extracted / "data/features", "--repair")
+    assert shown.exit_code == 2
+    assert f"{path}: found no regular file" in shown.stderr
+    assert "delete" not in shown.stdout + shown.stderr
+    assert "sound" not in shown.stdout
 
 
 def test_statistics_tell_reasons_and_bytes(extracted: Path) -> None:

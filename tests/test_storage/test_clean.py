@@ -173,6 +173,13 @@ def test_what_is_there_is_never_overwritten(folder: Path, tmp_path: Path, conten
     assert len(list(tmp_path.rglob("mine"))) == (content != "a file")
 
 
+def test_a_link_to_nothing_is_no_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    with pytest.raises(DatasetError, match="link: found File exists"):
+        write_clean(read_dataset(folder), tmp_path / "link")
+    assert not (tmp_path / "absent").exists()
+
+
 def test_a_test_split_that_leaks_whole_cannot_be_cleaned(folder: Path, tmp_path: Path) -> None:
     (folder / "test.tsv").write_text("cat\tchases\tdog\n")
     with pytest.raises(DatasetError, match="no test triple that stands in no other split"):

@@ -94,3 +94,24 @@ def test_what_stood_there_is_kept_if_writing_fails(
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), features.rows)
     assert (tmp_path / "f.ids.txt").read_text(encoding="utf-8").splitlines() == IDS
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_ids_that_belong_to_no_matrix_here_are_not_replaced(
+    tmp_path: Path, features: ExportedFeatures
+) -> None:
+    ids = tmp_path / "f.ids.txt"
+    ids.write_text("the only list of a year's work\n")
+    for suffix in (".npy", ".safetensors"):
+        with pytest.raises(ExportError, match=r"f\.ids\.txt: found a file, and no f"):
+            write_features(tmp_path / f"f{suffix}", features)
+    assert ids.read_text() == "the only list of a year's work\n"
+    assert list(tmp_path.iterdir()) == [ids]
+
+
+def test_an_older_export_is_replaced_with_its_ids(
+    tmp_path: Path, features: ExportedFeatures
+) -> None:
+    for ids in (IDS, IDS[::-1]):
+        write_features(tmp_path / "f.npy", ExportedFeatures(ids, features.rows))
+        assert (tmp_path / "f.ids.txt").read_text(encoding="utf-8").splitlines() == ids
+    write_features(tmp_path / "f.safetensors", ExportedFeatures(IDS[::-1], features.rows))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plain_store
@@ -14,8 +15,7 @@ import pytest
 from store_items import SPACE, digest, reason, rows, vector, vectors
 
 from storage.errors import StoreError
-from storage.features import copy_threads, environment, ordered_copy, space_description
-from storage.features.environment import Environment
+from storage.features import copy_threads, opening, ordered_copy, space_description
 from storage.features.space import FeatureSpace
 from storage.features.store import FeatureStore, feature_spaces
 
@@ -216,18 +216,17 @@ class TestWhatIsKnown:
     def test_a_new_space_is_seen_with_its_description_or_not_at_all(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        describe, seen = space_description.describe_space, []
+        put, seen = space_description._put, []
 
-        def describing(environment: Environment, space: FeatureSpace) -> None:
-            describe(environment, space)
-            assert (environment.directory / "data.mdb").exists()
+        def describing(*arguments: Any) -> None:
+            put(*arguments)
             seen.append(feature_spaces(tmp_path))
 
-        monkeypatch.setattr(space_description, "describe_space", describing)
+        monkeypatch.setattr(space_description, "_put", describing)
         FeatureStore.open(tmp_path, SPACE).close()
         assert seen == [[]]
-        assert len(feature_spaces(tmp_path)) == 1
-        assert not any((tmp_path / ".garbage").iterdir())
+        [directory] = feature_spaces(tmp_path)
+        assert sorted(path.name for path in directory.iterdir()) == ["data.mdb", "lock.mdb"]
 
 
 class TestRefused:
@@ -375,7 +374,7 @@ class TestHandles:
                 copy.write(vectors([3]), {})
 
     def test_the_map_grows(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(environment, "INITIAL_MAP_BYTES", 2**17)
+        monkeypatch.setattr(opening, "INITIAL_MAP_BYTES", 2**17)
         with FeatureStore.open(tmp_path, SPACE) as store:
             for start in range(0, 3000, 1000):
                 store.write(vectors(range(start, start + 1000)), {})
@@ -386,7 +385,7 @@ class TestHandles:
     def test_threads_write_and_read_while_the_map_grows(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(environment, "INITIAL_MAP_BYTES", 2**17)
+        monkeypatch.setattr(opening, "INITIAL_MAP_BYTES", 2**17)
         errors: list[BaseException] = []
 
         def work(thread: int) -> None:

@@ -20,7 +20,7 @@ import store_writer
 from store_items import SPACE, digest, reason, rows, vector, vectors
 
 from storage.errors import StoreError
-from storage.features import environment
+from storage.features import opening
 from storage.features.store import FeatureStore
 
 DIRECTORY = Path(SPACE.extractor) / SPACE.fingerprint
@@ -68,7 +68,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 
 def test_two_writers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They store overlapping items, and each outgrows the map that the other one has."""
-    monkeypatch.setattr(environment, "INITIAL_MAP_BYTES", 2**17)
+    monkeypatch.setattr(opening, "INITIAL_MAP_BYTES", 2**17)
     with (
         FeatureStore.open(tmp_path, SPACE) as store,
         start_writer(tmp_path, 0, 900, 30) as writer,
@@ -86,7 +86,7 @@ def test_two_writers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_read_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot is whole, also beyond the map: of a batch every vector is there, or none."""
-    monkeypatch.setattr(environment, "INITIAL_MAP_BYTES", 2**17)
+    monkeypatch.setattr(opening, "INITIAL_MAP_BYTES", 2**17)
     with start_writer(tmp_path, 0, 1500, 20) as writer:
         num_seen = 0
         with FeatureStore.open_readonly(tmp_path / DIRECTORY) as store:

@@ -10,8 +10,8 @@ import plain_store
 import pytest
 from store_items import SPACE, digest, reason, vector, vectors
 
-from storage.errors import StoreError
-from storage.features import shards, trash
+from storage.errors import DamagedStoreError, StoreError
+from storage.features import shards
 from storage.features.lock import InUseError, owning
 from storage.features.shards import adopt_shards, merge_shard, shard_folder, shard_spaces
 from storage.features.space import FeatureSpace
@@ -49,7 +49,7 @@ def test_vectors_and_failures_travel_and_the_shard_goes(tmp_path: Path) -> None:
     assert contents(tmp_path) == expected(range(NUM_ITEMS))
     assert verify_store(space_folder(tmp_path, SPACE)) == []
     assert shard_spaces(tmp_path) == []
-    assert list((tmp_path / ".garbage").iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [SPACE.extractor]
 
 
 def test_merging_twice_changes_nothing(tmp_path: Path) -> None:
@@ -97,14 +97,20 @@ class TestKilled:
         assert before.items() <= expected(range(NUM_ITEMS)).items()
         self.check_that_the_next_merge_ends_it(tmp_path)
 
-    @pytest.mark.parametrize("step", ["rename", "rmtree"])
-    def test_before_the_shard_is_deleted(
-        self, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("num_deleted", range(4))  # lock, data, and two files of locks
+    def test_while_the_shard_is_deleted(
+        self, num_deleted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write_shard(tmp_path, "a", range(NUM_ITEMS))
         FeatureStore.open(tmp_path, SPACE).close()
-        owner = Path if step == "rename" else trash.shutil  # type: ignore[attr-defined]
-        monkeypatch.setattr(owner, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        unlink, calls = os.unlink, iter(range(NUM_ITEMS))
+
+        def killed(path: str, *, dir_fd: int | None = None) -> None:
+            if dir_fd is not None and next(calls) == num_deleted:
+                os.kill(os.getpid(), signal.SIGKILL)
+            unlink(path, dir_fd=dir_fd)
+
+        monkeypatch.setattr(os, "unlink", killed)
         assert die(lambda: merge(tmp_path, "a"))
         monkeypatch.undo()
         assert contents(tmp_path) == expected(range(NUM_ITEMS))
@@ -176,7 +182,7 @@ def test_a_folder_that_is_deleted_while_it_is_waited_for_is_made_anew(tmp_path: 
         waiting = threading.Thread(target=write_as_owner, args=(tmp_path,))
         waiting.start()
         waiting.join(0.2)
-        trash.discard(tmp_path, folder)
+        shards.delete_shard(space_folder(folder, SPACE))
     waiting.join()
     merge(tmp_path, "a")
     assert contents(tmp_path) == expected(range(20))
@@ -187,17 +193,38 @@ def write_as_owner(root: Path) -> None:
         write_shard(root, "a", range(20))
 
 
-@pytest.mark.parametrize("damage", ["row", "file", "empty"])
-def test_a_damaged_shard_is_deleted(
-    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_of_a_shard_with_a_damaged_row_the_others_travel(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_shard(tmp_path, "a", range(20))
-    directory = space_folder(shard_folder(tmp_path, "a"), SPACE)
-    if damage == "row":
-        plain_store.flip(directory, vector(3).tobytes()[:16])
-    else:
-        os.truncate(directory / "data.mdb", 5000 if damage == "file" else 0)
+    plain_store.flip(space_folder(shard_folder(tmp_path, "a"), SPACE), vector(3).tobytes()[:16])
     merge(tmp_path, "a")
     assert contents(tmp_path).items() <= expected(range(20)).items()
     assert shard_spaces(tmp_path) == []
     assert "will be extracted again" in caplog.text
+
+
+@pytest.mark.parametrize("num_bytes", [0, 5000])
+def test_a_shard_that_cannot_be_read_is_named_and_kept(
+    num_bytes: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_shard(tmp_path, "a", range(20))
+    directory = space_folder(shard_folder(tmp_path, "a"), SPACE)
+    os.truncate(directory / "data.mdb", num_bytes)
+    with pytest.raises(DamagedStoreError, match=str(directory)):
+        merge(tmp_path, "a")
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        adopt_shards(store, tmp_path)
+    assert str(directory) in caplog.text
+    assert shard_spaces(tmp_path) == [directory]
+
+
+def test_what_else_lies_in_a_shards_folder_stays(tmp_path: Path) -> None:
+    write_shard(tmp_path, "a", range(20))
+    folder = shard_folder(tmp_path, "a")
+    notes = [folder / "notes.txt", space_folder(folder, SPACE) / "notes.txt"]
+    for path in notes:
+        path.write_text("kept")
+    merge(tmp_path, "a")
+    assert shard_spaces(tmp_path) == []
+    assert [path.read_text() for path in notes] == ["kept", "kept"]

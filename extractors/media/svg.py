@@ -1,0 +1,283 @@
+"""SVG drawings, rasterised by resvg.
+
+resvg runs no scripts and uses no network, but it opens the files that a drawing names, and a few
+lines can make it draw for hours. So it is given the drawing as rewritten here: references lead to
+elements of the drawing or to pictures inside it, and their number is bounded.
+"""
+
+import gzip
+import re
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+from xml.etree import ElementTree
+
+from extractors.base import MediaError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SIDE = 1024
+"""Pixels of a drawing's longer side; a drawing has no pixels of its own, icons are often of 16."""
+
+MAX_BYTES = 16 * 2**20
+"""Of a drawing, once decompressed."""
+
+MAX_DEPTH = 100
+"""Elements inside one another, references followed; every one may take a canvas of its own."""
+
+MAX_ELEMENTS = 200_000
+"""Elements drawn, references followed: each takes about a kilobyte."""
+
+MAX_INNER_PIXELS = 2**25
+"""Of a picture inside a drawing."""
+
+_MAX_OCTAVES = "10"  # of noise; further ones are finer than a pixel, and take time without bound
+_INNER_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+_NOT_DRAWN = {"a", "script"}  # whatever they refer to
+_WITH_PICTURES = {"image", "feImage"}
+_NAMESPACES = {"", "{http://www.w3.org/2000/svg}"}
+_DPI = 96.0  # of CSS; resvg_py's default takes inches and millimetres for nothing
+_FONT = "DejaVu Sans"
+_FONT_FILES = "DejaVuSans*.ttf"
+_REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")]+)")
+_FOREIGN = re.compile(r"url\(\s*['\"]?\s*((?!data:)[^#'\")\s][^'\")]*)")
+_MARKS_VERTICES = re.compile(r"\bmarker(-mid)?\s*[:=]")
+_MIN_CHARACTERS = 2  # that describe a vertex of an outline
+_GZIP = b"\x1f\x8b"
+_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<\0", b"\xfe\xff\0<", b"\0<", _GZIP)
+
+
+class NotADrawingError(Exception):
+    """A file that is no SVG at all."""
+
+
+def may_be_drawing(start: bytes) -> bool:
+    """Return whether a file that starts like this is XML or compressed."""
+    return start.lstrip(b" \t\r\n").startswith(_STARTS)
+
+
+def read_drawing(path: Path) -> "Image.Image":
+    """Rasterise an SVG or SVGZ, told by its content.
+
+    Text is drawn in DejaVu Sans, which comes along, so that every machine draws the same.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A picture of mode RGBA, `SIDE` pixels on its longer side.
+
+    Raises:
+        NotADrawingError: If it is another kind of file.
+        MediaError: If it is damaged, refers to other files, or exceeds a limit.
+    """
+    from PIL import Image
+
+    root = _parse(_read(path))
+    texts = _detach(root)
+    _Expansion(root).check()
+    drawn = Image.open(BytesIO(_rasterise(root, texts)), formats=("PNG",))
+    drawn.load()
+    return drawn
+
+
+def _rasterise(root: ElementTree.Element, texts: bool) -> bytes:
+    """Draw a rewritten SVG as a PNG that just fits a square of `SIDE` pixels."""
+    import resvg_py
+
+    fonts = _fonts() if texts else []
+    try:
+        return bytes(
+            resvg_py.svg_to_bytes(
+                svg_string=ElementTree.tostring(root, encoding="unicode"),
+                width=SIDE,
+                height=SIDE,
+                dpi=_DPI,
+                skip_system_fonts=True,
+                font_files=fonts,
+                languages=["en"],
+                font_family=_FONT,
+                serif_family=_FONT,
+                sans_serif_family=_FONT,
+                cursive_family=_FONT,
+                fantasy_family=_FONT,
+                monospace_family=_FONT,
+            )
+        )
+    except ValueError as error:
+        raise MediaError(f"cannot decode the picture: {error}") from None
+
+
+@lru_cache
+def _fonts() -> list[str]:
+    """Return the font files that come with matplotlib."""
+    found = find_spec("matplotlib")
+    if found is None or found.origin is None:
+        raise ImportError("matplotlib, whose fonts draw the text of an SVG, is not installed")
+    folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+    return sorted(map(str, folder.glob(_FONT_FILES)))
+
+
+def _read(path: Path) -> bytes:
+    """Read a file, inflated if it is compressed, within bounds."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == _GZIP
+        file.seek(0)
+        try:
+            content = (gzip.GzipFile(fileobj=file) if compressed else file).read(MAX_BYTES + 1)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            raise MediaError("cannot decode the picture: damaged gzip") from None
+    if len(content) > MAX_BYTES:
+        raise MediaError(f"XML of more than {MAX_BYTES} bytes")
+    return content
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Builds the tree of an SVG; stops at the first element of anything else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth = self.count = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> ElementTree.Element:
+        """Open an element."""
+        if self.count == 0 and _local(tag) != "svg":
+            raise NotADrawingError
+        self.depth += 1
+        self.count += 1
+        _refuse_beyond(self.depth, self.count)
+        return super().start(tag, attributes)
+
+    def end(self, tag: str) -> ElementTree.Element:
+        """Close an element."""
+        self.depth -= 1
+        return super().end(tag)
+
+
+def _parse(content: bytes) -> ElementTree.Element:
+    """Parse an SVG. Expat follows no external entity, and bounds what internal ones expand to."""
+    builder = _Builder()
+    parser = ElementTree.XMLParser(target=builder)  # noqa: S314 - see the docstring
+    try:
+        parser.feed(content)
+        root: ElementTree.Element = parser.close()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        if builder.count == 0:
+            raise NotADrawingError from None
+        raise MediaError(f"cannot decode the picture: {error}") from None
+    return root
+
+
+def _detach(root: ElementTree.Element) -> bool:
+    """Leave no reference that leads out of the drawing. Returns whether it has text.
+
+    Raises:
+        MediaError: If what it refers to would be drawn.
+    """
+    names = set()
+    for element in root.iter():
+        name = _local(element.tag)
+        names.add(name)
+        drawn = name not in _NOT_DRAWN and element.tag.removesuffix(name) in _NAMESPACES
+        if name == "feTurbulence" and len(element.get("numOctaves", "")) > 1:
+            element.set("numOctaves", _MAX_OCTAVES)
+        for key, value in list(element.items()):
+            if _local(key) != "href":
+                _refuse_foreign(*_FOREIGN.findall(value))
+            elif not drawn:
+                del element.attrib[key]
+            elif value.strip().startswith("data:") and name in _WITH_PICTURES:
+                element.set(key, _inner_picture(value.strip()))
+            elif not value.strip().startswith("#"):
+                _refuse_foreign(value.strip())
+    return "text" in names
+
+
+def _refuse_foreign(*targets: str) -> None:
+    """Refuse references that are not empty, since they lead out of the drawing."""
+    for target in filter(None, targets):
+        raise MediaError(
+            f"an SVG that refers to '{target[:80]}'; allowed: elements of its own, and "
+            f"{', '.join(_INNER_FORMATS)} inside it"
+        )
+
+
+def _inner_picture(uri: str) -> str:
+    """Decode a data URI's picture. Returns a URI of the very bytes that were decoded."""
+    from PIL import Image
+
+    header, _, data = uri.partition(",")
+    content = unquote_to_bytes(data)
+    try:
+        if header.endswith(";base64"):
+            content = b64decode(b"".join(content.split()))
+        with Image.open(BytesIO(content), formats=_INNER_FORMATS) as image:
+            if image.width * image.height > MAX_INNER_PIXELS:
+                raise MediaError(f"an SVG with a picture of more than {MAX_INNER_PIXELS} pixels")
+            image.load()
+            mime = image.get_format_mimetype()
+    except MediaError:
+        raise
+    except Exception as error:  # plugins raise anything
+        raise MediaError("an SVG with a picture inside it that cannot be decoded") from error
+    return f"data:{mime};base64,{b64encode(content).decode()}"
+
+
+class _Expansion:
+    """What a drawing becomes when every reference is replaced by what it refers to.
+
+    Args:
+        root: The drawing.
+    """
+
+    def __init__(self, root: ElementTree.Element) -> None:
+        self._root = root
+        self._by_id = {element.get("id"): element for element in root.iter()}
+        self._measured: dict[ElementTree.Element, tuple[int, int]] = {}
+
+    def check(self) -> None:
+        """Refuse a drawing of a few lines that draws without end."""
+        self._measure(self._root, 1)
+        markers = [part for part in self._root.iter() if _local(part.tag) == "marker"]
+        if markers and _MARKS_VERTICES.search(ElementTree.tostring(self._root, "unicode")):
+            largest = max(self._measure(marker, 1)[0] for marker in markers)
+            outlines = (part.get("d", "") + part.get("points", "") for part in self._root.iter())
+            _refuse_beyond(1, largest * sum(map(len, outlines)) // _MIN_CHARACTERS)
+
+    def _measure(self, element: ElementTree.Element, depth: int) -> tuple[int, int]:
+        """Return how many elements one becomes, and how deep they lie in one another."""
+        if element not in self._measured:
+            self._measured[element] = (0, 0)  # of a circle of references, which is not drawn
+            _refuse_beyond(depth, 0)
+            parts = [self._measure(part, depth + 1) for part in self._parts(element)]
+            count = 1 + sum(count for count, _ in parts)
+            self._measured[element] = count, 1 + max((height for _, height in parts), default=0)
+        count, height = self._measured[element]
+        _refuse_beyond(depth + height - 1, count)
+        return count, height
+
+    def _parts(self, element: ElementTree.Element) -> Iterator[ElementTree.Element]:
+        """Yield an element's children and what it refers to."""
+        yield from element
+        for key, value in element.items():
+            names = [value.strip()[1:]] if _local(key) == "href" else _REFERENCE.findall(value)
+            yield from (self._by_id[name] for name in names if name in self._by_id)
+
+
+def _refuse_beyond(depth: int, count: int) -> None:
+    if depth > MAX_DEPTH:
+        raise MediaError(f"an SVG of more than {MAX_DEPTH} elements inside one another")
+    if count > MAX_ELEMENTS:
+        raise MediaError(f"an SVG that draws more than {MAX_ELEMENTS} elements")
+
+
+def _local(name: object) -> str:
+    """Return a name without its namespace."""
+    return str(name).rpartition("}")[2]
