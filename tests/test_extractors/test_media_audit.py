@@ -39,12 +39,17 @@ def failing(found: MediaAudit, field: str) -> dict[str, str]:
 
 
 FRAMES = [np.full((64, 64, 3), shade, dtype=np.uint8) for shade in (0, 128, 255)]
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">'
+    '<rect width="5" height="5" fill="red"/></svg>'
+)
 WRITERS: dict[str, dict[str, Callable[[Path], object]]] = {
     "image": {
         "good.png": lambda it: Image.new("RGB", (9, 9)).save(it),
         "good.jpg": lambda it: Image.new("RGB", (9, 9)).save(it),
         "good.tga": lambda it: Image.new("RGB", (9, 9)).save(it),
         "good-webp-named.png": lambda it: Image.new("RGB", (9, 9)).save(it, "WEBP"),
+        "good.svg": lambda it: it.write_text(SVG),
         "letter.png": lambda it: it.write_text("Dear reader"),
         "page.pdf": lambda it: it.write_bytes(b"%PDF-1.7\n"),
         "sound.png": lambda it: soundfile.write(it, sine(440, 0.1, 8000), 8000, format="WAV"),
