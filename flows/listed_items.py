@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 
-from extractors.openable import openable_files
+from extractors.inspection.openable_files import openable_files
 from extractors.registry import load_extractor_class
 from extractors.thumbnail import Kind
 from flows.configs.pipeline_config import ModalityConfig, PipelineConfig

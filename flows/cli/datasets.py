@@ -10,7 +10,7 @@ from flows.cli.options import AsJson
 from flows.configs.pipeline_config import load_config
 
 if TYPE_CHECKING:
-    from extractors.media_audit import MediaAudit
+    from extractors.inspection.media_audit import MediaAudit
     from storage.datasets.dataset import Dataset
 
 _MOST_NAMED = 5  # entities
@@ -98,7 +98,7 @@ def audit(
 
 
 def _audit_media(dataset: "Dataset", config: Path | None) -> "MediaAudit":
-    from extractors.media_audit import audit_media
+    from extractors.inspection.media_audit import audit_media
     from extractors.registry import load_extractor_class
 
     if config is None:
@@ -114,7 +114,7 @@ def _audit_media(dataset: "Dataset", config: Path | None) -> "MediaAudit":
 
 
 def _print_media(found: "MediaAudit") -> None:
-    from extractors.media_audit import FIELDS_HEADER, PROBLEMS_HEADER
+    from extractors.inspection.media_audit import FIELDS_HEADER, PROBLEMS_HEADER
 
     STDOUT.print(table("Media", FIELDS_HEADER, found.field_rows()))
     problems = list(found.problem_rows())

@@ -11,13 +11,13 @@ import soundfile
 from media_files import sine, write_clip
 from PIL import Image
 
-from extractors import media_audit
 from extractors.base import Runtime
 from extractors.extraction import extract_modality
-from extractors.media_audit import MediaAudit, audit_media
+from extractors.inspection import media_audit
+from extractors.inspection.media_audit import MediaAudit, audit_media
+from extractors.inspection.recognition import is_recognised
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan
-from extractors.recognition import is_recognised
 from extractors.registry import build_extractor
 from storage.datasets.dataset import Dataset, read_dataset
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from extractors.base import MediaError, Runtime
 from extractors.extraction import extract_modality
+from extractors.inspection.openable_files import openable_files
 from extractors.loading import Failure
 from extractors.media.picture import MAX_ASPECT
-from extractors.openable import openable_files
 from extractors.options import ExtractOptions
 from extractors.plan import ModalityPlan
 from extractors.registry import build_extractor

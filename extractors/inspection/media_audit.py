@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from extractors.recognition import HEAD_BYTES, is_recognised, why_unread
+from extractors.inspection.recognition import HEAD_BYTES, is_recognised, why_unread
 from extractors.thumbnail import Kind
 from storage.datasets.dataset import Dataset
 from storage.datasets.items import Item
