@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from model.runs.epoch_report import EpochReport
 from model.runs.run_files import event_files
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
+from model.training.event_file import EventFile
 from storage.errors import MocmeError
 from storage.owned import delete_own_files, own_folder
 
@@ -38,7 +39,7 @@ class TrainingLog:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._writer: Any = None
+        self._writer: EventFile | None = None
         self._is_drawn = True
 
     def write(self, report: EpochReport, numbers: Mapping[str, float | None]) -> None:
@@ -71,25 +72,17 @@ class TrainingLog:
         else:
             epochs = epochs[-1:]
         for epoch in epochs:
-            self._draw(epoch)
-        self._writer.flush()
+            names = [it for it in epoch if it not in _NOT_DRAWN and epoch[it] is not None]
+            self._writer.add(epoch["epoch"], {name: epoch[name] for name in names})
 
-    def _open(self) -> Any:
+    def _open(self) -> EventFile:
         """Open TensorBoard's log, emptied: every start writes all epochs anew, to one file.
 
-        So it never holds more or less than metrics.jsonl, wherever an earlier start was killed. A
-        TensorBoard that is watching forgets what it has read, as `purge_step` tells it to.
+        So it never holds more or less than metrics.jsonl, wherever an earlier start was killed.
         """
-        from torch.utils.tensorboard import SummaryWriter  # wanted by nothing but training
-
         folder = own_folder(self._folder.tensorboard)
         delete_own_files(self._folder.root, event_files(self._folder.root))
-        return SummaryWriter(str(folder), purge_step=1)
-
-    def _draw(self, epoch: Mapping[str, Any]) -> None:
-        for name in epoch.keys() - _NOT_DRAWN:
-            if epoch[name] is not None:
-                self._writer.add_scalar(name, epoch[name], epoch["epoch"])
+        return EventFile(folder)
 
 
 def fusion_of(model: MoCME, shares: Tensor) -> Numbers:

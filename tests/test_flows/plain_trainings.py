@@ -60,7 +60,7 @@ class PlainTrainings:
                 self.epochs[number] = epoch
                 if on_look is not None:
                     on_look()
-            run.record(key, [run.path / "metrics.jsonl"], 1.0)
+            run.record(key, 1.0)
         elif on_look is not None:
             on_look()
         return run.path

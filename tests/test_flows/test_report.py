@@ -18,6 +18,7 @@ import soundfile
 from headless_chromium import Page, find_chromium, open_chromium
 from PIL import Image
 from report_page import ParsedPage, media_of, parse, whole_folder
+from resealed import reseal
 from safetensors.numpy import load_file, save_file
 from small_runs import Command, mocme, small
 
@@ -70,6 +71,7 @@ def reported(
     project = Path(shutil.copytree(folder, tmp_path_factory.mktemp("r") / "s", symlinks=True))
     run_dir = (project / "data/runs/newest").resolve()
     plant_measurements(run_dir / "model.safetensors")
+    reseal(run_dir)
     return run_dir, mocme("report", run_dir, "--json")
 
 
@@ -345,6 +347,7 @@ def test_names_and_texts_from_data_are_never_markup(run_dir: Path, project: Path
     evaluation = json.loads(evaluation_file.read_text())
     evaluation["per_relation"][HOSTILE] = evaluation["per_relation"].pop(relation)
     evaluation_file.write_text(json.dumps(evaluation))
+    reseal(run_dir)
     entities = project / "entities.jsonl"
     lines = [json.loads(line) for line in entities.read_text().splitlines()]
     texts = [{**line, "text": HOSTILE} if line["id"] == head else line for line in lines]
@@ -386,6 +389,7 @@ def moved(
     run_dir = Path(shutil.copytree(reported[0], tmp_path_factory.mktemp("r") / "moved"))
     file = run_dir / "evaluation.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": CALIBRATION}))
+    reseal(run_dir)
     return run_dir, parse(report(run_dir))
 
 
@@ -423,6 +427,7 @@ def test_without_probabilities_to_judge_there_is_a_sentence(
 ) -> None:
     file = run_dir / "evaluation.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": calibration}))
+    reseal(run_dir)
     assert note in report(run_dir)
 
 
@@ -478,6 +483,7 @@ def test_structure_alone_has_a_report_and_so_has_a_log_of_losses_only(project: P
     epochs = [json.loads(line) for line in log.read_text().splitlines()]
     kept = [{name: epoch[name] for name in ("epoch", "loss")} for epoch in epochs]
     log.write_text("".join(f"{json.dumps(epoch)}\n" for epoch in kept))
+    reseal(log.parent)
     html = report(Path(command.json["run_dir"]))
     assert "log holds no categories of negatives" in html
     assert "This run fuses no modalities" in html

@@ -1,5 +1,6 @@
 """The run's folder: data and nothing else, and a clear word where it is damaged."""
 
+import errno
 import json
 import os
 import pickle
@@ -12,7 +13,14 @@ import numpy as np
 import pytest
 from planted_graph import World
 from safetensors.numpy import save
-from small_training import SMALL_MODEL, model_config, run_training, same_outcome, train_config
+from small_training import (
+    SMALL_MODEL,
+    everything_in,
+    model_config,
+    run_training,
+    same_outcome,
+    train_config,
+)
 
 import model
 from model.evaluation.evaluate import evaluate_run
@@ -253,3 +261,87 @@ def test_nothing_in_the_package_loads_code() -> None:
     for source in package.glob("**/*.py"):
         text = re.sub(r"\.eval\(\)", "", source.read_text())
         assert not dangerous.search(text), source.name
+
+
+class TestFormat:
+    def test_another_is_refused_by_its_number_and_left_as_it_is(
+        self, world: World, run_dir: Path
+    ) -> None:
+        summary = json.loads((run_dir / "training.json").read_text())
+        (run_dir / "training.json").write_text(json.dumps({**summary, "format": 3}))
+        before = everything_in(run_dir)
+        for action in (Predictor, evaluate_run, lambda path: run_training(world, path)):
+            with pytest.raises(MocmeError, match="found a run of format 3; allowed: 1, 2"):
+                action(run_dir)
+        assert everything_in(run_dir) == before
+
+    def test_one_of_before_checksums_is_read(self, world: World, run_dir: Path) -> None:
+        summary = json.loads((run_dir / "training.json").read_text())
+        old = {key: summary[key] for key in ("best_epoch", "best_valid_mrr", "dtype")}
+        (run_dir / "training.json").write_text(json.dumps(old))
+        before = everything_in(run_dir)
+        Predictor(run_dir)
+        run_training(world, run_dir)
+        assert everything_in(run_dir) == before
+
+
+class TestLogAndSystem:
+    @pytest.mark.parametrize("damage", [remove, *DAMAGES[1:]], ids=lambda f: f.__name__)
+    def test_a_damaged_log_is_done_without(
+        self, world: World, run_dir: Path, damage: Callable[[Path], None]
+    ) -> None:
+        weights = (run_dir / "scoring.safetensors").stat().st_ino
+        damage(run_dir / "metrics.jsonl")
+        assert RunFolder(run_dir).read_log() == []
+        assert RunFolder(run_dir).seconds_trained() == 0
+        run_training(world, run_dir)
+        assert (run_dir / "scoring.safetensors").stat().st_ino == weights
+        Predictor(run_dir)
+
+    @pytest.mark.parametrize("name", READ_BY_PREDICTOR)
+    def test_a_pipe_in_a_files_place_is_told(self, run_dir: Path, name: str) -> None:
+        (run_dir / name).unlink()
+        os.mkfifo(run_dir / name)
+        with pytest.raises(MocmeError, match=f"{re.escape(name)}: found a pipe"):
+            Predictor(run_dir)
+
+    def test_files_of_the_users_for_tensorboard_stay(self, world: World, tmp_path: Path) -> None:
+        (tmp_path / "tensorboard").mkdir()
+        mine = tmp_path / "tensorboard/notes.txt"
+        mine.write_text("mine")
+        run_training(world, tmp_path)
+        assert mine.read_text() == "mine"
+
+    def test_a_tensorboard_elsewhere_is_done_without(
+        self, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run/tensorboard").symlink_to(tmp_path / "mine")
+        run_training(world, tmp_path / "run")
+        assert "training goes on without" in caplog.text
+        assert not list((tmp_path / "mine").iterdir())
+
+    @pytest.mark.parametrize("name", ["graph.json", "model.safetensors", "checkpoint.safetensors"])
+    def test_a_full_disk_names_the_file_and_training_goes_on_later(
+        self,
+        world: World,
+        finished_run: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+    ) -> None:
+        put_in_place = Path.replace
+
+        def full(self: Path, target: Path) -> Path:
+            if target.name == name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+            return put_in_place(self, target)
+
+        monkeypatch.setattr(Path, "replace", full)
+        with pytest.raises(MocmeError, match=f"{re.escape(name)}: cannot be written: No space"):
+            run_training(world, tmp_path)
+        assert not [path for path in names_in(tmp_path) if path.startswith(".")]
+        monkeypatch.undo()
+        run_training(world, tmp_path)
+        assert same_outcome(finished_run, tmp_path)
