@@ -86,12 +86,14 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("name", ["nodes.csv", "relationships.csv"])
 def test_neo4j_replaces_no_file_of_somebody_else(project: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("id,name\n1,mine\n")
-    command = mocme("export", "neo4j", tmp_path, "--run", project / "data/runs/newest")
+    out = tmp_path / "neo4j"
+    out.mkdir()
+    (out / name).write_text("id,name\n1,mine\n")
+    command = mocme("export", "neo4j", out, "--run", project / "data/runs/newest")
     assert command.exit_code == 2
     assert f"{name}: found another file" in command.stderr
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name).read_text() == "id,name\n1,mine\n"
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_text() == "id,name\n1,mine\n"
 
 
 def test_neo4j_gets_the_graph_and_what_it_lacks(project: Path, tmp_path: Path) -> None:
