@@ -96,7 +96,7 @@ def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
         print_warning(line)
     with working_in(empty_folder()):
         with STDERR.status("starting Prefect"):
-            server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer()
+            server = None if "PREFECT_API_URL" in os.environ else TemporaryServer()
             from flows.server.connection import connect
 
             flow = getattr(importlib.import_module(f"flows.{name}"), name)

@@ -79,6 +79,7 @@ def serve(listener: socket.socket, folder: Path) -> None:
     """
     parent = os.getppid()
     clean_up = partial(_clean_up, folder, parent)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # uvicorn passes it on when it has ended
     Thread(target=_end_with_parent, args=(clean_up,), daemon=True).start()
     try:
         import uvicorn

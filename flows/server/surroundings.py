@@ -75,6 +75,10 @@ def prepare_environment() -> None:
     """
     for variable, value in _SETTINGS.items():
         os.environ.setdefault(variable, value)
+    if not os.environ.get("PREFECT_API_URL"):
+        os.environ.pop(
+            "PREFECT_API_URL", None
+        )  # Prefect starts a server of its own for an empty one
     for variable in _PATHS:
         if path := os.environ.get(variable):
             os.environ[variable] = os.path.abspath(path)  # noqa: PTH100 - resolves no links
