@@ -6,8 +6,8 @@
   of a container and a codec. `right`: those at the midpoints of equal segments. `failure`: recorded
   as one, with the reason. `WRONG`: others. Clips whose pictures do not survive the codec, so that a
   plain decode of all frames shows no numbers, are left out and counted.
-- `seconds`: `read_frames` beside a bare call of decord, which seeks without checking, on the same
-  clip, one after the other. Of the repeats' ratios the median counts.
+- `seconds`: of a processor, that `read_frames` takes, beside a bare call of decord, which seeks
+  without checking, on the same clip. Of the repeats' ratios the median counts.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def decoded_numbers(path: Path) -> list[int]:
     numbers: list[int] = []
     with av.open(path) as container, suppress(av.FFmpegError):  # some end in an error
         for frame in container.decode(container.streams.best("video")):
-            numbers.append(number_of(frame.to_ndarray(format="rgb24")))
+            numbers += [number_of(frame.to_ndarray(format="rgb24"))]
     return numbers
 
 
@@ -150,10 +150,10 @@ def read_by_decord(path: Path) -> NDArray[np.uint8]:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return how long `work` takes."""
-    start = time.perf_counter()
+    """Return how many seconds of a processor `work` takes, whatever else the machine does."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def write_moving(path: Path, num_frames: int) -> None:
@@ -172,7 +172,7 @@ def compare_seconds(folder: Path, num_seconds: int, repeats: int) -> None:
             (lambda: read_frames(path, NUM_READ), ours),
             (lambda: read_by_decord(path), bare),
         ):
-            start = time.perf_counter()
+            start = time.process_time()
             read()
             times.append(time.perf_counter() - start)
     ratios = sorted(first / second for first, second in zip(ours, bare, strict=True))
