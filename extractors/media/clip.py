@@ -32,7 +32,7 @@ def read_frames(path: Path, num_frames: int) -> Frames:
             or is damaged where a frame is read.
     """
     index = _index_of(path)
-    if index.times:
+    if index.times.size:
         with suppress(MediaError):
             return _read_by_seeking(path, index, num_frames)
     return _read_by_counting(path, index.num_packets, num_frames)

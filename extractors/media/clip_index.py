@@ -1,11 +1,12 @@
 """The index of a clip: when its frames are shown, from its packets alone, none of them decoded."""
 
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from extractors.base import MediaError
 from extractors.media.container import read_packets
@@ -22,8 +23,7 @@ _ONE_FRAME_A_PACKET = ("h264", "hevc", "vp9", "av1", "mpeg1video", "mpeg2video",
 """Codecs whose every packet becomes one frame. VP8, for one, has packets that are never shown."""
 
 
-@dataclass(frozen=True)
-class KeyPacket:
+class KeyPacket(NamedTuple):
     """A packet from which on a clip can be decoded.
 
     Attributes:
@@ -43,43 +43,44 @@ class ClipIndex:
 
     Attributes:
         num_packets: How many hold frames to show. Shown frames may be more or fewer.
-        times: When the frames are shown, ascending. Empty where the packets do not tell for sure.
-        keys: Where decoding can begin, by time. Empty where `times` is.
+        times: When the frames are shown. Ascending; empty where packets do not tell for sure.
+            Shape: (num_packets,) or (0,).
+        keys: The fields of key packets, ascending by time. Shape: (num_keys, 3).
         num_units: From the first time to the end of the last, in units of the stream.
     """
 
     num_packets: int
-    times: Sequence[int]
-    keys: Sequence[KeyPacket]
+    times: NDArray[np.int64]
+    keys: NDArray[np.int64]
     num_units: int
 
     def rank_of(self, time: int) -> int:
-        """Return the index of the first frame that is not shown before a time."""
-        return bisect_left(self.times, time)
+        """Return the number of the first frame that is not shown before a time."""
+        return int(np.searchsorted(self.times, time))
 
     def key_before(self, rank: int) -> KeyPacket:
         """Return the last key packet that is shown no later than a frame."""
-        place = bisect_right(self.keys, self.times[rank], key=lambda key: key.time)
-        return self.keys[place - 1]
+        num_before = np.searchsorted(self.keys[:, 0], self.times[rank], side="right")
+        return KeyPacket(*self.keys[num_before - 1].tolist())
 
 
 def read_index(container: "InputContainer", stream: "VideoStream") -> ClipIndex:
     """Read all packets of a stream.
 
     Raises:
-        MediaError: If the file ends before a packet that it lists.
+        MediaError: If the file ends before a frame that it lists.
     """
     scan = _Scan()
     scan.run(read_packets(container, stream))
     format_name = container.format.name.partition(",")[0]
     if format_name == "mov":
         _refuse_cut(stream, container.size)
-    times = array("q", sorted(scan.times))
-    num_units = scan.end - scan.start if times else 0
-    if scan.is_complete and _tells_times(format_name, stream) and _can_seek(times, scan.keys):
-        keys = sorted(scan.keys, key=lambda key: key.time)
-        return ClipIndex(scan.num_packets, times, keys, num_units)
-    return ClipIndex(scan.num_packets, (), (), num_units)
+    times = np.sort(np.array(scan.times, np.int64))
+    keys = np.array(scan.keys, np.int64).reshape(-1, 3)
+    num_units = max(scan.end - int(times[0]), 0) if times.size else 0
+    if not (scan.is_complete and _tells_times(format_name, stream) and _can_seek(times, keys)):
+        times = times[:0]
+    return ClipIndex(scan.num_packets, times, keys[np.argsort(keys[:, 0])], num_units)
 
 
 def _refuse_cut(stream: "VideoStream", num_bytes: int) -> None:
@@ -98,30 +99,28 @@ def _tells_times(format_name: str, stream: "VideoStream") -> bool:
     )
 
 
-def _can_seek(times: Sequence[int], keys: Sequence[KeyPacket]) -> bool:
+def _can_seek(times: NDArray[np.int64], keys: NDArray[np.int64]) -> bool:
     """Whether no two frames share a time, and none is shown before the first that is decodable."""
-    is_unique = all(first < second for first, second in pairwise(times))
-    return bool(times) and is_unique and times[0] >= keys[0].time
+    return bool(times.size and (np.diff(times) > 0).all() and times[0] >= keys[0, 0])
 
 
 class _Scan:
-    """What one pass over the packets found.
+    """What one pass over the packets found; a few bytes a packet, since a clip may last for hours.
 
     Attributes:
         num_packets: How many hold frames to show: edit lists discard others.
-        times: When their frames are shown; -1 stands for none.
-        keys: Key packets, in the order of the file.
+        times: When their frames are shown, where they say so.
+        keys: The fields of key packets, one after the other, in the order of the file.
         is_complete: Whether all packets are sound and have times, and the first is a key packet.
-        start: The earliest time.
-        end: The end of the latest time.
+        end: When the last frame ends.
     """
 
     def __init__(self) -> None:
         self.num_packets = 0
         self.times = array("q")
-        self.keys: list[KeyPacket] = []
+        self.keys = array("q")
         self.is_complete = True
-        self.start, self.end = 1 << 63, -(1 << 63)
+        self.end = 0
 
     def run(self, packets: Iterable["Packet[VideoStream]"]) -> None:
         """Read packets until they end; where the file is damaged is an end, too."""
@@ -137,17 +136,17 @@ class _Scan:
                 raise
 
     def _add(self, packet: "Packet[VideoStream]") -> None:
-        if packet.is_keyframe and packet.pts is not None:
-            dts, pos = packet.dts, packet.pos
-            decode_time = packet.pts if dts is None else dts
-            self.keys.append(KeyPacket(packet.pts, decode_time, -1 if pos is None else pos))
+        time = packet.pts
+        if packet.is_keyframe and time is not None:
+            decode_time = time if packet.dts is None else packet.dts
+            self.keys.extend((time, decode_time, -1 if packet.pos is None else packet.pos))
         self.is_complete &= bool(self.keys) and not packet.is_corrupt
         if packet.is_discard:
             return
         self.num_packets += 1
-        if packet.pts is None:
+        if time is None:
             self.is_complete = False
             return
-        self.times.append(packet.pts)
-        self.start = min(self.start, packet.pts)
-        self.end = max(self.end, packet.pts + (packet.duration or 0))
+        self.times.append(time)
+        end = time + (packet.duration or 0)
+        self.end = end if len(self.times) == 1 else max(self.end, end)
