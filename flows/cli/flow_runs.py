@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 
 from flows.cli.console import STDERR, STDOUT, print_error, print_json, print_warning
 from flows.cli.summary import print_summary
@@ -97,14 +98,26 @@ def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
     with working_in(empty_folder()):
         with STDERR.status("starting Prefect"):
             server = None if "PREFECT_API_URL" in os.environ else TemporaryServer()
+            flow = _import_flow(name)
             from flows.server.connection import connect
 
-            flow = getattr(importlib.import_module(f"flows.{name}"), name)
             is_temporary = connect(server)
         if not verbose:
             _quieten_prefect()
         with _no_heartbeats() if is_temporary else nullcontext():
             yield flow
+
+
+def _import_flow(name: str) -> Any:
+    """Import a flow, and Prefect with it, which reads its settings then."""
+    try:
+        return getattr(importlib.import_module(f"flows.{name}"), name)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise MocmeError(
+            f"Prefect's settings ({error.title}, in PREFECT_... or its profile): found "
+            f"{first['input']!r} for {'.'.join(map(str, first['loc']))}; allowed: {first['msg']}"
+        ) from error
 
 
 @contextmanager
