@@ -172,9 +172,7 @@ def compare_seconds(folder: Path, num_seconds: int, repeats: int) -> None:
             (lambda: read_frames(path, NUM_READ), ours),
             (lambda: read_by_decord(path), bare),
         ):
-            start = time.process_time()
-            read()
-            times.append(time.perf_counter() - start)
+            times.append(seconds(read))
     ratios = sorted(first / second for first, second in zip(ours, bare, strict=True))
     print(
         f"seconds: H.264, 1280 x 720, {num_seconds} s: read_frames {median(ours):.2f}, decord "
