@@ -4,15 +4,18 @@ Whoever deletes names what it makes. A link, a folder in a file's place, or what
 of the folder is the user's.
 """
 
+import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from storage.atomic import leftovers
 from storage.errors import MocmeError
 
-_UNFINISHED = r"\.{name}\.(?=.*\d)[\w.-]+\.part"  # of storage.atomic: with the process's number
 _UNFINISHED_TENSORS = re.compile(r"\.tmp[0-9A-Za-z]{6}")  # of safetensors, which renames it
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST_HEADER = 2**27  # bytes of JSON that begin a safetensors file, behind their number
 
 
@@ -93,10 +96,14 @@ def delete_own_files(root: Path, names: Iterable[str]) -> None:
     Args:
         root: The folder.
         names: Paths relative to it.
+
+    Raises:
+        OSError: If a file cannot be deleted.
     """
     for name in names:
         if is_own_file(root, name):
-            (root / name).unlink(missing_ok=True)
+            with _opened_folder(root, PurePosixPath(name).parts[:-1]) as folder:
+                os.unlink(PurePosixPath(name).name, dir_fd=folder)
 
 
 def delete_unfinished(folder: Path, names: Iterable[str]) -> None:
@@ -106,15 +113,15 @@ def delete_unfinished(folder: Path, names: Iterable[str]) -> None:
         folder: The folder.
         names: Of the files that are written there.
     """
-    ours = re.compile("|".join(_UNFINISHED.format(name=re.escape(name)) for name in names))
-    left = [path.name for path in folder.iterdir() if _is_unfinished(path, ours)]
+    starts = tuple(f".{name}." for name in names)
+    left = [path.name for path in leftovers(folder) if path.name.startswith(starts)]
+    left += [path.name for path in folder.iterdir() if _is_unfinished_tensors(path)]
     delete_own_files(folder, left)
 
 
-def _is_unfinished(path: Path, ours: "re.Pattern[str]") -> bool:
-    if _UNFINISHED_TENSORS.fullmatch(path.name):
-        return is_own_file(path.parent, path.name) and _is_of_safetensors(path)
-    return ours.fullmatch(path.name) is not None
+def _is_unfinished_tensors(path: Path) -> bool:
+    is_named_so = _UNFINISHED_TENSORS.fullmatch(path.name) is not None
+    return is_named_so and is_own_file(path.parent, path.name) and _is_of_safetensors(path)
 
 
 def _is_of_safetensors(path: Path) -> bool:
@@ -125,6 +132,20 @@ def _is_of_safetensors(path: Path) -> bool:
         start = file.read(9)
     length = int.from_bytes(start[:8], "little")
     return not start or (0 < length < _LONGEST_HEADER and start[8:] in (b"{", b""))
+
+
+@contextmanager
+def _opened_folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
+    """Yield a descriptor of a folder, below the root reached without following a link."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _mode(path: Path) -> int | None:

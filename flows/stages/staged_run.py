@@ -15,7 +15,6 @@ Layout of `RUNS/<first digits of the train key>/`:
 
 import json
 import logging
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -37,6 +36,7 @@ from flows.stages.manifest import (
     read_manifest,
 )
 from model.runs.run_files import FORMAT, TRAIN_ANEW, TRAINING_FILE, delete_training
+from storage.atomic import replace_link
 from storage.checksums import describe, is_as_described
 from storage.errors import MocmeError
 from storage.file_errors import DamagedFileError, read_errors, write_errors
@@ -196,18 +196,16 @@ class StagedRun:
             seconds=round(seconds, 3),
             finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             versions={package: version(package) for package in ("mocme", "numpy", "torch")},
-            sequence=_last_sequence(self.path.parent) + 1 if key.stage == "train" else 0,
             format=FORMAT,
         )
         self._write_manifest(key.stage, manifest)
 
-    def become_newest(self) -> None:
-        """Make this the run that was used last, if another one is."""
-        last = _last_sequence(self.path.parent, besides=self.path.name)
+    def set_sequence(self, sequence: int) -> None:
+        """Raise the number by which the run used last is told, if it is smaller."""
         with self.locked():
             manifest = self.manifest("train")
-            if manifest is not None and manifest.sequence <= last:
-                self._write_manifest("train", replace(manifest, sequence=last + 1))
+            if manifest is not None and manifest.sequence < sequence:
+                self._write_manifest("train", replace(manifest, sequence=sequence))
 
     def forget(self, stage: Stage) -> None:
         """Drop what a finished stage left; with a training goes all that was made from it.
@@ -290,15 +288,12 @@ def mark_newest(folder: StagedRun) -> None:
     Raises:
         FileError: If the system fails to write it.
     """
-    folder.become_newest()
+    folder.set_sequence(1 + _last_sequence(folder.path.parent, besides=folder.path.name))
     link = folder.path.parent / NEWEST
     if link.exists() and not link.is_symlink():
         _logger.warning("%s: found no link; it stays as it is", link)
         return
-    temporary = link.with_name(f".{NEWEST}-{uuid.uuid4().hex}")
-    with write_errors(link):
-        temporary.symlink_to(folder.path.name)
-        temporary.replace(link)
+    replace_link(link, folder.path.name)
 
 
 def newest_run(runs: Path) -> StagedRun:

@@ -5,8 +5,6 @@ folder's name is the fingerprint of. Whatever else lies in such a folder stays, 
 it. No symbolic link is followed.
 """
 
-import os
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +16,7 @@ from storage.features.layout import DATABASES
 from storage.features.pages import CHECKED_FILE, DATA_FILE, LOCK_FILE
 from storage.features.space import FeatureSpace
 from storage.features.space_description import read_space
+from storage.owned import delete_own_files
 
 _SPACE_FILES = (LOCK_FILE, CHECKED_FILE, DATA_FILE)
 
@@ -74,17 +73,8 @@ def delete_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def _delete_files(folder: Path, names: Iterable[str]) -> None:
-    """Delete those of the names that are regular files."""
     try:
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            for name in names:
-                with suppress(FileNotFoundError):
-                    found = os.stat(name, dir_fd=opened, follow_symlinks=False)
-                    if stat.S_ISREG(found.st_mode):
-                        os.unlink(name, dir_fd=opened)
-        finally:
-            os.close(opened)
+        delete_own_files(folder, names)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be deleted: {error.strerror}") from error
 
