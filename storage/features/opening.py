@@ -60,7 +60,7 @@ def open_file(
         OSError, lmdb.Error: If the system or LMDB refuses.
     """
     num_bytes = _num_bytes(directory, may_be_absent=writable)
-    is_sound = is_checked or num_bytes == 0 or require_sound_pages(directory)
+    is_sound = is_checked or num_bytes == 0 or require_sound_pages(directory, remember=writable)
     is_locked = _prepare_lock(directory, writable=writable)
     raw = lmdb.open(
         str(directory),

@@ -40,12 +40,13 @@ def require_regular(path: Path, found: os.stat_result) -> None:
         raise StoreError(f"{path}: found no regular file; allowed: LMDB's own")
 
 
-def require_sound_pages(directory: Path, *, trust: bool = True) -> bool:
+def require_sound_pages(directory: Path, *, trust: bool = True, remember: bool = False) -> bool:
     """Check an LMDB file that others may be writing to, without opening it.
 
     Args:
         directory: Its folder.
         trust: Whether a file that was found sound before, and has not changed, is not read.
+        remember: Whether to write down that it is sound, which readers leave to writers.
 
     Returns:
         Whether the pages are sound. If not, it was written to in every attempt: only
@@ -65,7 +66,7 @@ def require_sound_pages(directory: Path, *, trust: bool = True) -> bool:
         problems = _walk(directory)
         is_at_rest = FileSignature.at(directory / DATA_FILE) == before
         if not problems:
-            if is_at_rest:
+            if is_at_rest and remember:
                 _remember(directory, before)
             return True
         if is_at_rest and before == last:

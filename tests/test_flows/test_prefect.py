@@ -1,6 +1,7 @@
 """What a Prefect server sees: parameters, states, artifacts, events, deployments."""
 
 import importlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,12 @@ FLOWS = ["extract", "train", "evaluate", "predict", "pipeline"]
 
 def flow_named(name: str) -> Any:
     return getattr(importlib.import_module(f"flows.{name}"), name)
+
+
+def post(address: str, body: Any) -> Any:
+    """Ask the temporary server, which answers this process alone."""
+    name, secret = os.environ["PREFECT_API_AUTH_STRING"].split(":", 1)
+    return httpx.post(address, json=body, auth=(name, secret)).json()
 
 
 def eventually(read: Callable[[], Any]) -> Any:
@@ -79,11 +86,11 @@ def test_skipped_stages_and_modalities_are_shown_as_cached(
 
     small("run", project / "mocme.yaml")
     latest = {"sort": "START_TIME_DESC", "limit": 1, "flows": {"name": {"any_": ["pipeline"]}}}
-    (run,) = httpx.post(f"{prefect_server}/flow_runs/filter", json=latest).json()
+    (run,) = post(f"{prefect_server}/flow_runs/filter", latest)
     tasks = {"flow_runs": {"id": {"any_": [run["id"]]}}}
 
     def states() -> dict[str, str] | None:
-        found = httpx.post(f"{prefect_server}/task_runs/filter", json=tasks).json()
+        found = post(f"{prefect_server}/task_runs/filter", tasks)
         names = {
             task["name"].split("-")[0] + task["name"][-5:]: task["state_name"] for task in found
         }
@@ -95,7 +102,7 @@ def test_skipped_stages_and_modalities_are_shown_as_cached(
 
 def latest_artifact(server: str, key: str) -> dict[str, Any]:
     wanted = {"artifacts": {"key": {"any_": [key]}}}
-    (found,) = httpx.post(f"{server}/artifacts/latest/filter", json=wanted).json()
+    (found,) = post(f"{server}/artifacts/latest/filter", wanted)
     return dict(found)
 
 

@@ -171,8 +171,9 @@ class TestDeath:
 
     def test_an_error_of_the_input_is_told_as_such(self, killed: Path, tmp_path: Path) -> None:
         run = Path(shutil.copytree(killed, tmp_path / "run"))
-        (run / "checkpoint.safetensors").write_bytes(b"damaged")
-        with pytest.raises(MocmeError, match=r"checkpoint.safetensors: found a damaged file"):
+        (run / "checkpoint.safetensors").unlink()
+        (run / "checkpoint.safetensors").mkdir()
+        with pytest.raises(MocmeError, match=r"checkpoint.safetensors: found a folder"):
             shared_trainings.train(RESUMED, run, processes=2)
 
 

@@ -84,6 +84,7 @@ def test_is_json_where_every_entity_was_seen(
     run_dir = Path(shutil.copytree(finished_run, tmp_path / "run"))
     seen = world.graph.seen_in_training[world.graph.test[:, 0]]
     RunFolder(run_dir).create(replace(world.graph, test=world.graph.test[seen]))
+    shutil.copy(finished_run / "scoring.safetensors", run_dir)
     json.dumps(evaluate_run(run_dir), allow_nan=False)
 
 
