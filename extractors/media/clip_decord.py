@@ -1,9 +1,9 @@
 """Frames of a clip by decord, where its way of seeking is known to be right.
 
 decord seeks to a key frame and counts from there, without comparing a frame's time with anything.
-That is right where each packet is one frame and nothing that follows a key packet is shown before
-it, in containers that store when frames are shown. In others it returned other frames. So its last
-frame is compared with the one that verified seeking finds: if it lost count, that one is wrong.
+Where a decoder leaves out a damaged frame, or a fragment is sought, it returned other frames. So it
+is given clips only whose every frame is a key frame, and each of its frames is compared with the
+one that verified seeking finds.
 """
 
 from collections.abc import Sequence
@@ -38,12 +38,12 @@ def frames_by_decord(path: Path, index: ClipIndex, ranks: Sequence[int]) -> NDAr
     if not index.suits_decord:
         raise MediaError("decord may lose count in such a clip")
     frames = _read(path, ranks)
-    for _, last in frames_by_seeking(path, index, ranks[-1:]):
-        expected = to_rgb(last)
-    if expected.shape != frames.shape[1:]:
-        raise MediaError("decord shows frames of another size")
-    if np.abs(frames[-1].astype(np.int16) - expected).mean() > _MOST_DIFFERENCE:
-        raise MediaError("decord shows other frames")
+    for pixels, (_, shown) in zip(frames, frames_by_seeking(path, index, ranks), strict=True):
+        expected = to_rgb(shown)
+        if expected.shape != pixels.shape:
+            raise MediaError("decord shows frames of another size")
+        if np.abs(pixels.astype(np.int16) - expected).mean() > _MOST_DIFFERENCE:
+            raise MediaError("decord shows other frames")
     return frames
 
 

@@ -50,7 +50,7 @@ class ClipIndex:
             Shape: (num_packets,) or (0,).
         keys: The fields of key packets, ascending by time. Shape: (num_keys, 3).
         num_units: From the first time to the end of the last, in units of the stream.
-        suits_decord: Whether a reader that only counts from key packets can find the frames.
+        suits_decord: Whether a reader that only seeks to key packets can find the frames.
     """
 
     num_packets: int
@@ -75,6 +75,7 @@ def read_index(container: "InputContainer", stream: "VideoStream") -> ClipIndex:
     Raises:
         MediaError: If the file ends before a frame that it lists.
     """
+    num_listed = len(stream.index_entries)
     scan = _Scan()
     scan.run(read_packets(container, stream))
     format_name = container.format.name.partition(",")[0]
@@ -90,7 +91,7 @@ def read_index(container: "InputContainer", stream: "VideoStream") -> ClipIndex:
         times,
         keys[np.argsort(keys[:, 0])],
         num_units,
-        suits_decord=scan.is_plain and _suits_decord(format_name, stream),
+        suits_decord=scan.is_plain and _suits_decord(format_name, stream, num_listed),
     )
 
 
@@ -110,10 +111,14 @@ def _tells_times(format_name: str, stream: "VideoStream") -> bool:
     )
 
 
-def _suits_decord(format_name: str, stream: "VideoStream") -> bool:
-    """Whether decord is known to find frames in such a container, of such a codec."""
+def _suits_decord(format_name: str, stream: "VideoStream", num_listed: int) -> bool:
+    """Whether decord is known to find frames in such a container, of such a codec.
+
+    In MP4 whose fragments list their frames each for itself, it arrives at other frames.
+    """
     is_known = stream.codec.canonical_name in _DECORD_CODECS
-    return format_name in _DECORD_FORMATS and is_known
+    is_fragmented = format_name == "mov" and num_listed < len(stream.index_entries)
+    return format_name in _DECORD_FORMATS and is_known and not is_fragmented
 
 
 def _can_seek(times: NDArray[np.int64], keys: NDArray[np.int64]) -> bool:
@@ -129,7 +134,7 @@ class _Scan:
         times: When their frames are shown, where they say so.
         keys: The fields of key packets, one after the other, in the order of the file.
         is_complete: Whether all packets are sound and have times, and the first is a key packet.
-        is_plain: Whether all are shown, and none before the key packet that precedes it.
+        is_plain: Whether all are key packets and shown.
         end: When the last frame ends.
     """
 
@@ -160,14 +165,13 @@ class _Scan:
             decode_time = time if packet.dts is None else packet.dts
             self.keys.extend((time, decode_time, -1 if packet.pos is None else packet.pos))
         self.is_complete &= bool(self.keys) and not packet.is_corrupt
+        self.is_plain &= packet.is_keyframe and not packet.is_discard
         if packet.is_discard:
-            self.is_plain = False
             return
         self.num_packets += 1
         if time is None:
             self.is_complete = False
             return
         self.times.append(time)
-        self.is_plain &= bool(self.keys) and time >= self.keys[-3]
         end = time + (packet.duration or 0)
         self.end = end if len(self.times) == 1 else max(self.end, end)

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 from extractors.base import MediaError
 
 if TYPE_CHECKING:
     from av import Packet
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.stream import Stream
     from av.video.stream import VideoStream
+
+StreamT = TypeVar("StreamT", bound="AudioStream | VideoStream")
 
 _CLIP_FORMATS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "live_flv", "mpeg", "mpegts", "mpegvideo"),
@@ -82,19 +85,23 @@ def has_known_codec(stream: "Stream") -> bool:
     return codec is not None
 
 
-def read_packets(
-    container: "InputContainer", stream: "VideoStream"
-) -> Iterator["Packet[VideoStream]"]:
+def read_packets(container: "InputContainer", stream: StreamT) -> Iterator["Packet[StreamT]"]:
     """Yield the packets of a stream, and an empty one at the end.
 
     PyAV stumbles behind the last where a damaged file seemed to begin further streams on the way.
+    MPEG-TS asks to be read again where it finds nothing but padding.
     """
-    packets = container.demux(stream)
+    import av
+
+    packets: Iterator[Packet[StreamT]] = container.demux(stream)  # type: ignore[assignment]
     while True:
         try:
             packet = next(packets)
         except (StopIteration, IndexError):
             return
+        except av.BlockingIOError:
+            packets = container.demux(stream)  # type: ignore[assignment]
+            continue
         yield packet
 
 
@@ -115,11 +122,21 @@ def _open(source: "Source", kind: str) -> "InputContainer":
 
 
 class Nameless:
-    """A file whose name FFmpeg does not see, lest it go by the extension."""
+    """A file whose name FFmpeg does not see, lest it go by the extension.
 
-    def __init__(self, file: BinaryIO | RawIOBase) -> None:
+    Args:
+        file: The file.
+        start: Where what FFmpeg sees begins, as behind a tag.
+    """
+
+    def __init__(self, file: BinaryIO | RawIOBase, start: int = 0) -> None:
         self._file = file
-        self.tell = file.tell
+        self._start = start
+        file.seek(start)
+
+    def tell(self) -> int:
+        """Return the place, counted from the start."""
+        return self._file.tell() - self._start
 
     def read(self, num_bytes: int, /) -> bytes:
         """Return up to this many bytes, none at the end."""
@@ -128,7 +145,8 @@ class Nameless:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Seek; where no file reaches, as damaged ones ask for, is -1: FFmpeg's sign of failure."""
         try:
-            return self._file.seek(offset, whence)
+            start = self._start if whence == os.SEEK_SET else 0
+            return self._file.seek(start + offset, whence) - self._start
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise

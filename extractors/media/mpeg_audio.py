@@ -16,16 +16,23 @@ if TYPE_CHECKING:
 MPEG_CODECS = ("mp1", "mp2", "mp3", "mp1float", "mp2float", "mp3float")
 """FFmpeg's names of the decoders."""
 
-_ID3V2_HEADER_BYTES = 10
+_ID3V2_HEADER_BYTES = 10  # and of a footer
+_ID3V2_FLAGS_OFFSET, _ID3V2_FOOTER_FLAG = 5, 0x10
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # behind a sound, or between two
 _FIRST_FRAME_BYTES = 4096
 _NUM_FRAMES_OFFSETS = {b"Xing": 8, b"Info": 8, b"VBRI": 14}
 
 
+def tag_bytes(file: "FileIO | PatchedFile") -> int:
+    """Return the size of the ID3 tag that a file begins with, 0 without; go back to the start."""
+    size = _id3v2_bytes(file.read(_ID3V2_HEADER_BYTES))
+    file.seek(0)
+    return size
+
+
 def stated_frames(file: "FileIO | PatchedFile") -> int | None:
     """Return how many frames an MP3's first one says there are, None if it does not say."""
-    start = _id3v2_bytes(file.read(_ID3V2_HEADER_BYTES))
-    file.seek(start)
+    file.seek(tag_bytes(file))
     first_frame = file.read(_FIRST_FRAME_BYTES)
     file.seek(0)
     for mark, offset in _NUM_FRAMES_OFFSETS.items():
@@ -37,7 +44,7 @@ def stated_frames(file: "FileIO | PatchedFile") -> int | None:
 
 def is_free_format(file: "FileIO | PatchedFile") -> bool:
     """Whether an MP3 is of a bit rate that its frames do not name, which FFmpeg does not know."""
-    file.seek(_id3v2_bytes(file.read(_ID3V2_HEADER_BYTES)))
+    file.seek(tag_bytes(file))
     header = file.read(3)
     file.seek(0)
     return len(header) == 3 and _is_sync(header) and header[2] >> 4 == 0
@@ -107,7 +114,8 @@ def _id3v2_bytes(content: bytes) -> int:
     size = 0
     for seven_bits in header[-4:]:
         size = size << 7 | seven_bits & 0x7F
-    return _ID3V2_HEADER_BYTES + size
+    has_footer = bool(header[_ID3V2_FLAGS_OFFSET] & _ID3V2_FOOTER_FLAG)
+    return _ID3V2_HEADER_BYTES * (1 + has_footer) + size
 
 
 def _is_sync(content: bytes) -> bool:

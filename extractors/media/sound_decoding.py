@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from extractors.base import MediaError
 from extractors.media.chunk_sizes import PatchedFile, open_with_true_size
 from extractors.media.container import Nameless, open_stream
-from extractors.media.mpeg_audio import is_free_format, stated_frames
+from extractors.media.mpeg_audio import is_free_format, stated_frames, tag_bytes
 from extractors.media.ogg_links import OggLink
 from extractors.media.sound_packets import decode_packets
 
@@ -109,17 +109,20 @@ def _decode_with_libsndfile(
 
 
 def _read_magic(file: File) -> bytes:
-    """Return a file's first four bytes, and go back to its start."""
+    """Return a file's first four bytes, and go back to where it was."""
+    start = file.tell()
     magic = file.read(4)
-    file.seek(0)
+    file.seek(start)
     return magic
 
 
 def _decode_with_ffmpeg(file: File) -> Generator[Block]:
-    """Decode the first sound track of anything FFmpeg knows."""
+    """Decode the first sound track of anything FFmpeg knows, behind an ID3 tag if there is one."""
+    num_mpeg_frames = stated_frames(file)
+    start = tag_bytes(file)
+    file.seek(start)
     if _read_magic(file) != b"OggS":
-        num_mpeg_frames = stated_frames(file)
-        yield from _decode_container(Nameless(file), num_mpeg_frames)
+        yield from _decode_container(Nameless(file, start), num_mpeg_frames)
         return
     pages = BufferedReader(file)
     try:
@@ -146,7 +149,7 @@ def _decode_container(
 
 def _average_channels(frame: "AudioFrame") -> Samples:
     """Return mono samples of a frame of any sample format. Shape: (frame.samples,)."""
-    values: NDArray[Any] = frame.to_ndarray()
+    values = _values_of(frame)
     channels = values if frame.format.is_planar else values.reshape(frame.samples, -1).T
     mono: Samples = channels.mean(axis=0, dtype=np.float32)
     if np.issubdtype(values.dtype, np.floating):
@@ -155,3 +158,12 @@ def _average_channels(frame: "AudioFrame") -> Samples:
     silence = full_scale if values.dtype == np.uint8 else np.float32(0)
     scaled: Samples = (mono - silence) / full_scale
     return scaled
+
+
+def _values_of(frame: "AudioFrame") -> NDArray[Any]:
+    """Return a frame's samples; PyAV converts none of 64 bits. Shape: (planes, n)."""
+    if frame.format.name != "s64":
+        values: NDArray[Any] = frame.to_ndarray()
+        return values
+    num_values = frame.samples * frame.layout.nb_channels
+    return np.frombuffer(bytes(frame.planes[0]), np.int64, num_values)[np.newaxis]

@@ -24,6 +24,8 @@ from extractors.media.clip import duration_seconds, frame_indices, read_frames
 OPEN_GOP = "open-gop=1:bframes=8:b-pyramid=2:keyint=25:scenecut=0"
 OPEN = Recipe("mp4", "libx264", {"x264-params": OPEN_GOP})
 CLOSED = Recipe("mp4", "libx264", {"sc_threshold": "0"})
+ALL_KEYS = Recipe("mp4", "libx264", key_distance=1)
+FRAGMENTS = {"movflags": "dash+skip_trailer", "frag_duration": "700000"}
 SEEKABLE = [
     *(Recipe(suffix, "libx264", OPEN.options) for suffix in ("mp4", "mov", "mkv", "flv", "ts")),
     *(Recipe(suffix, "libx264") for suffix in ("mp4", "m2ts", "nut")),
@@ -72,6 +74,11 @@ def begun_late(packets: Packets) -> Packets:
 def cut_without_decoding(packets: Packets) -> Packets:
     """Begin at a key frame that lies before what is to be shown, as editors cut."""
     return shifted(packets[75:], -83)
+
+
+def without_some_keys(packets: Packets) -> Packets:
+    """Leave out two key frames, so that the decoder leaves out what depends on them."""
+    return [packet for packet in packets if not (packet.is_keyframe and 90 < packet.pts < 140)]
 
 
 def unsteady(packets: Packets) -> Packets:
@@ -139,6 +146,16 @@ def test_a_stream_that_begins_anew_goes_on(tmp_path: Path, recipe: Recipe) -> No
     path = write_numbered(tmp_path / "clip.ts", recipe)
     path.write_bytes(path.read_bytes() * 2)
     assert numbers_of(read_frames(path, 8)) == middle(ALL * 2)
+
+
+@pytest.mark.parametrize("place", [0.5, 1], ids=["amid", "behind"])
+def test_padding_in_a_stream_ends_nothing(tmp_path: Path, place: float) -> None:
+    path = write_numbered(tmp_path / "clip.ts", CLOSED)
+    content = path.read_bytes()
+    packet_bytes = 188
+    begin = int(len(content) / packet_bytes * place) * packet_bytes
+    path.write_bytes(content[:begin] + bytes(packet_bytes * 400) + content[begin:])
+    assert numbers_of(read_frames(path, 8)) == middle(ALL)
 
 
 def test_a_stream_entered_midway_begins_with_what_can_be_decoded(tmp_path: Path) -> None:
@@ -231,7 +248,7 @@ def numbers_shown(path: Path) -> list[int]:
 def test_decord_reads_what_it_counts_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    path = write_numbered(tmp_path / f"clip.{suffix}", replace(CLOSED, suffix=suffix))
+    path = write_numbered(tmp_path / f"clip.{suffix}", replace(ALL_KEYS, suffix=suffix))
     assert readers_of(path, monkeypatch) == ["decord"]
 
 
@@ -239,7 +256,11 @@ def test_decord_reads_what_it_counts_right(
     "recipe",
     [
         OPEN,
+        CLOSED,
+        replace(CLOSED, container_options=FRAGMENTS),
+        replace(CLOSED, packets=without_some_keys),
         replace(CLOSED, packets=cut_without_decoding),
+        replace(ALL_KEYS, container_options=FRAGMENTS),
         replace(CLOSED, suffix="avi"),
         replace(CLOSED, suffix="flv"),
         Recipe("asf", "wmv2"),
@@ -256,11 +277,11 @@ def test_decord_is_not_given_what_it_miscounts(
 def test_frames_that_decord_miscounts_are_read_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_numbered(tmp_path / "clip.mp4", CLOSED)
+    path = write_numbered(tmp_path / "clip.mp4", ALL_KEYS)
     original = clip_decord._read
 
     def miscount(path: Path, ranks: Sequence[int]) -> object:
-        return original(path, [rank - 25 if rank > 200 else rank for rank in ranks])
+        return original(path, [rank - 25 if rank == ranks[3] else rank for rank in ranks])
 
     monkeypatch.setattr(clip_decord, "_read", miscount)
     assert numbers_of(read_frames(path, 8)) == middle(ALL)

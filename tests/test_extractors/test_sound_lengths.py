@@ -256,6 +256,72 @@ class TestOgg:
                 read_sound(tmp_path / name, _RATE_HZ, max_seconds=60)
 
 
+ENCODERS = {
+    "ac3": "ac3",
+    "eac3": "eac3",
+    "wv": "wavpack",
+    "m4a": "aac",
+    "mka": "aac",
+    "ogg": "libopus",
+    "ts": "aac",
+}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda content: id3v2(NOISE) + content,
+        lambda content: b"ID3\x04\0\x10" + id3v2(NOISE)[6:] + b"3DI" + bytes(7) + content,
+        lambda content: content + ID3V1,
+        lambda content: content + bytes(9999),
+        lambda content: content + NOISE[:999],
+    ],
+    ids=["id3v2", "id3v2 with footer", "id3v1", "zeros", "junk"],
+)
+@pytest.mark.parametrize("suffix", ENCODERS)
+def test_what_stands_around_a_sound_is_no_part_of_it(
+    tmp_path: Path, suffix: str, edit: Edit
+) -> None:
+    path = tmp_path / f"sound.{suffix}"
+    samples = melody().repeat(3)  # AC3 does not know 16 kHz
+    write_sound_with_ffmpeg(path, samples, 3 * _RATE_HZ, ENCODERS[suffix])
+    path.write_bytes(edit(path.read_bytes()))
+    assert len(read_sound(path, _RATE_HZ, 60)) == pytest.approx(3 * _RATE_HZ, abs=1600)
+
+
+@pytest.mark.parametrize("suffix", ["ac3", "wv"])
+def test_damage_within_a_sound_is_no_junk_behind_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"sound.{suffix}"
+    write_sound_with_ffmpeg(path, melody().repeat(3), 3 * _RATE_HZ, ENCODERS[suffix])
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(content[:half] + bytes(5000) + content[half:])
+    with pytest.raises(MediaError):
+        read_sound(path, _RATE_HZ, 60)
+
+
+def test_gsm_that_ends_amid_a_block_is_read_without_it(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    soundfile.write(path, melody()[::2], _RATE_HZ // 2, subtype="GSM610")
+    whole = read_sound(path, _RATE_HZ, 60)
+    path.write_bytes(path.read_bytes()[:-40])
+    samples = read_sound(path, _RATE_HZ, 60)
+    assert 0 < len(whole) - len(samples) < 1000
+    np.testing.assert_allclose(samples[:40_000], whole[:40_000], atol=1e-6)
+
+
+def test_integers_of_64_bits_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    header = io.BytesIO()
+    soundfile.write(header, np.empty(0), _RATE_HZ, subtype="PCM_16", format="WAV")
+    content = (melody() * 2.0**62).astype(np.int64).tobytes()
+    form = struct.pack("<HHIIHH", 1, 1, _RATE_HZ, 8 * _RATE_HZ, 8, 64)
+    data = struct.pack("<4sI", b"data", len(content)) + content
+    path.write_bytes(header.getvalue()[:20] + form + data)
+    samples = read_sound(path, _RATE_HZ, 60)
+    np.testing.assert_allclose(samples, melody() / 2, atol=1e-6)
+
+
 def test_rate_and_channels_may_change_within_a_stream(tmp_path: Path) -> None:
     parts = []
     for rate_hz in (16_000, 32_000):
