@@ -1,4 +1,4 @@
-"""Clips: a few frames spread over the whole of whatever decord or FFmpeg decodes."""
+"""Clips: a few frames spread over the whole of whatever FFmpeg decodes."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import MediaError
-from extractors.media.clip_decord import frames_by_decord
 from extractors.media.clip_frames import all_frames, frames_by_seeking, moving_pictures
 from extractors.media.clip_index import ClipIndex, read_index
 from extractors.media.container import open_container
@@ -70,13 +69,9 @@ def _index_of(path: Path) -> ClipIndex:
 def _read_by_seeking(path: Path, index: ClipIndex, num_frames: int) -> Frames:
     """Decode only what leads to the wanted frames."""
     wanted = frame_indices(len(index.times), num_frames).tolist()
-    ranks = sorted(set(wanted))
     read: dict[int, Frames] = {}
-    with suppress(MediaError):
-        read = dict(zip(ranks, frames_by_decord(path, index, ranks), strict=True))
-    if not read:
-        for number, frame in frames_by_seeking(path, index, ranks):
-            read[number] = to_rgb(frame, _size_of(read.values()))
+    for number, frame in frames_by_seeking(path, index, sorted(set(wanted))):
+        read[number] = to_rgb(frame, _size_of(read.values()))
     return np.stack([read[number] for number in wanted])
 
 

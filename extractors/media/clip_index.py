@@ -22,9 +22,6 @@ _TIMED_FORMATS = ("mov", "matroska", "flv", "nut", "mpegts")
 _ONE_FRAME_A_PACKET = ("h264", "hevc", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4", "flv1")
 """Codecs whose every packet becomes one frame. VP8, for one, has packets that are never shown."""
 
-_DECORD_FORMATS = ("mov", "matroska")
-_DECORD_CODECS = ("h264", "hevc", "vp9")
-
 
 class KeyPacket(NamedTuple):
     """A packet from which on a clip can be decoded.
@@ -50,14 +47,12 @@ class ClipIndex:
             Shape: (num_packets,) or (0,).
         keys: The fields of key packets, ascending by time. Shape: (num_keys, 3).
         num_units: From the first time to the end of the last, in units of the stream.
-        suits_decord: Whether a reader that only seeks to key packets can find the frames.
     """
 
     num_packets: int
     times: NDArray[np.int64]
     keys: NDArray[np.int64]
     num_units: int
-    suits_decord: bool
 
     def rank_of(self, time: int) -> int:
         """Return the number of the first frame that is not shown before a time."""
@@ -75,7 +70,6 @@ def read_index(container: "InputContainer", stream: "VideoStream") -> ClipIndex:
     Raises:
         MediaError: If the file ends before a frame that it lists.
     """
-    num_listed = len(stream.index_entries)
     scan = _Scan()
     scan.run(read_packets(container, stream))
     format_name = container.format.name.partition(",")[0]
@@ -86,13 +80,7 @@ def read_index(container: "InputContainer", stream: "VideoStream") -> ClipIndex:
     num_units = max(scan.end - int(times[0]), 0) if times.size else 0
     if not (scan.is_complete and _tells_times(format_name, stream) and _can_seek(times, keys)):
         times = times[:0]
-    return ClipIndex(
-        scan.num_packets,
-        times,
-        keys[np.argsort(keys[:, 0])],
-        num_units,
-        suits_decord=scan.is_plain and _suits_decord(format_name, stream, num_listed),
-    )
+    return ClipIndex(scan.num_packets, times, keys[np.argsort(keys[:, 0])], num_units)
 
 
 def _refuse_cut(stream: "VideoStream", num_bytes: int) -> None:
@@ -111,16 +99,6 @@ def _tells_times(format_name: str, stream: "VideoStream") -> bool:
     )
 
 
-def _suits_decord(format_name: str, stream: "VideoStream", num_listed: int) -> bool:
-    """Whether decord is known to find frames in such a container, of such a codec.
-
-    In MP4 whose fragments list their frames each for itself, it arrives at other frames.
-    """
-    is_known = stream.codec.canonical_name in _DECORD_CODECS
-    is_fragmented = format_name == "mov" and num_listed < len(stream.index_entries)
-    return format_name in _DECORD_FORMATS and is_known and not is_fragmented
-
-
 def _can_seek(times: NDArray[np.int64], keys: NDArray[np.int64]) -> bool:
     """Whether no two frames share a time, and none is shown before the first that is decodable."""
     return bool(times.size and (np.diff(times) > 0).all() and times[0] >= keys[0, 0])
@@ -134,7 +112,6 @@ class _Scan:
         times: When their frames are shown, where they say so.
         keys: The fields of key packets, one after the other, in the order of the file.
         is_complete: Whether all packets are sound and have times, and the first is a key packet.
-        is_plain: Whether all are key packets and shown.
         end: When the last frame ends.
     """
 
@@ -143,7 +120,6 @@ class _Scan:
         self.times = array("q")
         self.keys = array("q")
         self.is_complete = True
-        self.is_plain = True
         self.end = 0
 
     def run(self, packets: Iterable["Packet[VideoStream]"]) -> None:
@@ -165,7 +141,6 @@ class _Scan:
             decode_time = time if packet.dts is None else packet.dts
             self.keys.extend((time, decode_time, -1 if packet.pos is None else packet.pos))
         self.is_complete &= bool(self.keys) and not packet.is_corrupt
-        self.is_plain &= packet.is_keyframe and not packet.is_discard
         if packet.is_discard:
             return
         self.num_packets += 1

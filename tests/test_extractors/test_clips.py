@@ -18,7 +18,7 @@ from numbered_clips import (
 )
 
 from extractors.base import MediaError
-from extractors.media import clip, clip_decord
+from extractors.media import clip
 from extractors.media.clip import duration_seconds, frame_indices, read_frames
 
 OPEN_GOP = "open-gop=1:bframes=8:b-pyramid=2:keyint=25:scenecut=0"
@@ -224,32 +224,10 @@ def test_a_clip_recorded_live_has_the_duration_of_its_frames(tmp_path: Path, suf
     assert duration_seconds(path) == pytest.approx(NUM_FRAMES / 25, abs=0.05)
 
 
-def readers_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Read frames, and return whether decord was given the clip."""
-    used = []
-
-    def read(*arguments: object) -> object:
-        used.append("decord")
-        return original(*arguments)
-
-    original = clip_decord._read
-    monkeypatch.setattr(clip_decord, "_read", read)
-    assert numbers_of(read_frames(path, 8)) == middle(numbers_shown(path))
-    return used
-
-
 def numbers_shown(path: Path) -> list[int]:
     with av.open(path) as container:
         frames = container.decode(container.streams.video[0])
         return numbers_of([frame.to_ndarray(format="rgb24") for frame in frames])
-
-
-@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
-def test_decord_reads_what_it_counts_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
-    path = write_numbered(tmp_path / f"clip.{suffix}", replace(ALL_KEYS, suffix=suffix))
-    assert readers_of(path, monkeypatch) == ["decord"]
 
 
 @pytest.mark.parametrize(
@@ -267,21 +245,6 @@ def test_decord_reads_what_it_counts_right(
     ],
     ids=str,
 )
-def test_decord_is_not_given_what_it_miscounts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
-) -> None:
+def test_frames_are_those_of_a_decode_of_the_whole(tmp_path: Path, recipe: Recipe) -> None:
     path = write_numbered(tmp_path / f"clip.{recipe.suffix}", recipe)
-    assert readers_of(path, monkeypatch) == []
-
-
-def test_frames_that_decord_miscounts_are_read_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_numbered(tmp_path / "clip.mp4", ALL_KEYS)
-    original = clip_decord._read
-
-    def miscount(path: Path, ranks: Sequence[int]) -> object:
-        return original(path, [rank - 25 if rank == ranks[3] else rank for rank in ranks])
-
-    monkeypatch.setattr(clip_decord, "_read", miscount)
-    assert numbers_of(read_frames(path, 8)) == middle(ALL)
+    assert numbers_of(read_frames(path, 8)) == middle(numbers_shown(path))
