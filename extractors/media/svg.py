@@ -2,14 +2,17 @@
 
 resvg runs no scripts and uses no network, but it opens the files that a drawing names, and a few
 lines can make it draw for hours. So it is given the drawing as rewritten here: references lead to
-elements of the drawing or to pictures inside it, and their number is bounded.
+elements of the drawing or to pictures inside it, and their number is bounded. Filters and patterns
+too large for the memory allowed end the process, which is a decoding worker's.
 """
 
 import gzip
 import re
+import resource
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
@@ -19,6 +22,7 @@ from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 from extractors.base import MediaError
+from extractors.media import svg_style
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,16 +42,23 @@ MAX_ELEMENTS = 200_000
 MAX_INNER_PIXELS = 2**25
 """Of a picture inside a drawing."""
 
+MAX_MEMORY = 2**31
+"""Bytes to draw with: filters and patterns of a few lines can take terabytes."""
+
 _MAX_OCTAVES = "10"  # of noise; further ones are finer than a pixel, and take time without bound
 _INNER_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
-_NOT_DRAWN = {"a", "script"}  # whatever they refer to
 _WITH_PICTURES = {"image", "feImage"}
+_REFERRING = {
+    *_WITH_PICTURES,
+    *("use", "tref", "textPath", "pattern", "linearGradient", "radialGradient", "filter"),
+}
+"""Elements that are drawn by what they refer to."""
+
 _NAMESPACES = {"", "{http://www.w3.org/2000/svg}"}
+_PANICS = "pyo3_runtime"  # whose exceptions are no `Exception`
 _DPI = 96.0  # of CSS; resvg_py's default takes inches and millimetres for nothing
 _FONT = "DejaVu Sans"
 _FONT_FILES = "DejaVuSans*.ttf"
-_REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")]+)")
-_FOREIGN = re.compile(r"url\(\s*['\"]?\s*((?!data:)[^#'\")\s][^'\")]*)")
 _MARKS_VERTICES = re.compile(r"\bmarker(-mid)?\s*[:=]")
 _MIN_CHARACTERS = 2  # that describe a vertex of an outline
 _GZIP = b"\x1f\x8b"
@@ -94,25 +105,47 @@ def _rasterise(root: ElementTree.Element, texts: bool) -> bytes:
 
     fonts = _fonts() if texts else []
     try:
-        return bytes(
-            resvg_py.svg_to_bytes(
-                svg_string=ElementTree.tostring(root, encoding="unicode"),
-                width=SIDE,
-                height=SIDE,
-                dpi=_DPI,
-                skip_system_fonts=True,
-                font_files=fonts,
-                languages=["en"],
-                font_family=_FONT,
-                serif_family=_FONT,
-                sans_serif_family=_FONT,
-                cursive_family=_FONT,
-                fantasy_family=_FONT,
-                monospace_family=_FONT,
+        with _bounded_memory():
+            return bytes(
+                resvg_py.svg_to_bytes(
+                    svg_string=ElementTree.tostring(root, encoding="unicode"),
+                    width=SIDE,
+                    height=SIDE,
+                    dpi=_DPI,
+                    skip_system_fonts=True,
+                    font_files=fonts,
+                    languages=["en"],
+                    font_family=_FONT,
+                    serif_family=_FONT,
+                    sans_serif_family=_FONT,
+                    cursive_family=_FONT,
+                    fantasy_family=_FONT,
+                    monospace_family=_FONT,
+                )
             )
-        )
     except ValueError as error:
         raise MediaError(f"cannot decode the picture: {error}") from None
+    except BaseException as error:
+        if type(error).__module__ != _PANICS:
+            raise
+        raise MediaError("cannot decode the picture: resvg gave up on it") from None
+
+
+@contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Let this process, which ends beyond that, take no more than `MAX_MEMORY` further bytes."""
+    found = Path("/proc/self/statm")
+    if not found.exists():  # Linux has it
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = int(found.read_text().split()[0]) * resource.getpagesize() + MAX_MEMORY
+    allowed = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @lru_cache
@@ -185,13 +218,14 @@ def _detach(root: ElementTree.Element) -> bool:
     for element in root.iter():
         name = _local(element.tag)
         names.add(name)
-        drawn = name not in _NOT_DRAWN and element.tag.removesuffix(name) in _NAMESPACES
+        drawn = name in _REFERRING and element.tag.removesuffix(name) in _NAMESPACES
+        _refuse_foreign(*svg_style.settle(element, name))
         if name == "feTurbulence" and len(element.get("numOctaves", "")) > 1:
             element.set("numOctaves", _MAX_OCTAVES)
         for key, value in list(element.items()):
             if _local(key) != "href":
-                _refuse_foreign(*_FOREIGN.findall(value))
-            elif not drawn:
+                continue
+            if not drawn:
                 del element.attrib[key]
             elif value.strip().startswith("data:") and name in _WITH_PICTURES:
                 element.set(key, _inner_picture(value.strip()))
@@ -239,7 +273,10 @@ class _Expansion:
 
     def __init__(self, root: ElementTree.Element) -> None:
         self._root = root
-        self._by_id = {element.get("id"): element for element in root.iter()}
+        self._by_id: dict[str | None, list[ElementTree.Element]] = {}
+        for element in root.iter():
+            self._by_id.setdefault(element.get("id"), []).append(element)
+        self._styles = svg_style.StyleReferences(root)
         self._measured: dict[ElementTree.Element, tuple[int, int]] = {}
 
     def check(self) -> None:
@@ -266,9 +303,12 @@ class _Expansion:
     def _parts(self, element: ElementTree.Element) -> Iterator[ElementTree.Element]:
         """Yield an element's children and what it refers to."""
         yield from element
+        names = [*self._styles.of(_local(element.tag), element.attrib)]
         for key, value in element.items():
-            names = [value.strip()[1:]] if _local(key) == "href" else _REFERENCE.findall(value)
-            yield from (self._by_id[name] for name in names if name in self._by_id)
+            is_link = _local(key) == "href"
+            names += [value.strip()[1:]] if is_link else svg_style.references_of(value)
+        for name in names:
+            yield from self._by_id.get(name, ())
 
 
 def _refuse_beyond(depth: int, count: int) -> None:
