@@ -1,4 +1,4 @@
-"""Transparency and channels of PNG, TGA, BMP, ICO and PSD, where Pillow misreads them."""
+"""Transparency and channels of PNG, GIF, TGA, BMP, ICO and PSD, where Pillow misreads them."""
 
 import struct
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,17 @@ def drop_unmeant_alpha(image: "Image.Image", start: bytes) -> "Image.Image":
     else:
         unmeant = image.getchannel("A").getextrema() == (0, 0)
     return image.convert(image.mode.removesuffix("A")) if unmeant else image
+
+
+def clear_around_frame(image: Any) -> "Image.Image":
+    """Return a loaded GIF with nothing around its first frame, where Pillow puts some colour."""
+    from PIL import Image
+
+    if image.format != "GIF" or image.dispose_extent == (0, 0, *image.size):
+        return image  # type: ignore[no-any-return]
+    canvas = Image.new("RGBA", image.size)
+    canvas.paste(image.crop(image.dispose_extent).convert("RGBA"), image.dispose_extent[:2])
+    return canvas
 
 
 def _icon_bits(image: Any) -> int:

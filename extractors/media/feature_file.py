@@ -179,6 +179,8 @@ def _read_torch(path: Path) -> Matrix | dict[str, Matrix]:
 def _tensors(path: Path, tensors: Mapping[Any, Any]) -> dict[str, Matrix]:
     """Return tensors as arrays, after a look at their sizes: they may share their bytes."""
     named = {str(name): tensor for name, tensor in tensors.items()}
+    if len(named) < len(tensors):
+        raise ValueError("ids that differ by their type alone, such as 1 and '1'")
     require_modest_arrays(path, named, is_mapped=True)
     return {name: _as_numpy(tensor) for name, tensor in named.items()}
 

@@ -102,7 +102,8 @@ def _decode(path: Path, least_side: int | None) -> "Image.Image":
             return svg.read_drawing(path)
     with Image.open(path, formats=FORMATS) as image:
         alpha.settle_channels(image, start)
-        return alpha.drop_unmeant_alpha(_load(image, least_side), start)
+        loaded = alpha.clear_around_frame(_load(image, least_side))
+        return alpha.drop_unmeant_alpha(loaded, start)
 
 
 def _load(image: "Image.Image", least_side: int | None = None) -> "Image.Image":

@@ -2,14 +2,16 @@
 
 resvg runs no scripts and uses no network, but it opens the files that a drawing names, and a few
 lines can make it draw for hours. So it is given the drawing as rewritten here: references lead to
-elements of the drawing or to pictures inside it, and their number is bounded.
+elements of the drawing or to pictures inside it, and their number is bounded. Filters and patterns
+too large for the memory allowed end the process, which is a decoding worker's.
 """
 
 import gzip
-import re
+import resource
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
@@ -19,6 +21,8 @@ from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 from extractors.base import MediaError
+from extractors.media import svg_style
+from extractors.media.svg_expansion import Expansion, local_name, refuse_beyond
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,27 +33,26 @@ SIDE = 1024
 MAX_BYTES = 16 * 2**20
 """Of a drawing, once decompressed."""
 
-MAX_DEPTH = 100
-"""Elements inside one another, references followed; every one may take a canvas of its own."""
-
-MAX_ELEMENTS = 200_000
-"""Elements drawn, references followed: each takes about a kilobyte."""
-
 MAX_INNER_PIXELS = 2**25
 """Of a picture inside a drawing."""
 
+MAX_MEMORY = 2**31
+"""Bytes to draw with: filters and patterns of a few lines can take terabytes."""
+
 _MAX_OCTAVES = "10"  # of noise; further ones are finer than a pixel, and take time without bound
 _INNER_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
-_NOT_DRAWN = {"a", "script"}  # whatever they refer to
 _WITH_PICTURES = {"image", "feImage"}
+_REFERRING = {
+    *_WITH_PICTURES,
+    *("use", "tref", "textPath", "pattern", "linearGradient", "radialGradient", "filter"),
+}
+"""Elements that are drawn by what they refer to."""
+
 _NAMESPACES = {"", "{http://www.w3.org/2000/svg}"}
+_PANICS = "pyo3_runtime"  # whose exceptions are no `Exception`
 _DPI = 96.0  # of CSS; resvg_py's default takes inches and millimetres for nothing
 _FONT = "DejaVu Sans"
 _FONT_FILES = "DejaVuSans*.ttf"
-_REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")]+)")
-_FOREIGN = re.compile(r"url\(\s*['\"]?\s*((?!data:)[^#'\")\s][^'\")]*)")
-_MARKS_VERTICES = re.compile(r"\bmarker(-mid)?\s*[:=]")
-_MIN_CHARACTERS = 2  # that describe a vertex of an outline
 _GZIP = b"\x1f\x8b"
 _STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<\0", b"\xfe\xff\0<", b"\0<", _GZIP)
 
@@ -82,7 +85,7 @@ def read_drawing(path: Path) -> "Image.Image":
 
     root = _parse(_read(path))
     texts = _detach(root)
-    _Expansion(root).check()
+    Expansion(root).check()
     drawn = Image.open(BytesIO(_rasterise(root, texts)), formats=("PNG",))
     drawn.load()
     return drawn
@@ -94,25 +97,47 @@ def _rasterise(root: ElementTree.Element, texts: bool) -> bytes:
 
     fonts = _fonts() if texts else []
     try:
-        return bytes(
-            resvg_py.svg_to_bytes(
-                svg_string=ElementTree.tostring(root, encoding="unicode"),
-                width=SIDE,
-                height=SIDE,
-                dpi=_DPI,
-                skip_system_fonts=True,
-                font_files=fonts,
-                languages=["en"],
-                font_family=_FONT,
-                serif_family=_FONT,
-                sans_serif_family=_FONT,
-                cursive_family=_FONT,
-                fantasy_family=_FONT,
-                monospace_family=_FONT,
+        with _bounded_memory():
+            return bytes(
+                resvg_py.svg_to_bytes(
+                    svg_string=ElementTree.tostring(root, encoding="unicode"),
+                    width=SIDE,
+                    height=SIDE,
+                    dpi=_DPI,
+                    skip_system_fonts=True,
+                    font_files=fonts,
+                    languages=["en"],
+                    font_family=_FONT,
+                    serif_family=_FONT,
+                    sans_serif_family=_FONT,
+                    cursive_family=_FONT,
+                    fantasy_family=_FONT,
+                    monospace_family=_FONT,
+                )
             )
-        )
     except ValueError as error:
         raise MediaError(f"cannot decode the picture: {error}") from None
+    except BaseException as error:
+        if type(error).__module__ != _PANICS:
+            raise
+        raise MediaError("cannot decode the picture: resvg gave up on it") from None
+
+
+@contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Let this process, which ends beyond that, take no more than `MAX_MEMORY` further bytes."""
+    found = Path("/proc/self/statm")
+    if not found.exists():  # Linux has it
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = int(found.read_text().split()[0]) * resource.getpagesize() + MAX_MEMORY
+    allowed = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @lru_cache
@@ -148,11 +173,11 @@ class _Builder(ElementTree.TreeBuilder):
 
     def start(self, tag: str, attributes: dict[str, str]) -> ElementTree.Element:
         """Open an element."""
-        if self.count == 0 and _local(tag) != "svg":
+        if self.count == 0 and local_name(tag) != "svg":
             raise NotADrawingError
         self.depth += 1
         self.count += 1
-        _refuse_beyond(self.depth, self.count)
+        refuse_beyond(self.depth, self.count)
         return super().start(tag, attributes)
 
     def end(self, tag: str) -> ElementTree.Element:
@@ -183,15 +208,16 @@ def _detach(root: ElementTree.Element) -> bool:
     """
     names = set()
     for element in root.iter():
-        name = _local(element.tag)
+        name = local_name(element.tag)
         names.add(name)
-        drawn = name not in _NOT_DRAWN and element.tag.removesuffix(name) in _NAMESPACES
+        drawn = name in _REFERRING and element.tag.removesuffix(name) in _NAMESPACES
+        _refuse_foreign(*svg_style.settle(element, name))
         if name == "feTurbulence" and len(element.get("numOctaves", "")) > 1:
             element.set("numOctaves", _MAX_OCTAVES)
         for key, value in list(element.items()):
-            if _local(key) != "href":
-                _refuse_foreign(*_FOREIGN.findall(value))
-            elif not drawn:
+            if local_name(key) != "href":
+                continue
+            if not drawn:
                 del element.attrib[key]
             elif value.strip().startswith("data:") and name in _WITH_PICTURES:
                 element.set(key, _inner_picture(value.strip()))
@@ -228,56 +254,3 @@ def _inner_picture(uri: str) -> str:
     except Exception as error:  # plugins raise anything
         raise MediaError("an SVG with a picture inside it that cannot be decoded") from error
     return f"data:{mime};base64,{b64encode(content).decode()}"
-
-
-class _Expansion:
-    """What a drawing becomes when every reference is replaced by what it refers to.
-
-    Args:
-        root: The drawing.
-    """
-
-    def __init__(self, root: ElementTree.Element) -> None:
-        self._root = root
-        self._by_id = {element.get("id"): element for element in root.iter()}
-        self._measured: dict[ElementTree.Element, tuple[int, int]] = {}
-
-    def check(self) -> None:
-        """Refuse a drawing of a few lines that draws without end."""
-        self._measure(self._root, 1)
-        markers = [part for part in self._root.iter() if _local(part.tag) == "marker"]
-        if markers and _MARKS_VERTICES.search(ElementTree.tostring(self._root, "unicode")):
-            largest = max(self._measure(marker, 1)[0] for marker in markers)
-            outlines = (part.get("d", "") + part.get("points", "") for part in self._root.iter())
-            _refuse_beyond(1, largest * sum(map(len, outlines)) // _MIN_CHARACTERS)
-
-    def _measure(self, element: ElementTree.Element, depth: int) -> tuple[int, int]:
-        """Return how many elements one becomes, and how deep they lie in one another."""
-        if element not in self._measured:
-            self._measured[element] = (0, 0)  # of a circle of references, which is not drawn
-            _refuse_beyond(depth, 0)
-            parts = [self._measure(part, depth + 1) for part in self._parts(element)]
-            count = 1 + sum(count for count, _ in parts)
-            self._measured[element] = count, 1 + max((height for _, height in parts), default=0)
-        count, height = self._measured[element]
-        _refuse_beyond(depth + height - 1, count)
-        return count, height
-
-    def _parts(self, element: ElementTree.Element) -> Iterator[ElementTree.Element]:
-        """Yield an element's children and what it refers to."""
-        yield from element
-        for key, value in element.items():
-            names = [value.strip()[1:]] if _local(key) == "href" else _REFERENCE.findall(value)
-            yield from (self._by_id[name] for name in names if name in self._by_id)
-
-
-def _refuse_beyond(depth: int, count: int) -> None:
-    if depth > MAX_DEPTH:
-        raise MediaError(f"an SVG of more than {MAX_DEPTH} elements inside one another")
-    if count > MAX_ELEMENTS:
-        raise MediaError(f"an SVG that draws more than {MAX_ELEMENTS} elements")
-
-
-def _local(name: object) -> str:
-    """Return a name without its namespace."""
-    return str(name).rpartition("}")[2]

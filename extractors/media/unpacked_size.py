@@ -38,6 +38,8 @@ def require_modest_npz(path: Path) -> None:
     known = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack ahead of what is asked
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
+        if len(set(archive.namelist())) < len(members):
+            raise ValueError("several members of one name")
         if any(member.compress_type not in known for member in members):
             raise ValueError("members compressed in a way that numpy does not write")
         _require_modest(path, sum(member.file_size for member in members), is_mapped=False)

@@ -151,6 +151,13 @@ def test_alpha_that_a_format_does_not_mean_hides_nothing(
     assert pixels_of(tmp_path, content) == expected
 
 
+def test_around_the_first_frame_of_a_gif_is_nothing(tmp_path: Path) -> None:
+    plain = saved(Image.new("P", (1, 1), 0), "GIF")
+    wide = plain[:6] + struct.pack("<HH", 2, 1) + plain[10:]
+    assert pixels_of(tmp_path, plain) == [(0, 0, 0)]
+    assert pixels_of(tmp_path, wide) == [(0, 0, 0), WHITE]
+
+
 def test_a_targa_may_start_like_xml(tmp_path: Path) -> None:
     plain = tga(2, 24, 0, bytes([0, 0, 255, 255, 0, 0]))
     named = b"<" + plain[1:18] + b"n" * ord("<") + plain[18:]

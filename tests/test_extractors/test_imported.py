@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import tracemalloc
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,12 @@ def test_arrays_of_numpy_in_a_pth_are_named_as_what_they_are(tmp_path: Path) -> 
         read_feature_file(tmp_path / "f.pth")
 
 
+def twice(path: Path, rows: NDArray[np.float32]) -> None:
+    np.savez(path, a=rows)
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings(action="ignore"):
+        archive.writestr("a.npy", archive.read("a.npy"))
+
+
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "f.pkl": (Path.touch, "the suffix '.pkl'; allowed: .npy"),
     "absent.npy": (lambda _: None, "No such file"),
@@ -179,6 +186,8 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "nothing.pth": (lambda path: torch.save({"epoch": 3}, path), "0 arrays"),
     "number.pth": (lambda path: torch.save(3, path), "a int where a tensor"),
+    "twice.pth": (lambda path: torch.save(tensors({1: ROWS[0], "1": ROWS[1]}), path), "1 and '1'"),
+    "twice.npz": (lambda path: twice(path, ROWS), "several members of one name"),
     "sparse.pth": (lambda path: torch.save(torch.eye(3).to_sparse(), path), "sparse"),
     "nothing.h5": (lambda path: write_hdf5(path, {}), "0 arrays"),
 }

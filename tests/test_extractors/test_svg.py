@@ -13,10 +13,13 @@ from PIL import Image
 
 from extractors.base import MediaError
 from extractors.image_clip import central_box
+from extractors.loading import Failure
 from extractors.media.picture import read_picture
 from extractors.media.scaling import Scaling
-from extractors.media.svg import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, SIDE
-from extractors.thumbnail import copy_picture
+from extractors.media.svg import MAX_BYTES, SIDE
+from extractors.media.svg_expansion import MAX_DEPTH, MAX_ELEMENTS
+from extractors.thumbnail import Copier, copy_picture
+from storage.file_access import FileSignature, ListedFile
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 FILLED = '<rect width="100%" height="100%" fill="red"/>'
@@ -159,6 +162,65 @@ def test_what_cannot_be_drawn_whole_is_refused(tmp_path: Path, content: str) -> 
         read(tmp_path, content)
 
 
+DOCTYPE = "<!DOCTYPE svg [<!ENTITY i 'urn:i'>]>"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        FILLED.replace('fill="red"', 'style="cursor: url(a.cur); fill: red"'),
+        FILLED.replace('fill="red"', 'fill="#f00 icc-color(a, 1, 0, 0)"'),
+        f'{FILLED}<color-profile xlink:href="a.icc"/><font-face-uri xlink:href="a.svg#b"/>',
+        f'{FILLED}<animate xlink:href="http://localhost:1/a.svg#b"/><video href="a.mp4"/>',
+        f"<style><![CDATA[<!-- rect {{fill: red}} -->]]></style>{UNFILLED}",
+        f"<style>@media (prefers-color-scheme: dark) {{:root {{fill: blue}}}}</style>{FILLED}",
+        f"<style>@keyframes a {{from {{r: 1px}} to {{x: 2px}}}} rect:hover {{fill: blue}}</style>"
+        f"{FILLED}",
+        f"<i:pgf i:style='var(--a)'/><g data-a='url(a.png)'>{FILLED}</g>",
+    ],
+)
+def test_what_does_not_show_does_not_matter(tmp_path: Path, body: str) -> None:
+    content = drawing(body, 'xmlns:i="&i;" width="64" height="48"')
+    assert middle(read(tmp_path, DOCTYPE + content)) == RED
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        *("fill: var(--a, red)", "fill: rgb(255 0 0 / 50%)", "fill: oklch(62% 0.25 29)"),
+        *("fill: light-dark(red, blue)", "fill: rebeccapurple", "stop-color: color(srgb 1 0 0)"),
+    ],
+)
+def test_colours_that_would_become_black_are_refused(tmp_path: Path, style: str) -> None:
+    name, _, value = style.partition(": ")
+    for part in (f'{name}="{value}"', f'style="{style}"'):
+        with pytest.raises(MediaError, match=r"an SVG with the style .*, which is not read"):
+            read(tmp_path, drawing(f"<g {part}>{UNFILLED}</g>"))
+    with pytest.raises(MediaError, match=r"an SVG with the style .*, which is not read"):
+        read(tmp_path, drawing(f"<style>rect {{{style}}}</style>{UNFILLED}"))
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        *("@media screen {rect {fill: red}}", "@supports (fill: red) {rect {fill: red}}"),
+        *("rect:nth-child(2) {fill: red}", "rect:not(.a) {fill: red}", ":root {fill: red}"),
+        *("svg|rect {fill: red}", "rect {fill: red; x: 5px}", "circle {r: 5px}"),
+        *("rect {fill: url(other.svg#a)}", "rect {mask: url('other.svg#a')}"),
+    ],
+)
+def test_rules_that_would_be_skipped_are_refused(tmp_path: Path, sheet: str) -> None:
+    with pytest.raises(MediaError, match=r"an SVG (with the style|that refers to)"):
+        read(tmp_path, drawing(f"<style>{sheet}</style>{UNFILLED}"))
+
+
+def test_a_size_of_css_is_refused_where_it_is_the_only_one(tmp_path: Path) -> None:
+    sized = '<rect style="width: 64px; height: 48px; fill: red"'
+    with pytest.raises(MediaError, match="'width:', which is not read"):
+        read(tmp_path, drawing(f"{sized}/>"))
+    assert middle(read(tmp_path, drawing(f'{sized} width="64" height="48"/>'))) == RED
+
+
 def used_by_tens(levels: int) -> str:
     uses = [f"<use href='#a{level}'/>" * 10 for level in range(levels)]
     groups = "".join(f"<g id='a{level + 1}'>{tens}</g>" for level, tens in enumerate(uses))
@@ -168,6 +230,20 @@ def used_by_tens(levels: int) -> str:
 def patterns_by_tens(levels: int) -> str:
     fills = [f"<rect width='1' height='1' fill='url(#p{n + 1})'/>" * 10 for n in range(levels)]
     return drawing("".join(f"<pattern id='p{n}'>{tens}</pattern>" for n, tens in enumerate(fills)))
+
+
+def nested_by_style(levels: int, property_name: str, element: str) -> str:
+    """Refer from each mask or pattern to the next, by the last part of selectors of every kind."""
+    selectors = [".a{0}", "#r{0}", "g > .b.a{0}", "rect[class='b  a{0}']#r{0}"]
+    rules = [
+        f"{selectors[n % 4].format(n)} {{{property_name}: url( '#p{n + 1} ' )}}"
+        for n in range(levels)
+    ]
+    parts = "".join(
+        f"<{element} id='p{n}'><rect id='r{n}' class='b a{n}' width='1' height='1'/></{element}>"
+        for n in range(levels)
+    )
+    return drawing(f"<style>{''.join(rules)}</style>{parts}")
 
 
 def markers(num_vertices: int) -> str:
@@ -189,6 +265,9 @@ TOO_MANY, TOO_DEEP = f"more than {MAX_ELEMENTS} elements", f"more than {MAX_DEPT
         (lambda: used_by_tens(8), TOO_MANY),
         (lambda: patterns_by_tens(8), TOO_MANY),
         (lambda: markers(100_000), TOO_MANY),
+        (lambda: nested_by_style(200, "mask", "mask"), TOO_DEEP),
+        (lambda: nested_by_style(200, "fill", "pattern"), TOO_DEEP),
+        (lambda: used_by_tens(8).replace("</svg>", "<g id='a7'/><g id='a6'/></svg>"), TOO_MANY),
         (lambda: drawing("<g>" * 50_000 + "</g>" * 50_000), TOO_DEEP),
         (lambda: drawing(" " * MAX_BYTES), f"more than {MAX_BYTES} bytes"),
         (
@@ -197,13 +276,34 @@ TOO_MANY, TOO_DEEP = f"more than {MAX_ELEMENTS} elements", f"more than {MAX_DEPT
         ),
         (lambda: f'<!DOCTYPE svg [<!ENTITY a "lol">{ENTITIES}]>{drawing("&i;")}', "amplification"),
     ],
-    ids=["many", "uses", "patterns", "markers", "deep", "bytes", "gzip", "entities"],
+    ids=[
+        *("many", "uses", "patterns", "markers", "masks by style", "patterns by style"),
+        *("ids that occur twice", "deep", "bytes", "gzip", "entities"),
+    ],
 )
 def test_what_draws_without_end_is_refused(
     tmp_path: Path, content: Callable[[], str | bytes], reason: str
 ) -> None:
     with pytest.raises(MediaError, match=reason):
         read(tmp_path, content())
+
+
+def test_a_pattern_of_terabytes_ends_its_own_process(tmp_path: Path) -> None:
+    pattern = '<pattern id="p" patternUnits="userSpaceOnUse" width="30000" height="30000">'
+    (tmp_path / "a.svg").write_text(
+        drawing(f'{pattern}{FILLED}</pattern><rect width="9" height="9" fill="url(#p)"/>')
+    )
+    with Copier("image", timeout_seconds=20) as copier:
+        listed = ListedFile(str(tmp_path), "a.svg", FileSignature.at(tmp_path / "a.svg"))
+        found = copier.copy(listed)
+    assert isinstance(found, Failure)
+    assert found.reason.startswith("crashed the decoder")
+
+
+def test_what_makes_resvg_panic_is_a_failure(tmp_path: Path) -> None:
+    dashes = '<circle r="1e9" stroke="red" stroke-dasharray="1e-9"/>'
+    with pytest.raises(MediaError, match="resvg gave up on it"):
+        read(tmp_path, drawing(dashes, 'viewBox="0 0 1e-9 1e-9"'))
 
 
 def test_noise_without_end_ends(tmp_path: Path) -> None:
