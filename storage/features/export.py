@@ -54,6 +54,11 @@ def check_suffix(path: Path) -> None:
         raise ExportError(f"{path}: found the suffix '{path.suffix}'; allowed: {allowed}")
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files that an export to `path` makes: itself, and its ids if it holds none."""
+    return [path] if path.suffix == ".parquet" else [path, path.with_suffix(".ids.txt")]
+
+
 def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     """Write features; each file takes its place whole or not at all.
 
