@@ -12,6 +12,7 @@ from flows.cli.flow_runs import run_flow
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
 from flows.cli.reasons import find_media, print_reasons
 from flows.exporting.prediction_files import check_suffix, write_predictions
+from flows.exporting.prior_file import require_predictions
 from flows.stages.staged_run import StagedRun
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def predict(
     A question is --relation with --head or --tail. It goes to the run in --run DIR, else to the
     newest run of CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable
     missing triples of every relation to the run's predictions.tsv; --all or --out FILE writes them
-    to a file of your own, as many as you like.
+    to a file of your own, as many as you like. An older file of predictions is replaced, no other.
 
     Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
     """
@@ -129,6 +130,7 @@ def _complete(
     from model.prediction.predictor import Predictor  # imports torch
 
     check_suffix(out)
+    require_predictions(out)
     predictor = Predictor(run_dir)
     relations = None if relation is None else [relation]
     with STDERR.status("looking for missing triples"):

@@ -29,11 +29,12 @@ def export_features(
 
     Example:  mocme store export data/demo/mocme.yaml image data/demo/image.npy
     """
-    from flows.exporting.feature_export import stored_features
+    from flows.exporting.feature_export import require_no_input, stored_features
     from storage.features.export import check_suffix, mean_by_entity, write_features
 
     check_suffix(out)
     settings = load_config(config, overrides or ())
+    require_no_input(out, settings)
     with STDERR.status(f"exporting {modality}"):
         features, preview = stored_features(settings, modality)
         exported = features if per_item else mean_by_entity(features)

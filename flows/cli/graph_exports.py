@@ -54,11 +54,14 @@ def embeddings(
 
     Example:  mocme export embeddings data/entities.npy data/demo/mocme.yaml
     """
+    from flows.exporting.feature_export import require_no_input
     from model.runs.run_folder import RunFolder  # imports torch
     from storage.features.export import ExportedFeatures, check_suffix, write_features
 
     check_suffix(out)
-    folder = RunFolder(find_run(config, run_dir, overrides).path)
+    run = find_run(config, run_dir, overrides)
+    require_no_input(out, run.config())
+    folder = RunFolder(run.path)
     rows, columns = folder.read_scoring().entity_rows()
     entities = folder.read_graph().entities
     files = write_features(out, ExportedFeatures(entities, rows.numpy()))

@@ -1,14 +1,36 @@
 """The stored features of one of a config's modalities, by entity."""
 
+from pathlib import Path
+
 from extractors.preview import Preview, preview_modality
 from flows.configs.pipeline_config import PipelineConfig
 from flows.configs.yaml_reader import ConfigError
 from flows.inputs import plan_modality, read_inputs
 from flows.stages.run_record import RunRecord
 from storage.errors import StoreError
-from storage.features.export import ExportedFeatures
+from storage.features.export import ExportedFeatures, files_of
 from storage.features.store import FeatureStore, space_folder
 from storage.suggestion import did_you_mean
+
+
+def require_no_input(out: Path, config: PipelineConfig) -> None:
+    """Refuse an export that would replace features which a modality imports, or their ids.
+
+    Args:
+        out: The file.
+        config: Whose modalities count.
+
+    Raises:
+        ConfigError: If a modality reads such a file.
+    """
+    targets = {file.resolve() for file in files_of(out)}
+    for name, entry in config.modalities.items():
+        for key, path in entry.path_options.items():
+            if Path(path).resolve() in targets:
+                raise ConfigError(
+                    f"{path}: found a file that 'modalities.{name}.{key}' reads; "
+                    "allowed: another name"
+                )
 
 
 def stored_features(config: PipelineConfig, modality: str) -> tuple[ExportedFeatures, Preview]:

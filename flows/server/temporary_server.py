@@ -82,7 +82,8 @@ class TemporaryServer:
             self.stop()
             raise ServerError(
                 f"Prefect's temporary server {self.url} did not start: {self._last_error(error)}; "
-                "allowed: PREFECT_API_URL=ADDRESS of a running one, or TMPDIR=FOLDER with room"
+                "allowed: PREFECT_API_URL=ADDRESS of a running one, TMPDIR=FOLDER with room, or, "
+                "where a database is named, one in a folder that exists"
             ) from error
 
     def connect(self) -> None:

@@ -54,6 +54,11 @@ def check_suffix(path: Path) -> None:
         raise ExportError(f"{path}: found the suffix '{path.suffix}'; allowed: {allowed}")
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files that an export to `path` makes: itself, and its ids if it holds none."""
+    return [path] if path.suffix == ".parquet" else [path, path.with_suffix(".ids.txt")]
+
+
 def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     """Write features; each file takes its place whole or not at all.
 
@@ -62,8 +67,8 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     rows. `.parquet` has
     the columns `id` and `features` (a list of float32), in the same order.
 
-    A file at `path` is replaced, and its ids with it. Ids that stand there without it are somebody
-    else's, and stay.
+    An older file at `path` that this has written is replaced, and its ids with it. Any other stays,
+    and so do ids that stand there without it.
 
     Args:
         path: The file; its suffix says what it is.
@@ -74,19 +79,20 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
 
     Raises:
         ExportError: If the suffix is not known, a library is absent, a file cannot be written, or
-            other ids stand where those of a new file belong.
+            another one stands in its place.
     """
     check_suffix(path)
     ids_file = path.with_suffix(".ids.txt")
     has_ids = path.suffix == ".parquet"
     lines = ids_text(features.ids)
     try:
+        _require_own(path, ids_file)
         if has_ids:
             with replacing(path) as temporary:
                 _WRITERS[path.suffix](temporary, features)
             return [path]
         _require_no_others_ids(path, ids_file, lines)
-        with replacing(ids_file) as temporary_ids, replacing(path) as temporary:
+        with replacing(path) as temporary, replacing(ids_file) as temporary_ids:  # the ids first
             temporary_ids.write_text(lines, encoding="utf-8", newline="\n")
             _WRITERS[path.suffix](temporary, features)
     except ImportError as error:
@@ -98,6 +104,45 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
             f"{path}: found {error.strerror}; allowed: a file in a folder that can be written to"
         ) from error
     return [path, ids_file]
+
+
+def _require_own(path: Path, ids_file: Path) -> None:
+    """Refuse to replace a file that is not as this writes it; an empty one may go."""
+    if not os.path.lexists(path):
+        return
+    if not path.is_file() or (path.stat().st_size and not _is_own(path, ids_file)):
+        raise ExportError(
+            f"{path}: found another file; allowed: another name, or a file that mocme has "
+            "exported, which is replaced"
+        )
+
+
+def _is_own(path: Path, ids_file: Path) -> bool:
+    if path.suffix == ".parquet":
+        return _columns(path) == ["id", "features"]
+    return ids_file.is_file() and (path.suffix == ".npy" or _tensors(path) == ["features"])
+
+
+def _columns(path: Path) -> list[str]:
+    """Return the names of a file's columns, none if it is no Parquet."""
+    from pyarrow import parquet
+
+    try:
+        names: list[str] = parquet.read_schema(path).names
+    except ValueError:
+        return []
+    return names
+
+
+def _tensors(path: Path) -> list[str]:
+    """Return the names of a file's tensors, none if it is no safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            return list(file.keys())
+    except SafetensorError:
+        return []
 
 
 def _require_no_others_ids(path: Path, ids_file: Path, lines: str) -> None:

@@ -180,3 +180,31 @@ def test_what_cannot_be_written_leaves_nothing(
     assert command.exit_code == 2
     assert reason in command.stderr.replace("\n", " ")
     assert set(project.iterdir()) == before
+
+
+FOREIGN = {
+    "triples.tsv": "lion\tlives_in\tsavanna\n",
+    "entities.jsonl": '{"id": "lion", "name": "Lion"}\n',
+    "table.csv": "head,relation,tail\nlion,lives_in,savanna\n",
+    "dump.nt": "<urn:a> <urn:b> <urn:c> .\n<urn:a> <urn:b> <urn:d> .\n",
+    "numbers.parquet": "PAR1 and no more",
+    "list.jsonl": "[1]\n",
+    "latin.csv": "\udce9t\udce9\n",  # no UTF-8
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_no_file_but_older_predictions_is_replaced(
+    project: Path, tmp_path: Path, name: str
+) -> None:
+    out, run = tmp_path / name, project / "data/runs/newest"
+    mine = FOREIGN[name].encode(errors="surrogateescape")
+    out.write_bytes(mine)
+    refused = mocme("predict", "--run", run, "--all", "--out", out)
+    assert refused.exit_code == 2
+    assert f"{name}: found another file" in refused.stderr
+    assert out.read_bytes() == mine
+
+    out.write_bytes(b"")
+    for _ in range(2):
+        assert mocme("predict", "--run", run, "--all", "--out", out, "-k", 1).exit_code == 0

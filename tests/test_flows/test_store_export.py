@@ -86,3 +86,32 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert command.exit_code == 2
     assert reason in command.stderr
     assert not list(extracted.glob("out*"))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
+def test_no_file_but_an_older_export_is_replaced(
+    extracted: Path, tmp_path: Path, suffix: str
+) -> None:
+    config, out = extracted / "mocme.yaml", tmp_path / f"text{suffix}"
+    out.write_bytes(b"mine")
+    refused = mocme("store", "export", config, "text", out)
+    assert refused.exit_code == 2
+    assert f"{out.name}: found another file" in refused.stderr
+    assert out.read_bytes() == b"mine"
+
+    out.write_bytes(b"")
+    for _ in range(2):
+        assert mocme("store", "export", config, "text", out).exit_code == 0
+
+
+@pytest.mark.parametrize("out", ["text.npy", "text.safetensors"])
+def test_what_a_modality_imports_is_not_replaced(extracted: Path, tmp_path: Path, out: str) -> None:
+    config, features = extracted / "mocme.yaml", tmp_path / "text.npy"
+    assert mocme("store", "export", config, "text", features).exit_code == 0
+    before = features.read_bytes()
+    entry = f"{{extractor: imported, file: {features}, ids: {features.with_suffix('.ids.txt')}}}"
+    override = ("--set", f"modalities.again={entry}")
+    refused = mocme("store", "export", config, "image", tmp_path / out, *override)
+    assert refused.exit_code == 2
+    assert "'modalities.again." in refused.stderr
+    assert features.read_bytes() == before

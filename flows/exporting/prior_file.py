@@ -1,0 +1,65 @@
+"""What stands where predictions are to be written: an older file of predictions, or another one."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from storage.errors import MocmeError
+
+_FIRST_COLUMNS = ["head", "head_name", "relation", "tail", "tail_name", "probability"]
+_LONGEST_LINE = 1 << 20  # characters
+
+
+class ForeignFileError(MocmeError):
+    """A file that predictions may not replace."""
+
+
+def require_predictions(path: Path) -> None:
+    """Refuse a file that does not begin as predictions do; none and an empty one are fine.
+
+    Args:
+        path: The file; its suffix says what it is to hold.
+
+    Raises:
+        ForeignFileError: If another file, or none that can be read, stands there.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        is_own = path.is_file() and (path.stat().st_size == 0 or _holds_predictions(path))
+    except ImportError:
+        return  # the writer needs the same library, and says so
+    except (OSError, ValueError, csv.Error):
+        is_own = False
+    if not is_own:
+        raise ForeignFileError(
+            f"{path}: found another file; allowed: another name, or a file that mocme predict has "
+            "written, which is replaced"
+        )
+
+
+def _holds_predictions(path: Path) -> bool:
+    if path.suffix == ".parquet":
+        return _columns_of_parquet(path)[: len(_FIRST_COLUMNS)] in ([], _FIRST_COLUMNS)
+    with path.open(encoding="utf-8", newline="") as file:
+        first, second = file.readline(_LONGEST_LINE), file.readline(_LONGEST_LINE)
+    if path.suffix == ".nt":
+        return second.startswith("_:t0 ") and "#Statement>" in second
+    return _columns(first, path.suffix)[: len(_FIRST_COLUMNS)] == _FIRST_COLUMNS
+
+
+def _columns(line: str, suffix: str) -> Sequence[str]:
+    """Return the names in a header, or in a line of JSON."""
+    if suffix == ".jsonl":
+        row = json.loads(line)
+        return list(row) if isinstance(row, dict) else []
+    return next(csv.reader([line], "excel-tab" if suffix == ".tsv" else "excel"), [])
+
+
+def _columns_of_parquet(path: Path) -> Sequence[str]:
+    from pyarrow import parquet
+
+    names: list[str] = parquet.read_schema(path).names
+    return names
