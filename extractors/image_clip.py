@@ -67,7 +67,7 @@ class ClipExtractor(PretrainedExtractor[ClipConfig, Pixels]):
         model = config.model.removeprefix(_HUB_PREFIX)
         if config.pretrained is not None:
             model = _hub_id_of_tag(config.model, config.pretrained)
-        elif "/" not in model and not Path(model).is_dir():
+        elif "/" not in model:
             raise WeightsError(
                 f"model: found '{model}' without `pretrained`, and no folder of that name; "
                 f"allowed: a folder, {_HUB_PREFIX}organisation/name, or an architecture of "

@@ -68,7 +68,8 @@ def resolve(model: str, revision: str | None, offline: bool, files: WeightFiles)
     """Find a model's weights, downloading them if they are on the hub and may be fetched.
 
     Args:
-        model: A folder that exists, else a hub id (`organisation/name`).
+        model: Absolute path of a folder, or one that begins with `~`; else a hub id
+            (`organisation/name`), whatever the working folder holds.
         revision: Commit, tag or branch of a hub id; None is its main branch.
         offline: Whether only this machine may be asked; `HF_HUB_OFFLINE=1` means the same.
         files: What the weights are called.
@@ -78,7 +79,7 @@ def resolve(model: str, revision: str | None, offline: bool, files: WeightFiles)
         WeightsError: If they cannot be had.
     """
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if folder.is_absolute() and folder.is_dir():
         if revision is not None:
             raise WeightsError(
                 f"revision: found '{revision}' beside the local folder {folder}, which has no "

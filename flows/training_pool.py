@@ -1,7 +1,8 @@
 """Trainings in processes of their own, several at once: what a study of many configs runs on.
 
 A training is `mocme train`, so it is resumed where it was stopped and found again by whoever asks
-for the same. An interrupt from the keyboard is for the study, which then ends its trainings.
+for the same. An interrupt from the keyboard is for the study, which then ends its trainings; where
+the study is killed, they end by themselves.
 """
 
 import json
@@ -9,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -109,13 +111,21 @@ class TrainingPool:
 
     def _start(self, arguments: Sequence[str]) -> "subprocess.Popen[str]":
         return subprocess.Popen(  # noqa: S603 - our own command line
-            python_command("-m", "flows.cli", "train", *arguments),
+            python_command("-m", "flows.study_training", *arguments),
+            stdin=_lifeline(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=python_environment(OMP_NUM_THREADS=str(self._threads)),
             start_new_session=True,
         )
+
+
+@cache
+def _lifeline() -> int:
+    """Return a descriptor whose input ends when this process does, and holds nothing before."""
+    read_end, _ = os.pipe()
+    return read_end
 
 
 def _said_by(process: "subprocess.Popen[str]") -> tuple[str, str] | None:

@@ -81,34 +81,19 @@ class _FindsReaders(MetaPathFinder):
         """Return how to import one of them; None for any other module."""
         spec = PathFinder.find_spec(fullname, path, target) if fullname in _READERS else None
         if spec is not None and spec.loader is not None:
-            spec.loader = _ImportsElsewhere(spec.loader)
+            _import_elsewhere(spec.loader, Path(str(spec.origin)).parent)
         return spec
 
 
-class _ImportsElsewhere(Loader):
-    """Imports a package in its own folder, which holds nothing but the package.
+def _import_elsewhere(loader: Loader, folder: Path) -> None:
+    """Have a package imported in its own folder, which holds nothing but the package."""
+    run = loader.exec_module
 
-    Args:
-        loader: What would import it.
-    """
+    def run_elsewhere(module: ModuleType) -> None:
+        with working_in(folder):
+            run(module)
 
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Return a new module, or None for a plain one."""
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the package's code."""
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        with working_in(Path(str(module.__file__)).parent):
-            self._loader.exec_module(module)
+    loader.exec_module = run_elsewhere  # type: ignore[method-assign]
 
 
 def _installations() -> set[Path]:

@@ -118,7 +118,9 @@ def _build_runner(options: ExtractOptions) -> _Runner:
         return cast(_Runner, DaskTaskRunner(address=options.cluster))
     # memory_limit: what a backbone takes is not Dask's to judge; it would kill the worker.
     local = {"n_workers": num_workers, "threads_per_worker": 1, "memory_limit": 0}
-    return cast(_Runner, DaskTaskRunner(cluster_kwargs={**local, "dashboard_address": None}))
+    # security: other users of this machine could otherwise send its workers code.
+    closed = {"dashboard_address": None, "security": True}
+    return cast(_Runner, DaskTaskRunner(cluster_kwargs={**local, **closed}))
 
 
 @task(

@@ -18,6 +18,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from flows.server.surroundings import DATABASES
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -25,7 +27,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SHUTDOWN_SECONDS = 10.0
 _POLICY_VIOLATION = 1008  # RFC 6455
-_DATABASE = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 
 
 class Guard:
@@ -109,10 +110,10 @@ def _choose_database(folder: Path) -> None:
     url = settings.server.database.connection_url
     default = f"sqlite+aiosqlite:///{settings.home}/prefect.db"
     is_named = url is not None and url.get_secret_value() != default
-    if is_named or any(map(os.environ.get, _DATABASE)):
+    if is_named or any(map(os.environ.get, DATABASES)):
         return
     path = folder / "prefect.db"
-    os.environ[_DATABASE[0]] = f"sqlite+aiosqlite:///{path}"
+    os.environ[DATABASES[0]] = f"sqlite+aiosqlite:///{path}"
     os.environ["PREFECT_API_DATABASE_MIGRATE_ON_START"] = "0"
     os.environ["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "0"
     refresh_global_settings_context()

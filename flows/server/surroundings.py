@@ -7,6 +7,7 @@ folder of their own. All paths of a config are absolute; those of the environmen
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -14,6 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from storage.errors import MocmeError
+
+DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+"""Variables by which a user names the database of Prefect's server."""
 
 _SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -30,6 +34,7 @@ _PATHS = (
     "HOME",
     "HUGGINGFACE_HUB_CACHE",
     "MPLCONFIGDIR",
+    "PREFECT_API_SSL_CERT_FILE",
     "PREFECT_HOME",
     "PREFECT_LOCAL_STORAGE_PATH",
     "PREFECT_LOGGING_SETTINGS_PATH",
@@ -44,6 +49,7 @@ _PATHS = (
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
 )
+_RELATIVE_SQLITE = re.compile(r"(sqlite[^:]*:///)(?!/|file:|:memory:)(.+)")
 _ONLY_OWNER = 0o700
 
 
@@ -79,10 +85,8 @@ def prepare_environment() -> None:
         os.environ.pop(
             "PREFECT_API_URL", None
         )  # Prefect starts a server of its own for an empty one
-    for variable in _PATHS:
-        if path := os.environ.get(variable):
-            os.environ[variable] = os.path.abspath(path)  # noqa: PTH100 - resolves no links
     _find_home()
+    _resolve_paths()
     _find_prefect_home()
 
 
@@ -99,6 +103,17 @@ def _find_home() -> None:
         Path.home()
     except RuntimeError:
         os.environ["HOME"] = str(scratch_folder())
+
+
+def _resolve_paths() -> None:
+    """Make the environment's paths absolute; a `~` in them is the user's home."""
+    for variable in _PATHS:
+        if path := os.environ.get(variable):
+            expanded = os.path.expanduser(path)  # noqa: PTH111 - of an unknown user, it stays
+            os.environ[variable] = os.path.abspath(expanded)  # noqa: PTH100 - resolves no links
+    for variable in DATABASES:
+        if named := _RELATIVE_SQLITE.fullmatch(os.environ.get(variable, "")):
+            os.environ[variable] = f"{named[1]}{Path(named[2]).absolute()}"
 
 
 def _find_prefect_home() -> None:

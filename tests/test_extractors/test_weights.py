@@ -103,8 +103,17 @@ def identity(folder: Path) -> str:
 
 class TestLocalFolder:
     def test_folder_is_absolute(self, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(checkpoint.parent))
+        assert resolve("~/checkpoint", None, True, TRANSFORMERS_FILES).folder == checkpoint
+
+    def test_hub_id_is_no_folder_of_the_working_folder(
+        self, hub_cache: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fill_cache(hub_cache, MODEL, COMMIT, checkpoint)
+        (checkpoint.parent / MODEL).parent.mkdir()
+        checkpoint.rename(checkpoint.parent / MODEL)
         monkeypatch.chdir(checkpoint.parent)
-        assert resolve("checkpoint", None, True, TRANSFORMERS_FILES).folder == checkpoint
+        assert resolve(MODEL, None, True, TRANSFORMERS_FILES).identity == COMMIT
 
     def test_identity_survives_a_move_and_what_no_loader_reads(self, checkpoint: Path) -> None:
         before = identity(checkpoint)

@@ -13,6 +13,7 @@ import pytest
 from cluster_world import contents
 from small_runs import mocme, settings
 
+from extractors.options import ExtractOptions
 from flows.server import clusters
 from storage.features.shards import shard_spaces
 
@@ -84,6 +85,18 @@ def test_a_dask_worker_is_killed(dataset: Path) -> None:
     assert killer.left > 0
     assert contents(dataset / "dask") == contents(dataset / "alone")
     assert shard_spaces(dataset / "dask") == []
+
+
+@NO_DASK
+def test_a_cluster_of_this_machine_answers_its_own_process_alone() -> None:
+    from distributed import Client, Security
+
+    options = ExtractOptions(task_runner="dask", cluster_workers=1)
+    with clusters._build_runner(options) as runner:
+        address = runner.client.cluster.scheduler_address  # type: ignore[attr-defined]
+        assert address.startswith("tls://")
+        with pytest.raises(OSError, match=r"timed out|certificate"):
+            Client(address, security=Security.temporary(), timeout=2)
 
 
 @NO_DASK

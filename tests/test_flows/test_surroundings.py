@@ -126,6 +126,26 @@ def test_a_home_that_cannot_be_written_is_replaced(environment: dict[str, str]) 
     assert environment["HF_HOME"] == str(Path("weights").absolute())
 
 
+def test_a_tilde_is_the_home_and_no_folder_of_that_name(environment: dict[str, str]) -> None:
+    environment.update(HOME="/home/me", HF_HOME="~/weights", PREFECT_HOME="~")
+    prepare_environment()
+    assert environment["HF_HOME"] == "/home/me/weights"
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [("mine.db", "{}/mine.db"), ("./a/b.db", "{}/a/b.db"), ("/x/y.db", "/x/y.db")]
+    + [(named, named) for named in (":memory:", "file::memory:?uri=true")],
+)
+def test_a_named_database_is_relative_to_where_the_user_stands(
+    environment: dict[str, str], given: str, path: str
+) -> None:
+    variable = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+    environment[variable] = f"sqlite+aiosqlite:///{given}"
+    prepare_environment()
+    assert environment[variable] == f"sqlite+aiosqlite:///{path.format(Path.cwd())}"
+
+
 def test_a_user_without_a_home_gets_one(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

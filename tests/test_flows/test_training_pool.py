@@ -1,8 +1,10 @@
 """Trainings in processes of their own: real ones, ended and gone on with."""
 
+import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from small_runs import SMALL
 
@@ -10,6 +12,7 @@ from flows.configs.pipeline_config import load_config
 from flows.configs.writing import write_config
 from flows.stages.staged_run import StagedRun, finished_runs
 from flows.training_pool import TrainingError, TrainingPool, TrainingStoppedError
+from storage.isolation import python_command, python_environment
 
 LONG = ("train.epochs=400", "train.patience=400")
 
@@ -74,6 +77,28 @@ def test_an_interrupt_ends_what_has_begun(extracted: Path, monkeypatch: pytest.M
         pool.map(work, ["interrupt", "train"])
     assert ended == ["train"]
     assert finished_runs(runs) == []
+
+
+STUDY = """
+import sys
+from pathlib import Path
+from flows.training_pool import TrainingPool
+TrainingPool(1).train(Path(sys.argv[1]), sys.argv[2:])
+"""
+
+
+def test_a_training_ends_with_a_study_that_is_killed(extracted: Path) -> None:
+    config, runs = extracted / "mocme.yaml", extracted / "data" / "runs"
+    words = python_command("-c", STUDY, str(config), *SMALL, *LONG)
+    with subprocess.Popen(words, env=python_environment()) as study:
+        until = time.monotonic() + 120
+        while not metrics_below(runs) and time.monotonic() < until:
+            time.sleep(0.05)
+        begun = psutil.Process(study.pid).children(recursive=True)
+        study.kill()
+    assert begun
+    _, alive = psutil.wait_procs(begun, timeout=30)
+    assert alive == []
 
 
 def test_a_training_that_fails_says_why(extracted: Path) -> None:
