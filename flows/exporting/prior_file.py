@@ -6,14 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.errors import MocmeError
+from storage.owned import ForeignFileError
 
 _FIRST_COLUMNS = ["head", "head_name", "relation", "tail", "tail_name", "probability"]
 _LONGEST_LINE = 1 << 20  # characters
-
-
-class ForeignFileError(MocmeError):
-    """A file that predictions may not replace."""
 
 
 def require_predictions(path: Path) -> None:
