@@ -11,7 +11,11 @@ from flows.cli.console import STDERR, STDOUT, print_json, print_line, table, wei
 from flows.cli.flow_runs import run_flow
 from flows.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
 from flows.cli.reasons import find_media, print_reasons
-from flows.exporting.prediction_files import check_suffix, write_predictions
+from flows.exporting.prediction_files import (
+    check_own_predictions,
+    check_suffix,
+    write_predictions,
+)
 from flows.stages.staged_run import StagedRun
 
 if TYPE_CHECKING:
@@ -77,6 +81,8 @@ def predict(
             raise typer.BadParameter(
                 "--all and --out complete relations; give them without --head, --tail and --why"
             )
+        if out is None:
+            check_own_predictions(_COMPLETED)
         folder = find_run(config, run_dir, overrides)
         _complete(folder.path, relation, k, out or _COMPLETED, spreadsheet_safe, as_json=as_json)
     elif spreadsheet_safe:

@@ -5,6 +5,7 @@ place when it is whole.
 """
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -31,6 +32,9 @@ _TEXTS = {
     "nearest_tail",
     "rule",
 }
+_START = b"head,head_name,relation,tail,tail_name,probability"
+"""Begins a `.csv` file of predictions that has any."""
+
 _WEIGHT = "weight_"  # begins the names of the modalities' columns
 _LONGEST_CELL = 2**31 - 1  # characters; the csv module by itself reads 131,072
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
@@ -73,6 +77,25 @@ def check_suffix(path: Path) -> None:
     if path.suffix not in _SUFFIXES:
         allowed = ", ".join(_SUFFIXES)
         raise PredictionFileError(f"{path}: found the suffix '{path.suffix}'; allowed: {allowed}")
+
+
+def check_own_predictions(path: Path) -> None:
+    """Refuse to replace a file that nobody has named, and that is no file of predictions.
+
+    Raises:
+        PredictionFileError: If its first line is not the one that `write_predictions` writes.
+    """
+    if not os.path.lexists(path):
+        return
+    start = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(len(_START))
+    if not path.is_file() or start not in (b"", _START):
+        raise PredictionFileError(
+            f"{path}: found another file; allowed: none, or one that mocme has written; --out FILE "
+            "names another one"
+        )
 
 
 def write_predictions(

@@ -40,6 +40,7 @@ from model.runs.run_files import FORMAT, TRAIN_ANEW, TRAINING_FILE, delete_train
 from storage.checksums import describe, is_as_described
 from storage.errors import MocmeError
 from storage.file_errors import DamagedFileError, read_errors, write_errors
+from storage.keeping import keep_foreign
 from storage.owned import (
     ForeignFileError,
     check_own_file,
@@ -212,15 +213,18 @@ class StagedRun:
     def forget(self, stage: Stage) -> None:
         """Drop what a finished stage left; with a training goes all that was made from it.
 
-        What an unfinished training left stays, for it to go on from; so does what no stage makes,
-        and what lies behind a link.
+        The files of a training stay: the next one goes on from what is whole, and replaces the
+        rest. So does what no stage makes, and what lies behind a link. An evaluation or predictions
+        that somebody has changed are kept aside.
         """
-        stages: tuple[Stage, ...] = ("predict", "evaluate", "train")
-        for behind in stages if stage == "train" else (stage,):
+        derived: tuple[Stage, ...] = ("predict", "evaluate")
+        for behind in (*derived, stage) if stage == "train" else (stage,):
             manifest = self.manifest(behind)
-            left = manifest.outputs if manifest else ()
+            left = manifest.outputs if manifest else {}
             with write_errors(self.path):
-                delete_own_files(self.path, [it for it in OUTPUTS_OF[behind] if it in left])
+                for name in OUTPUTS_OF[behind] if behind in derived else ():
+                    keep_foreign(self.path / name, left.get(name))
+                    delete_own_files(self.path, [name])
                 delete_own_files(self.path, [f"{STAGES_FOLDER}/{behind}.json"])
 
     def discard_unfinished(self) -> None:
