@@ -7,6 +7,7 @@ Layout of `RUNS/<first digits of the train key>/`:
 - `evaluation.json`, `predictions.tsv`.
 - `placed/`: the same run with entities that arrived after it; see `flows.placing`.
 - `report.html` and `report/`, if `mocme report` was asked for them.
+- `kept/`, also in `report/`: files that somebody had changed, or put where mocme writes.
 - `stages/<stage>.json`: a manifest for each finished stage: its key, the parts of the key, and
   the files that must still be there for the stage to be skipped.
 
