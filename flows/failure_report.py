@@ -1,6 +1,7 @@
 """Every failed item of the last extraction in one file, for scripts and for mending."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,8 +9,11 @@ from pathlib import Path
 from extractors.report import Extraction
 from storage.atomic import write_whole
 from storage.errors import MocmeError
+from storage.owned import is_own_file
 
 FAILURES_FILE = "failures.jsonl"
+_KEYS = {"modality", "entity", "item", "reason", "lasting"}
+_LONGEST_LINE = 1 << 20  # bytes
 
 
 class FailureReportError(MocmeError):
@@ -40,8 +44,13 @@ def write_failures(runs: Path, extractions: Mapping[str, Extraction]) -> Path | 
     ]
     try:
         if not lines:
-            path.unlink(missing_ok=True)
+            if _is_report(path):
+                path.unlink(missing_ok=True)
             return None
+        if os.path.lexists(path) and not _is_report(path):
+            raise FailureReportError(
+                f"{path}: found another file; allowed: none, or one that mocme has written"
+            )
         runs.mkdir(parents=True, exist_ok=True)
         write_whole(path, "".join(lines))
     except OSError as error:
@@ -49,3 +58,15 @@ def write_failures(runs: Path, extractions: Mapping[str, Extraction]) -> Path | 
             f"{path}: found {error.strerror}; allowed: a `runs` folder that can be written to"
         ) from error
     return path
+
+
+def _is_report(path: Path) -> bool:
+    """Whether a plain file begins as a report does, or is empty."""
+    if not is_own_file(path.parent, path.name):
+        return False
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST_LINE)
+    try:
+        return not line or json.loads(line).keys() == _KEYS
+    except (ValueError, AttributeError, RecursionError):
+        return False

@@ -72,6 +72,27 @@ def check_readable_file(path: Path) -> None:
         raise ForeignFileError(f"{path}: found {_kind(mode)}; allowed: a plain file")
 
 
+def check_started(folder: Path, first: str) -> None:
+    """Refuse a folder that holds something, but not the file that mocme makes first there.
+
+    Args:
+        folder: The folder; may be absent.
+        first: Name of that file; a lock and what a kill left of writing it may be there before.
+
+    Raises:
+        ForeignFileError: If so.
+    """
+    if not folder.is_dir() or is_own_file(folder, first):
+        return
+    others = {path.name for path in folder.iterdir()} - {".lock"}
+    others -= {path.name for path in leftovers(folder)}
+    if others:
+        raise ForeignFileError(
+            f"{folder}: found {min(others)} and no {first}; allowed: a new or empty folder, or one "
+            "that this command has written to before"
+        )
+
+
 def is_own_file(root: Path, name: str) -> bool:
     """Whether a plain file of this name lies in a folder, and no link leads to it.
 

@@ -71,7 +71,8 @@ def write_sample(directory: Path, seed: int = 0, num_things: int = 600) -> Sampl
         num_things: Number of things, from `MIN_THINGS` to `MAX_THINGS`.
 
     Raises:
-        MocmeError: If the directory is not empty, or a number is out of range.
+        MocmeError: If the directory is not empty or cannot be written to, or a number is out of
+            range.
     """
     _check(directory, seed, num_things)
     world, truth, order = (
@@ -81,11 +82,17 @@ def write_sample(directory: Path, seed: int = 0, num_things: int = 600) -> Sampl
     unseen = {thing.id for thing in things if thing.unseen}
     splits = deal(thing_facts(things, truth), unseen, order)
     splits.train.extend(concept_facts(num_things))
-    entities = _concept_entities(num_things) + _write_things(directory, things, seed)
-    _write_graph(directory, entities, splits)
     config = directory / "mocme.yaml"
-    _write_lines(config, CONFIG.splitlines())
-    _write_lines(directory / "FACTS.md", write_guide(things, len(splits.unstated)).splitlines())
+    try:
+        entities = _concept_entities(num_things) + _write_things(directory, things, seed)
+        _write_graph(directory, entities, splits)
+        _write_lines(config, CONFIG.splitlines())
+        _write_lines(directory / "FACTS.md", write_guide(things, len(splits.unstated)).splitlines())
+    except OSError as error:
+        raise MocmeError(
+            f"{directory}: found {error.strerror or error}; allowed: a place with room that can be "
+            "written to; empty the folder before the next try"
+        ) from error
     return SampleSummary(
         directory=directory,
         config=config,

@@ -15,6 +15,8 @@ from flows.training_pool import TrainingPool
 from storage.datasets.audit import clean_test_mask
 from storage.datasets.dataset import read_dataset
 from storage.errors import MocmeError
+from storage.file_errors import write_errors
+from storage.owned import check_started
 from storage.suggestion import did_you_mean
 
 
@@ -99,8 +101,9 @@ def run_study(
         on_run: Called with the variant and the seed when a run is finished, or found to be.
 
     Raises:
-        MocmeError: If a run fails.
+        MocmeError: If a run fails, or something of the user's is in the folder.
     """
+    check_started(folder, _config_name(FULL))
     runs = folder.parent / "runs"
     files = {
         name: _write_variant(folder, name, config.model_copy(update={"runs": runs}))
@@ -137,10 +140,15 @@ def _finished_run(config_file: Path, *, seed: int) -> Path | None:
 
 
 def _write_variant(folder: Path, name: str, config: PipelineConfig) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name.replace(' ', '-').replace(',', '')}.yaml"
-    write_config(config, path)
+    path = folder / _config_name(name)
+    with write_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_config(config, path)
     return path
+
+
+def _config_name(variant: str) -> str:
+    return f"{variant.replace(' ', '-').replace(',', '')}.yaml"
 
 
 def _ranked(name: str, config_file: Path, run_dirs: Sequence[Path]) -> VariantRuns:

@@ -10,13 +10,11 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from io import StringIO
-from pathlib import Path
+from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 from flows.drawing import plain_style
 from flows.report.table import Table
-from storage.atomic import replacing, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,27 +91,33 @@ class Figure:
     is_table_open: bool = False
 
 
-def save_figure(figure: Figure, folder: Path) -> str:
-    """Write `<name>.svg`, `.png` and `.csv`; the same figure gives the same bytes.
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure as it is drawn.
 
-    Args:
-        figure: What to draw.
-        folder: Where to; must exist.
-
-    Returns:
-        The SVG element for the page.
+    Attributes:
+        element: The SVG element for the page.
+        files: What its files hold, by name.
     """
+
+    element: str
+    files: Mapping[str, bytes]
+
+
+def draw_figure(figure: Figure) -> DrawnFigure:
+    """Draw a figure as `<name>.svg`, `.png` and `.csv`; the same figure gives the same bytes."""
     with plain_style(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name in a script the font lacks
-        canvas = _draw(figure)
-        with replacing(folder / f"{figure.name}.png") as temporary:
-            canvas.savefig(temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+        canvas, png, svg = _draw(figure), BytesIO(), StringIO()
+        canvas.savefig(png, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
         canvas.set_layout_engine("none")  # it is laid out
-        text = StringIO()
-        canvas.savefig(text, format="svg", metadata=_NO_METADATA)
-    write_whole(folder / f"{figure.name}.svg", text.getvalue())
-    write_whole(folder / f"{figure.name}.csv", figure.table.csv())
-    return _for_page(text.getvalue(), figure)
+        canvas.savefig(svg, format="svg", metadata=_NO_METADATA)
+    files = {
+        f"{figure.name}.png": png.getvalue(),
+        f"{figure.name}.svg": svg.getvalue().encode(),
+        f"{figure.name}.csv": figure.table.csv().encode(),
+    }
+    return DrawnFigure(_for_page(svg.getvalue(), figure), files)
 
 
 def _draw(figure: Figure) -> "Canvas":

@@ -1,8 +1,9 @@
-"""The figures of a report as files: which of them are there from an earlier report, and go."""
+"""The files of a report: which of them are there from an earlier one, and go or are replaced."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from model.runs.run_files import FORMAT
 from storage.atomic import write_whole
 from storage.checksums import describe, is_as_described
 from storage.errors import MocmeError
+from storage.keeping import replace_own
 from storage.owned import check_readable_file, delete_own_files, is_own_file, own_folder
 
 FIGURE_SUFFIXES = (".svg", ".png", ".csv")
@@ -29,33 +31,53 @@ def is_figure_file(name: str) -> bool:
     return is_bare and _NAMES.fullmatch(path.stem) is not None
 
 
-def delete_old_figures(folder: Path, manifest: Path, drawn: Iterable[str]) -> None:
-    """Delete the figures that an earlier report has left, and that nobody has changed since.
+@dataclass(frozen=True)
+class ReportFiles:
+    """What a report wrote, each by name with its size and checksum.
+
+    Attributes:
+        figures: The files of its figures.
+        page: The page; None if there was none.
+    """
+
+    figures: Mapping[str, Any]
+    page: Any = None
+
+    @classmethod
+    def read(cls, manifest: Path) -> "ReportFiles":
+        """Read what an earlier report said that it wrote; nothing, if that cannot be told."""
+        try:
+            check_readable_file(manifest)
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+            named = {name: it for name, it in found["figures"].items() if is_figure_file(name)}
+            return cls(named, found.get("page"))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return cls({})
+        except MocmeError:  # no plain file
+            return cls({})
+
+    def write(self, manifest: Path) -> None:
+        """Write it down, for the next report."""
+        own_folder(manifest.parent)
+        whole = {"format": FORMAT, "figures": self.figures, "page": self.page}
+        write_whole(manifest, json.dumps(whole, indent=1) + "\n")
+
+
+def write_figures(folder: Path, drawn: Mapping[str, bytes], earlier: ReportFiles) -> ReportFiles:
+    """Write the figures of a report, and delete those of an earlier one that it has not.
+
+    A file that is not as the earlier report left it stays: where its name is needed, it is moved
+    to `kept/`.
 
     Args:
         folder: Of the figures.
-        manifest: What the earlier report said that it drew.
-        drawn: Names of the figures that there are now.
+        drawn: What their files are to hold, by name.
+        earlier: What the earlier report wrote.
     """
-    kept = {f"{name}{suffix}" for name in drawn for suffix in FIGURE_SUFFIXES}
-    left = {name: it for name, it in _read(manifest).items() if is_figure_file(name)}
-    old = [name for name in left if name not in kept and is_own_file(folder, name)]
-    delete_own_files(folder, [it for it in old if is_as_described(folder / it, left[it])])
-
-
-def remember_figures(folder: Path, manifest: Path, drawn: Iterable[str]) -> None:
-    """Write down which figures were drawn, and with what bytes."""
-    names = [f"{name}{suffix}" for name in sorted(drawn) for suffix in FIGURE_SUFFIXES]
-    figures = {name: describe(folder / name) for name in names}
-    own_folder(manifest.parent)
-    write_whole(manifest, json.dumps({"format": FORMAT, "figures": figures}, indent=1) + "\n")
-
-
-def _read(manifest: Path) -> Mapping[str, Any]:
-    """Return what was drawn; nothing, if that cannot be told."""
-    try:
-        check_readable_file(manifest)
-        found = json.loads(manifest.read_text(encoding="utf-8"))["figures"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, MocmeError):
-        return {}
-    return found if isinstance(found, Mapping) else {}
+    for name, content in drawn.items():
+        replace_own(folder / name, content, earlier.figures.get(name))
+    old = [it for it in earlier.figures if it not in drawn and is_own_file(folder, it)]
+    delete_own_files(
+        folder, [it for it in old if is_as_described(folder / it, earlier.figures[it])]
+    )
+    return ReportFiles({name: describe(folder / name) for name in drawn})

@@ -1,19 +1,20 @@
 """`mocme report`: reads a run, draws its figures, and writes the page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.exporting.prediction_files import Prediction
-from flows.report.figure import save_figure
-from flows.report.figure_files import delete_old_figures, remember_figures
+from flows.report.figure import DrawnFigure, draw_figure
+from flows.report.figure_files import ReportFiles, write_figures
 from flows.report.media import Gallery, collect_media
 from flows.report.page import render_page
 from flows.report.predictions import in_turns
 from flows.report.run_data import ReportError, RunData, read_run
 from flows.report.sections import Section, sections_of
 from flows.stages.staged_run import REPORT_FILE, REPORT_FOLDER, STAGES_FOLDER, StagedRun
-from storage.atomic import write_whole
+from storage.checksums import describe
+from storage.keeping import replace_own
 from storage.owned import check_own_file, own_folder
 
 MEGABYTE = 1_000_000
@@ -59,15 +60,18 @@ def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Re
     page, figures = folder.path / REPORT_FILE, folder.path / REPORT_FOLDER
     manifest = folder.path / STAGES_FOLDER / "report.json"
     check_own_file(page)
+    earlier = ReportFiles.read(manifest)
     try:
-        own_folder(figures)
-        sections = [(section, _save(section, figures)) for section in sections_of(run)]
-        drawn = [name for _, saved in sections for name in saved]
-        delete_old_figures(figures, manifest, drawn)
-        remember_figures(figures, manifest, drawn)
+        drawn = [(section, _draw(section)) for section in sections_of(run)]
+        written = write_figures(own_folder(figures), _files_of(drawn), earlier)
+        sections = [
+            (section, {name: it.element for name, it in by_name.items()})
+            for section, by_name in drawn
+        ]
         shown = in_turns(run.predictions or [])[:most_predictions]
         html, gallery = _with_media(run, sections, shown, max_bytes)
-        write_whole(page, html)
+        replace_own(page, html.encode(), earlier.page)
+        replace(written, page=describe(page)).write(manifest)
     except OSError as error:
         raise ReportError(
             f"{error.filename or page}: found {error.strerror}; allowed: the folder of a run that "
@@ -78,15 +82,20 @@ def write_report(folder: StagedRun, max_bytes: int, most_predictions: int) -> Re
         page=page,
         figures=figures,
         num_bytes=len(html.encode()),
-        num_figures=sum(len(drawn) for _, drawn in sections),
+        num_figures=sum(len(by_name) for _, by_name in drawn),
         num_predictions=len(shown),
         num_media=sum(bool(uri) for it in media for uri in (it.image, it.audio, it.video)),
         left_out={str(kind): count for kind, count in gallery.left_out.items()},
     )
 
 
-def _save(section: Section, folder: Path) -> dict[str, str]:
-    return {figure.name: save_figure(figure, folder) for figure in section.figures}
+def _draw(section: Section) -> dict[str, DrawnFigure]:
+    return {figure.name: draw_figure(figure) for figure in section.figures}
+
+
+def _files_of(drawn: Sequence[tuple[Section, Mapping[str, DrawnFigure]]]) -> dict[str, bytes]:
+    figures = [figure for _, by_name in drawn for figure in by_name.values()]
+    return {name: content for figure in figures for name, content in figure.files.items()}
 
 
 def _with_media(

@@ -7,6 +7,7 @@ Layout of `RUNS/<first digits of the train key>/`:
 - `evaluation.json`, `predictions.tsv`.
 - `placed/`: the same run with entities that arrived after it; see `flows.placing`.
 - `report.html` and `report/`, if `mocme report` was asked for them.
+- `kept/`, also in `report/`: files that somebody had changed, or put where mocme writes.
 - `stages/<stage>.json`: a manifest for each finished stage: its key, the parts of the key, and
   the files that must still be there for the stage to be skipped.
 
@@ -40,6 +41,7 @@ from storage.atomic import replace_link
 from storage.checksums import describe, is_as_described
 from storage.errors import MocmeError
 from storage.file_errors import DamagedFileError, read_errors, write_errors
+from storage.keeping import keep_foreign
 from storage.owned import (
     ForeignFileError,
     check_own_file,
@@ -210,15 +212,18 @@ class StagedRun:
     def forget(self, stage: Stage) -> None:
         """Drop what a finished stage left; with a training goes all that was made from it.
 
-        What an unfinished training left stays, for it to go on from; so does what no stage makes,
-        and what lies behind a link.
+        The files of a training stay: the next one goes on from what is whole, and replaces the
+        rest. So does what no stage makes, and what lies behind a link. An evaluation or predictions
+        that somebody has changed are kept aside.
         """
-        stages: tuple[Stage, ...] = ("predict", "evaluate", "train")
-        for behind in stages if stage == "train" else (stage,):
+        derived: tuple[Stage, ...] = ("predict", "evaluate")
+        for behind in (*derived, stage) if stage == "train" else (stage,):
             manifest = self.manifest(behind)
-            left = manifest.outputs if manifest else ()
+            left = manifest.outputs if manifest else {}
             with write_errors(self.path):
-                delete_own_files(self.path, [it for it in OUTPUTS_OF[behind] if it in left])
+                for name in OUTPUTS_OF[behind] if behind in derived else ():
+                    keep_foreign(self.path / name, left.get(name))
+                    delete_own_files(self.path, [name])
                 delete_own_files(self.path, [f"{STAGES_FOLDER}/{behind}.json"])
 
     def discard_unfinished(self) -> None:

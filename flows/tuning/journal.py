@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from flows.tuning.space import TuningError
+from storage.file_errors import write_errors
+from storage.owned import check_own_file, check_started
 
 if TYPE_CHECKING:
     from optuna.storages import JournalStorage
 
 _FILE = "studies.jsonl"
+_START = b'{"op_code":'
 
 
 @contextmanager
@@ -28,11 +31,16 @@ def journal(folder: Path) -> Iterator["JournalStorage"]:
 
     Raises:
         TuningError: If another tuning is at work in the folder.
+        MocmeError: If something of the user's is there.
     """
     from optuna.storages import JournalStorage  # takes a while
     from optuna.storages.journal import JournalFileBackend
 
-    folder.mkdir(parents=True, exist_ok=True)
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        check_own_file(folder / ".lock")
+        check_own_file(folder / _FILE)
+        check_started(folder, _FILE)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(blocking=False)
@@ -41,10 +49,21 @@ def journal(folder: Path) -> Iterator["JournalStorage"]:
             f"{folder}: found a tuning at work; allowed: one at a time, with --processes"
         ) from error
     try:
+        _check(folder / _FILE)
         _mend(folder / _FILE)
         yield JournalStorage(JournalFileBackend(str(folder / _FILE)))
     finally:
         lock.release()
+
+
+def _check(path: Path) -> None:
+    """Refuse a file that Optuna has not written."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        start = file.read(len(_START))
+    if start != _START[: len(start)]:
+        raise TuningError(f"{path}: found another file; allowed: none, or what a tuning has left")
 
 
 def _mend(path: Path) -> None:

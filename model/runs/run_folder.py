@@ -44,8 +44,8 @@ from model.scoring.blocks import BlockScoring
 from storage.atomic import replacing, write_whole
 from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
-from storage.file_errors import DamagedFileError, read_errors, write_errors
-from storage.owned import check_own_folder, delete_own_files, delete_unfinished
+from storage.file_errors import DamagedFileError, FileError, read_errors, write_errors
+from storage.owned import delete_own_files, delete_unfinished
 
 _logger = logging.getLogger(__name__)
 
@@ -90,11 +90,33 @@ class RunFolder:
         Raises:
             MocmeError: If it cannot be written.
         """
-        check_own_folder(self.selection.root)
         with write_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             delete_unfinished(self.root, FILES)
             delete_own_files(self.root, (TRAINING_FILE, SCORING_FILE))
+        self._write_graph(graph)
+
+    def restore_graph(self, graph: Graph) -> None:
+        """Write the graph of a finished training anew if it is lost or damaged.
+
+        Args:
+            graph: What it was trained on; whether it is that, its checksums tell.
+
+        Raises:
+            MocmeError: If it cannot be written, or another version wrote the folder.
+        """
+        try:
+            if read_summary(self.root) is None:
+                return
+        except DamagedFileError:
+            return
+        try:
+            for path in (self._graph, self._triples):
+                check_file(path)
+        except (DamagedFileError, FileError):
+            self._write_graph(graph)
+
+    def _write_graph(self, graph: Graph) -> None:
         strings = {"entities": graph.entities, "names": graph.names, "relations": graph.relations}
         with write_errors(self._triples), replacing(self._triples) as temporary:
             save_file({split: graph.split(split) for split in SPLITS}, temporary)

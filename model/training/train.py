@@ -8,13 +8,14 @@ from model.config import ModelConfig, TrainConfig
 from model.layers.repeatable import repeatable
 from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder
-from model.runs.selection import graph_to_select_on
+from model.runs.selection import SelectionResult, graph_to_select_on
 from model.training.distributed import Processes, join_processes, wanted_processes
 from model.training.job import TrainingJob
 from model.training.torchrun import train_by_torchrun
 from model.training.trainer import Trainer
 from storage.datasets.graph import Graph
 from storage.features.table import FeatureTable
+from storage.owned import check_own_folder
 
 
 def train(
@@ -61,19 +62,30 @@ def train(
 def _train(job: TrainingJob, on_epoch: Callable[[EpochReport], None], processes: Processes) -> None:
     """Do a job as one of some processes."""
     folder = RunFolder(job.run_dir)
+    selected = _select(job, on_epoch, processes)
+    if processes.is_first:
+        folder.restore_graph(job.graph)
     if processes.from_first(folder.is_finished):
         if processes.is_first:
             folder.drop_checkpoint()
         return
     if processes.is_first:
         folder.create(job.graph)
-    selected = None
-    carved = graph_to_select_on(job.graph, job.config.select_on)
-    if carved is not None:
-        once = job.config.model_copy(update={"select_on": "valid"})
-        first = replace(job, graph=carved, config=once, run_dir=folder.selection.root)
-        _train(first, on_epoch, processes)
-        selected = folder.selection.read_selection_result()
     with repeatable():
         trainer = Trainer(job.graph, job.tables, job.model, job.config, folder, processes, selected)
         trainer.run(on_epoch)
+
+
+def _select(
+    job: TrainingJob, on_epoch: Callable[[EpochReport], None], processes: Processes
+) -> SelectionResult | None:
+    """Return what a training before this one decides, where one is needed."""
+    carved = graph_to_select_on(job.graph, job.config.select_on)
+    if carved is None:
+        return None
+    folder = RunFolder(job.run_dir).selection
+    if processes.is_first:
+        check_own_folder(folder.root)
+    once = job.config.model_copy(update={"select_on": "valid"})
+    _train(replace(job, graph=carved, config=once, run_dir=folder.root), on_epoch, processes)
+    return folder.read_selection_result()

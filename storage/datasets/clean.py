@@ -99,7 +99,8 @@ def write_clean(dataset: Dataset, out_dir: Path) -> Graph:
         The clean graph, equal to what reading `out_dir` yields.
 
     Raises:
-        DatasetError: If `out_dir` is neither new nor empty, or a split comes out empty.
+        DatasetError: If `out_dir` is neither new nor empty or cannot be written to, or a split
+            comes out empty.
     """
     graph = clean_splits(dataset.graph)
     for split in SPLITS:
@@ -107,6 +108,16 @@ def write_clean(dataset: Dataset, out_dir: Path) -> Graph:
             found = f"no {split} triple that stands in no other split"
             raise DatasetError(dataset.root, found=found, allowed="at least one in each split")
     _make_empty(out_dir)
+    try:
+        _write(dataset, graph, out_dir)
+    except OSError as error:
+        found = error.strerror or str(error)
+        allowed = "a place with room that can be written to; empty the folder before the next try"
+        raise DatasetError(out_dir, found=found, allowed=allowed) from error
+    return graph
+
+
+def _write(dataset: Dataset, graph: Graph, out_dir: Path) -> None:
     _write_counts(out_dir / "clean.json", before=audit(dataset.graph), after=audit(graph))
     if dataset.form == "openke":
         for name in (openke.ENTITIES_FILE, openke.RELATIONS_FILE):
@@ -116,7 +127,6 @@ def write_clean(dataset: Dataset, out_dir: Path) -> Graph:
         shutil.copyfile(dataset.entities_file, out_dir / dataset.entities_file.name)
         dataset_folder.write_splits(out_dir, graph)
         _link_media(dataset, out_dir)  # last, so that no write can reach a linked original
-    return graph
 
 
 def _make_empty(out_dir: Path) -> None:

@@ -17,6 +17,7 @@ from flows.configs.changes import changed
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.training_pool import TrainingPool
 from model.evaluation.significance import PairedDifference
+from storage.errors import MocmeError
 
 STUDIES: tuple[StudyName, ...] = ("fusion", "parts")
 
@@ -259,6 +260,16 @@ def test_a_run_that_fails_ends_the_study(
         run_study(variants, tmp_path / "fusion", [0], 1, lambda name, seed: None)
     assert begun[0] == FULL
     assert len(begun) <= 3
+
+
+def test_a_folder_of_the_users_is_left_alone(config: PipelineConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "fusion"
+    folder.mkdir()
+    (folder / "table.md").write_text("mine")
+    variants = variants_of(config, "fusion").configs
+    with pytest.raises(MocmeError, match=r"fusion: found table\.md and no full\.yaml; allowed"):
+        run_study(variants, folder, [0], 1, lambda name, seed: None)
+    assert [path.read_text() for path in folder.iterdir()] == ["mine"]
 
 
 class TestPlot:

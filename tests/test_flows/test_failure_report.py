@@ -9,7 +9,7 @@ import pytest
 from small_runs import mocme, small
 
 from extractors.report import Counts, Extraction, FailedItem
-from flows.failure_report import FAILURES_FILE
+from flows.failure_report import FAILURES_FILE, FailureReportError, write_failures
 from flows.server import artifacts
 from flows.stages.stage import Outcome
 from storage.datasets.dataset import read_dataset
@@ -181,3 +181,14 @@ def _read_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageStats, "decodes_in_workers", False)
     monkeypatch.setattr(ImageStats, "load", lambda self, _: np.zeros(self.dim, dtype=np.float32))
     monkeypatch.setattr(ImageStats, "encode", lambda self, batch: np.stack(batch))
+
+
+@pytest.mark.parametrize("text", ["mine\n", "[]\n", '{"modality": 1}\n', "[" * 9999])
+def test_a_file_of_the_users_stays(tmp_path: Path, text: str) -> None:
+    path, item = tmp_path / FAILURES_FILE, FailedItem("e", "a.png", "damaged", lasting=True)
+    found = Extraction("image", Counts(0, 0, 1, 0), (item,), tmp_path, (), "")
+    path.write_text(text)
+    assert write_failures(tmp_path, {}) is None
+    with pytest.raises(FailureReportError, match="found another file; allowed: none"):
+        write_failures(tmp_path, {"image": found})
+    assert path.read_text() == text

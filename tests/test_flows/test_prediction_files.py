@@ -155,6 +155,13 @@ def test_all_completes_the_graph_with_a_name_for_the_file_or_without(
     assert read(project / "predictions.csv") == named
     graph = Predictor(project / "data/runs/newest").graph
     assert {row["relation"] for row in named} == set(graph.relations)
+    again = mocme("predict", "--run", "data/runs/newest", "--all", "-k", K)
+    assert again.exit_code == 0, again.stderr
+    (project / "predictions.csv").write_text("head,mine\n")
+    refused = mocme("predict", "--run", "data/runs/newest", "--all", "-k", K)
+    assert refused.exit_code == 2
+    assert "predictions.csv: found another file; allowed" in refused.stderr
+    assert (project / "predictions.csv").read_text() == "head,mine\n"
 
 
 @pytest.mark.parametrize(

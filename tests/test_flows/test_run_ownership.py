@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.report.figure_files import delete_old_figures, is_figure_file, remember_figures
+from flows.report.figure_files import ReportFiles, is_figure_file, write_figures
 from flows.stages.keys import StageKey, evaluate_key
 from flows.stages.stage import run_stage, why_stale
 from flows.stages.staged_run import StagedRun, finished_runs, mark_newest, newest_run, open_run
@@ -256,14 +256,50 @@ class TestFigures:
     def test_what_was_drawn_goes_and_what_was_changed_stays(self, tmp_path: Path) -> None:
         folder, manifest = tmp_path / "report", tmp_path / "stages/report.json"
         folder.mkdir()
-        for name in ("loss", "failures"):
-            for suffix in (".svg", ".png", ".csv"):
-                (folder / f"{name}{suffix}").write_text("drawn")
+        names = [f"{name}{it}" for name in ("loss", "failures") for it in (".svg", ".png", ".csv")]
         (folder / "wedding.png").write_text("mine")
-        delete_old_figures(folder, manifest, [])
-        assert len(list(folder.iterdir())) == 7
-        remember_figures(folder, manifest, ["loss", "failures"])
+        drawn = dict.fromkeys(names, b"drawn")
+        write_figures(folder, drawn, ReportFiles({})).write(manifest)
         (folder / "failures.csv").write_text("mine")
-        delete_old_figures(folder, manifest, ["loss"])
-        names = {path.name for path in folder.iterdir()}
-        assert names == {"loss.svg", "loss.png", "loss.csv", "failures.csv", "wedding.png"}
+        write_figures(folder, dict.fromkeys(names[:3], b"drawn"), ReportFiles.read(manifest))
+        assert {path.name for path in folder.iterdir()} == {
+            *names[:3],
+            "failures.csv",
+            "wedding.png",
+        }
+
+    def test_a_file_of_the_users_under_a_figures_name_is_kept(self, tmp_path: Path) -> None:
+        folder, manifest = tmp_path / "report", tmp_path / "stages/report.json"
+        folder.mkdir()
+        for content in ("mine", "mine, too"):
+            (folder / "loss.png").write_text(content)
+            earlier = ReportFiles.read(manifest)
+            write_figures(folder, {"loss.png": b"drawn"}, earlier).write(manifest)
+        kept = {path.name: path.read_text() for path in (folder / "kept").iterdir()}
+        assert kept == {"loss.png": "mine", "loss-2.png": "mine, too"}
+        assert (folder / "loss.png").read_bytes() == b"drawn"
+        write_figures(folder, {"loss.png": b"anew"}, ReportFiles.read(manifest))
+        assert len(list((folder / "kept").iterdir())) == 2
+
+    @pytest.mark.parametrize("text", ["[]", "{", '{"figures": 3}', '{"figures": {"../x.png": 1}}'])
+    def test_what_cannot_be_told_of_an_earlier_report_is_nothing(
+        self, tmp_path: Path, text: str
+    ) -> None:
+        (tmp_path / "report.json").write_text(text)
+        assert ReportFiles.read(tmp_path / "report.json") == ReportFiles({})
+
+
+class TestChanged:
+    def test_evaluation_is_kept_and_made_anew(self, run: StagedRun) -> None:
+        evaluate(run)
+        (run.path / "evaluation.json").write_text("my notes")
+        assert evaluate(run) == "ran"
+        assert run.evaluation() == {"test": 1}
+        assert (run.path / "kept/evaluation.json").read_text() == "my notes"
+
+    def test_evaluation_of_another_training_is_not_kept(self, run: StagedRun) -> None:
+        evaluate(run)
+        run.forget("train")
+        assert not (run.path / "evaluation.json").exists()
+        assert not (run.path / "kept").exists()
+        assert (run.path / "model.safetensors").exists()

@@ -20,6 +20,7 @@ from flows.tuning.report import columns_of, describe, rows_of, write_best
 from flows.tuning.results import TrialResult, Tuned, results_of
 from flows.tuning.space import Space, TuningError, search_space
 from flows.tuning.study import tune
+from storage.errors import MocmeError
 
 
 @pytest.fixture
@@ -208,6 +209,16 @@ class TestGoingOn:
         assert len(run(config, 5).trials) == 5
         for line in journal.read_text().splitlines():
             assert isinstance(json.loads(line), dict)
+
+    @pytest.mark.parametrize("name", ["config.yaml", "studies.jsonl", "notes.txt"])
+    def test_a_folder_of_the_users_is_left_alone(self, config: PipelineConfig, name: str) -> None:
+        folder = config.runs / "tuning"
+        folder.mkdir(parents=True)
+        (folder / name).write_text("half a line of mine")
+        with pytest.raises(MocmeError, match=r"tuning.*: found .*; allowed"):
+            run(config, 3)
+        assert (folder / name).read_text() == "half a line of mine"
+        assert {path.name for path in folder.iterdir()} <= {name, ".lock"}
 
     def test_one_at_a_time(self, config: PipelineConfig) -> None:
         folder = config.runs / "tuning"

@@ -1,7 +1,9 @@
 """The clean variant: what goes, what stays, and that it reads back as written."""
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +149,17 @@ def test_media_are_copied_where_links_cannot_be(
     copy = tmp_path / "clean" / "media" / "cat.png"
     assert copy.read_bytes() == b"a picture"
     assert not copy.samefile(leaking / "media" / "cat.png")
+
+
+def test_a_full_disk_is_told(
+    leaking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", refuse)
+    with pytest.raises(DatasetError, match="clean: found No space left on device; allowed: a pla"):
+        write_clean(read_dataset(leaking), tmp_path / "clean")
 
 
 def test_openke_round_trip(openke_folder: Path, tmp_path: Path) -> None:
