@@ -28,6 +28,7 @@ _JOINERS = "\u200c\u200d"  # within words of Persian and Indic scripts, and with
 _EMOJI_STYLE = "\ufe0f"
 _LAST_OF_LATIN = "\u02ff"
 _MARKUP = re.compile(r"[\\`*_\[\]|~]")
+_LONGEST_SHOWN = 60  # characters of a name or value that a message shows
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -42,6 +43,16 @@ def visible(text: str) -> str:
 def visible_line(text: str) -> str:
     """Return a text that stays on one line, with its hidden characters as escapes."""
     return _LINE.sub(_escape, text)
+
+
+def shortened(text: str) -> str:
+    """Return a text without its end if it is too long for a message."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def quoted(text: str) -> str:
+    """Return a name in quotes for a message, without its end if it is too long for one."""
+    return repr(shortened(text))
 
 
 def json_text(value: Any, *, only_ascii: bool = False) -> str:

@@ -74,6 +74,11 @@ class TestHostileNames:
         assert all(it.isprintable() for it in written.decode().rstrip("\n"))
 
 
+def test_no_columns_at_all_hide_nothing(tmp_path: Path) -> None:
+    done = run("audit", str(dataset(tmp_path, "likes")), environment={"COLUMNS": "0"})
+    assert "likes" in done.stdout.decode()
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_any_encoding_will_do(tmp_path: Path, encoding: str) -> None:
     folder = str(dataset(tmp_path, "é🦊"))
