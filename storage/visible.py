@@ -28,6 +28,7 @@ _JOINERS = "\u200c\u200d"  # within words of Persian and Indic scripts, and with
 _EMOJI_STYLE = "\ufe0f"
 _LAST_OF_LATIN = "\u02ff"
 _MARKUP = re.compile(r"[\\`*_\[\]|~]")
+_BLOCK = re.compile(r"^(\s*\d*)([#>+=.)-])")  # a heading, quotation, list or rule begins so
 _LONGEST_SHOWN = 60  # characters of a name or value that a message shows
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -91,4 +92,5 @@ def _shapes(character: str, before: str) -> bool:
 
 def plain_markdown(text: str) -> str:
     """Return a text as one line of Markdown that shows it and nothing else."""
-    return _MARKUP.sub(r"\\\g<0>", visible_line(text).replace("&", "&amp;").replace("<", "&lt;"))
+    plain = visible_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    return _BLOCK.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", plain))
