@@ -27,7 +27,7 @@ _VARIATION = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]
 _JOINERS = "\u200c\u200d"  # within words of Persian and Indic scripts, and within emoji
 _EMOJI_STYLE = "\ufe0f"
 _LAST_OF_LATIN = "\u02ff"
-_MARKUP = re.compile(r"[\\`*_\[\]|~]")
+_MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _BLOCK = re.compile(r"^(\s*\d*)([#>+=.)-])")  # a heading, quotation, list or rule begins so
 _LONGEST_SHOWN = 60  # characters of a name or value that a message shows
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
