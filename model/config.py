@@ -186,7 +186,7 @@ class TrainConfig(_Section):
     )
     eval_every: int = Field(5, ge=1, description="epochs between evaluations on valid")
     patience: int = Field(5, ge=1, description="evaluations without a better MRR before stopping")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**63 - 1)
     dtype: DtypeName = Field(
         "auto", description="of matrix products in a step; auto = bfloat16 where that is faster"
     )

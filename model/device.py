@@ -4,12 +4,26 @@ import torch
 from torch import Tensor
 
 from model.config import DtypeName
+from storage.errors import MocmeError
+from storage.visible import quoted
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the torch device of that name; `auto`: the first GPU, else the CPU."""
+    """Return the torch device of that name; `auto`: the first GPU, else the CPU.
+
+    Raises:
+        MocmeError: If this machine has none.
+    """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch is built without it
+        reason = str(error).partition("\n")[0]
+        raise MocmeError(
+            f"train.device: found {quoted(name)} ({reason}); allowed: auto, cpu, or a device that "
+            "torch finds here, such as cuda:0"
+        ) from error
     return torch.device(name)
 
 

@@ -15,15 +15,17 @@ _LOOKING_ALIKE = tuple(
 )
 _USUAL = re.compile(r"[!-~]+(?: [!-~]+)*")  # ASCII, single spaces within
 _MOST_SHOWN = 4  # characters of a difference
+_LONGEST = 1000  # characters; to put n marks of one letter in order takes n * n steps
 
 
 def look_of(text: str) -> str:
     """Return what all texts have in common that look like this one.
 
     Letters are composed (NFC) and of usual width; what is hidden is left out, and white space at
-    the ends; within, one space stands for all of it. Upper and lower case stay.
+    the ends; within, one space stands for all of it. Upper and lower case stay. A text of more than
+    1,000 characters looks like itself alone.
     """
-    if _USUAL.fullmatch(text) or _is_usual(text):
+    if len(text) > _LONGEST or _USUAL.fullmatch(text) or _is_usual(text):
         return text
     usual = "".join(map(_usual_form, unicodedata.normalize("NFC", text)))
     bare = HIDDEN.sub(lambda it: " " if it[0].isspace() else "", usual)

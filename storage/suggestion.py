@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from storage.lookalike import difference, find_lookalike
+from storage.visible import quoted
 
 _LEAST_SIMILARITY = 60.0  # percent; below it a suggestion misleads more often than it helps
+_LONGEST = 300  # characters of a name; comparing takes as many steps as the lengths multiplied
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
@@ -18,11 +20,13 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
     """
     from rapidfuzz import fuzz, process  # only an error pays for the import
 
-    names = list(known)
+    names = [name for name in known if len(name) <= _LONGEST]
+    if len(found) > _LONGEST:
+        return ""
     if (alike := find_lookalike(found, names)) is not None:
         return (
-            f" (did you mean {alike!r}? It looks the same and has other characters: "
+            f" (did you mean {quoted(alike)}? It looks the same and has other characters: "
             f"{difference(found, alike)})"
         )
     best = process.extractOne(found, names, scorer=fuzz.ratio, score_cutoff=_LEAST_SIMILARITY)
-    return "" if best is None else f" (did you mean {best[0]!r}?)"
+    return "" if best is None else f" (did you mean {quoted(best[0])}?)"

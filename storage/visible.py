@@ -27,7 +27,9 @@ _VARIATION = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]
 _JOINERS = "\u200c\u200d"  # within words of Persian and Indic scripts, and within emoji
 _EMOJI_STYLE = "\ufe0f"
 _LAST_OF_LATIN = "\u02ff"
-_MARKUP = re.compile(r"[\\`*_\[\]|~]")
+_MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_BLOCK = re.compile(r"^(\s*\d*)([#>+=.)-])")  # a heading, quotation, list or rule begins so
+_LONGEST_SHOWN = 60  # characters of a name or value that a message shows
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -42,6 +44,16 @@ def visible(text: str) -> str:
 def visible_line(text: str) -> str:
     """Return a text that stays on one line, with its hidden characters as escapes."""
     return _LINE.sub(_escape, text)
+
+
+def shortened(text: str) -> str:
+    """Return a text without its end if it is too long for a message."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def quoted(text: str) -> str:
+    """Return a name in quotes for a message, without its end if it is too long for one."""
+    return repr(shortened(text))
 
 
 def json_text(value: Any, *, only_ascii: bool = False) -> str:
@@ -80,4 +92,5 @@ def _shapes(character: str, before: str) -> bool:
 
 def plain_markdown(text: str) -> str:
     """Return a text as one line of Markdown that shows it and nothing else."""
-    return _MARKUP.sub(r"\\\g<0>", visible_line(text).replace("&", "&amp;").replace("<", "&lt;"))
+    plain = visible_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    return _BLOCK.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", plain))

@@ -1,5 +1,6 @@
 """The commands, and what they have in common: how errors end and which exit code they give."""
 
+import errno
 import os
 from typing import Any
 
@@ -33,11 +34,20 @@ class CommandGroup(TyperGroup):
         except MocmeError as error:
             print_error(str(error))
             raise typer.Exit(INPUT_ERROR) from error
-        except FileNotFoundError as error:
-            if _has_working_folder():
+        except OSError as error:
+            if (reason := _fault_of_input(error)) is None:
                 raise
-            print_error("found a working folder that is gone; allowed: one that is there")
+            print_error(reason)
             raise typer.Exit(INPUT_ERROR) from error
+
+
+def _fault_of_input(error: OSError) -> str | None:
+    """Return what is the matter with a path, whatever it was to be used for; else None."""
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{error.filename}: found a name too long; allowed: at most 255 bytes, a path 4095"
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return "found a working folder that is gone; allowed: one that is there"
+    return None
 
 
 def _has_working_folder() -> bool:

@@ -23,7 +23,9 @@ def report(
     ] = None,
     max_mb: Annotated[
         float,
-        typer.Option("--max-mb", min=0.01, help="Size of the page at most; media fill it."),
+        typer.Option(
+            "--max-mb", min=0.01, max=10_000, help="Size of the page at most; media fill it."
+        ),
     ] = 10.0,
     predictions: Annotated[int, typer.Option(min=0, help="Predictions to show at most.")] = 500,
     as_json: AsJson = False,

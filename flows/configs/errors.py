@@ -1,6 +1,7 @@
 """Validation errors of a config in the words of its author: file, place, key, found, allowed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -8,13 +9,13 @@ from pydantic import BaseModel, ValidationError
 from extractors.registry import load_extractor_class, names
 from flows.configs.yaml_reader import KeyPath, YamlFile
 from storage.suggestion import did_you_mean
-from storage.visible import visible_line
+from storage.visible import shortened, visible_line
 
-_LONGEST_VALUE = 60  # characters of a found value that a message shows
+_MOST_LINES = 50  # of a message
 
 
 def explain(error: ValidationError, file: YamlFile, config: type[BaseModel]) -> list[str]:
-    """Return one line for each key at fault.
+    """Return one line for each key at fault; of very many, the first, and how many there are.
 
     Args:
         error: What pydantic found.
@@ -27,10 +28,12 @@ def explain(error: ValidationError, file: YamlFile, config: type[BaseModel]) -> 
         if problem["type"] == "missing":
             key = tuple(str(part) for part in problem["loc"])
         problems.setdefault(key, []).append(dict(problem))
-    return [
+    lines = [
         visible_line(f"{_place(key, file)}: {_describe(key, found, file, config)}")
-        for key, found in problems.items()
+        for key, found in islice(problems.items(), _MOST_LINES)
     ]
+    rest = len(problems) - len(lines)
+    return [*lines, f"{file.path}: found {rest} more problems; allowed: none"] if rest else lines
 
 
 def _existing_key(location: Sequence[str | int], data: Any) -> KeyPath:
@@ -46,7 +49,7 @@ def _existing_key(location: Sequence[str | int], data: Any) -> KeyPath:
 
 def _place(key: KeyPath, file: YamlFile) -> str:
     """Name the file and the nearest known line, or the overriding option, and the key."""
-    name = _shortened(".".join(key))
+    name = shortened(".".join(key))
     for length in range(len(key), 0, -1):
         place = file.places.get(key[:length])
         if place is not None:
@@ -68,7 +71,7 @@ def _describe(
     if kind == "nothing_to_learn":
         return f"found nothing to learn from; allowed: {problems[0]['msg']}"
     names_the_key = problems[0]["loc"][-1] == "[key]"
-    shown = _shortened(repr(key[-1] if names_the_key else _value_at(key, file.data)))
+    shown = shortened(repr(key[-1] if names_the_key else _value_at(key, file.data)))
     wanted = dict.fromkeys(_wanted(problem) for problem in problems)
     return f"found {shown}; allowed: {' or '.join(wanted)}"
 
@@ -81,10 +84,6 @@ def _wanted(problem: Mapping[str, Any]) -> str:
     for beginning in ("Input should be ", "Value error, "):
         message = message.removeprefix(beginning)
     return message
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
 
 
 def _value_at(key: KeyPath, data: Any) -> Any:

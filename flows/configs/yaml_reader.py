@@ -9,14 +9,13 @@ import yaml
 
 from flows.configs.config_source import ConfigError, read_source
 from flows.configs.yaml_schema import ConfigLoader
-from storage.visible import visible_line
+from storage.visible import shortened, visible_line
 
 __all__ = ["ConfigError", "KeyPath", "YamlFile", "read_yaml"]
 
 KeyPath = tuple[str, ...]
 
 _KEY_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}
-_LONGEST_SHOWN = 60  # characters of a key or value that a message shows
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> YamlFile:
     places: dict[KeyPath, str] = {}
     try:
         data = _load(text, str(path), places)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape of no character
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a version of too many digits
         raise ConfigError(_explain_syntax(str(path), text, error)) from error
     data = {} if data is None else data
     if not isinstance(data, dict):
@@ -76,9 +75,16 @@ def _load(text: str, source: str, places: dict[KeyPath, str] | None = None) -> A
         found = dict(_places(source, node))
         if places is not None:
             places.update(found)
-        return loader.construct_document(node)
+        return _unshared(loader.construct_document(node))
     finally:
         loader.dispose()
+
+
+def _unshared(value: Any) -> Any:
+    """Return a copy in which no two places are one object, so that a change is of one place."""
+    if isinstance(value, dict):
+        return {key: _unshared(child) for key, child in value.items()}
+    return [_unshared(child) for child in value] if isinstance(value, list) else value
 
 
 def _places(source: str, node: yaml.Node, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -114,8 +120,7 @@ def _text_of_key(source: str, node: yaml.Node) -> str:
 
 def _shown(text: str) -> str:
     """Return a key or value as one line that is not too long."""
-    line = visible_line(text)
-    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}..."
+    return shortened(visible_line(text))
 
 
 def _explain_syntax(source: str, text: str, error: Exception) -> str:
@@ -127,7 +132,8 @@ def _explain_syntax(source: str, text: str, error: Exception) -> str:
         number = text.count("\n", 0, int(error.position)) + 1
         return f"{source}, line {number}: found the character {_character(error)}; allowed: text"
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-    return f"{place}: found {visible_line(problem.removeprefix('found '))}; allowed: valid YAML"
+    problem = problem.removeprefix("but ").removeprefix("found ")
+    return f"{place}: found {visible_line(problem)}; allowed: valid YAML"
 
 
 def _character(error: yaml.reader.ReaderError) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.scanner import ScannerError
 
 from storage.visible import visible_line
 
@@ -70,6 +71,16 @@ class ConfigLoader(yaml.SafeLoader):
         if node is not None:
             _measure(node, {})
         return node
+
+    def scan_flow_scalar_non_spaces(self, double: bool, start_mark: Any) -> list[str]:
+        """Return the pieces of a quoted text, none of them an escape of no character."""
+        try:
+            pieces: list[str] = super().scan_flow_scalar_non_spaces(double, start_mark)
+        except (ValueError, OverflowError):  # of chr()
+            place: Any = self.get_mark()
+            found = "found an escape of no character"
+            raise ScannerError(None, None, found, place) from None
+        return pieces
 
     def construct_scalar(self, node: Any) -> str:
         """Return the text of a scalar."""

@@ -18,7 +18,7 @@ from prefect.exceptions import PrefectException
 from extractors.report import Extraction
 from flows.stages.run_record import RunRecord
 from flows.stages.stage import Outcome
-from storage.visible import plain_markdown, visible_line
+from storage.visible import plain_markdown
 
 _MOST_FAILURES_SHOWN = 200  # per run; the page loads the whole table at once
 
@@ -78,7 +78,8 @@ def _publish(name: str, rows: list[dict[str, Any]], description: str) -> None:
 
 
 def _cell(value: Any) -> Any:
-    return visible_line(value) if isinstance(value, str) else value
+    """Return a cell that Prefect's pages, to whom every text is Markdown, show as it is."""
+    return plain_markdown(value) if isinstance(value, str) else value
 
 
 def _link(name: str, path: Path | None, description: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -24,10 +24,9 @@ class VisibleConsole(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         stream = sys.stderr if stderr else sys.stdout
-        knows_width = "COLUMNS" in os.environ or (stream is not None and stream.isatty())
         super().__init__(
             stderr=stderr,
-            width=None if knows_width else _WIDTH_OF_A_FILE,
+            width=None if _knows_width(stream) else _WIDTH_OF_A_FILE,
             markup=False,
             emoji=False,
             highlight=False,
@@ -62,3 +61,11 @@ class VisibleConsole(Console):
         """Show what the program does, on a terminal."""
         spinner = "dots" if self.encoding.startswith("utf") else "line"
         return super().status(Text(visible_line(str(status))), spinner=spinner, **options)
+
+
+def _knows_width(stream: TextIO | None) -> bool:
+    """Whether the environment or a terminal says how wide a line may be; 0 columns say nothing."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit():
+        return columns.strip("0") != ""
+    return stream is not None and stream.isatty()

@@ -3,6 +3,7 @@
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 from storage.suggestion import did_you_mean
+from storage.visible import quoted, shortened
 
 _MOST_NAMED = 20  # relations that a message lists
 
@@ -33,12 +34,12 @@ def find_entity(graph: Graph, name: str, part: str) -> str:
         return called[0]
     if called:
         raise UnknownNameError(
-            f"{part}: found {name!r}, the name of {len(called)} entities; "
-            f"allowed: an id, such as {', '.join(called[:5])}"
+            f"{part}: found {quoted(name)}, the name of {len(called)} entities; "
+            f"allowed: an id, such as {', '.join(map(shortened, called[:5]))}"
         )
     suggestion = did_you_mean(name, [*graph.names, *graph.entities])
     raise UnknownNameError(
-        f"{part}: found {name!r}{suggestion}; "
+        f"{part}: found {quoted(name)}{suggestion}; "
         f"allowed: the id or name of one of the graph's {graph.num_entities} entities"
     )
 
@@ -54,6 +55,6 @@ def find_relation(graph: Graph, name: str) -> str:
     rest = len(graph.relations) - _MOST_NAMED
     more = f" and {rest} more" if rest > 0 else ""
     raise UnknownNameError(
-        f"relation: found {name!r}{did_you_mean(name, graph.relations)}; "
-        f"allowed: {', '.join(graph.relations[:_MOST_NAMED])}{more}"
+        f"relation: found {quoted(name)}{did_you_mean(name, graph.relations)}; "
+        f"allowed: {', '.join(map(shortened, graph.relations[:_MOST_NAMED]))}{more}"
     )

@@ -17,6 +17,7 @@ from storage.datasets.graph import Graph
 from storage.datasets.items import Entity, Item, ItemKind, ItemReader
 from storage.errors import DatasetError
 from storage.suggestion import did_you_mean
+from storage.visible import quoted
 
 __all__ = ["Dataset", "DatasetForm", "Entity", "Item", "ItemKind", "read_dataset"]
 
@@ -26,6 +27,8 @@ _FORMS = (
     "a folder with either entities.jsonl and train.tsv, valid.tsv, test.tsv (or triples.tsv), "
     "or, as OpenKE writes it, entity2id.txt, relation2id.txt and {train,valid,test}2id.txt"
 )
+
+_MOST_NAMED = 20  # fields that a message lists
 
 _ENTITIES_FILES: dict[DatasetForm, str] = {
     "jsonl": dataset_folder.ENTITIES_FILE,
@@ -86,11 +89,12 @@ class Dataset:
         for field in fields:
             if field in listed or (kind == "text" and field in own):
                 continue
-            names = ", ".join(repr(name) for name in sorted(listed)) or "none here"
+            names = ", ".join(map(quoted, sorted(listed)[:_MOST_NAMED])) or "none here"
+            more = f" and {len(listed) - _MOST_NAMED} more" * (len(listed) > _MOST_NAMED)
             raise DatasetError(
                 self.entities_file,
-                found=f"no entity with a field {field!r}{did_you_mean(field, listed | own)}",
-                allowed=f"a field of some entity: {names}; for texts also 'id', 'name'",
+                found=f"no entity with a field {quoted(field)}{did_you_mean(field, listed | own)}",
+                allowed=f"a field of some entity: {names}{more}; for texts also 'id', 'name'",
             )
 
 

@@ -10,6 +10,7 @@ Blank lines are skipped. Relations are those that occur in any split, in sorted 
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from storage.datasets.lines import numbered_lines
 from storage.datasets.split import split_triples
 from storage.errors import DatasetError
 from storage.suggestion import did_you_mean
+from storage.visible import quoted
 
 ENTITIES_FILE = "entities.jsonl"
 
@@ -78,7 +80,7 @@ def _read_entities(file: Path) -> tuple[Entity, ...]:
     for number, line in numbered_lines(file, _ENTITIES_ALLOWED, inside=file.parent):
         entity = _parse_entity(file, number, line)
         if entity.id in lines:
-            found = f"{entity.id!r}, which line {lines[entity.id]} has already"
+            found = f"{quoted(entity.id)}, which line {lines[entity.id]} has already"
             raise DatasetError(file, line=number, field="id", found=found, allowed="unique ids")
         lines[entity.id] = number
         entities.append(entity)
@@ -104,7 +106,7 @@ def _parse_entity(file: Path, number: int, line: str) -> Entity:
 def _parse_object(file: Path, number: int, line: str) -> dict[str, object]:
     allowed = 'a JSON object such as {"id": "cat", "name": "Cat"}'
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_distinct_keys)
     except (ValueError, RecursionError) as error:
         raise DatasetError(
             file, line=number, found=f"no JSON ({error})", allowed=allowed
@@ -119,6 +121,15 @@ def _parse_object(file: Path, number: int, line: str) -> dict[str, object]:
         found = "half of a surrogate pair (\\ud800 to \\udfff alone)"
         raise DatasetError(file, line=number, found=found, allowed="text that UTF-8 can write")
     return value
+
+
+def _distinct_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object, none of whose values takes the place of another."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {quoted(repeated)} stands twice in an object")
+    return made
 
 
 def _is_nested_deeply(value: object) -> bool:
@@ -198,7 +209,7 @@ def _bad_triple(
             file, line=number, field="relation", found="nothing", allowed="a relation's name"
         )
     field, entity = ("head", head) if head not in rows else ("tail", tail)
-    found = f"the unknown entity {entity!r}{did_you_mean(entity, rows)}"
+    found = f"the unknown entity {quoted(entity)}{did_you_mean(entity, rows)}"
     return DatasetError(
         file, line=number, field=field, found=found, allowed=f"an id of {ENTITIES_FILE}"
     )

@@ -17,6 +17,7 @@ from storage.datasets.graph import SPLITS, Graph, Split, Triples
 from storage.datasets.items import Entity
 from storage.datasets.lines import numbered_lines
 from storage.errors import DatasetError
+from storage.visible import quoted
 
 ENTITIES_FILE = "entity2id.txt"
 RELATIONS_FILE = "relation2id.txt"
@@ -90,7 +91,7 @@ def _read_rows(file: Path, allowed: str, inside: Path | None) -> Iterator[tuple[
     number, count = next(lines, (1, ""))
     count = count.strip()
     if not _is_index(count):
-        found = repr(count) if count else "nothing"
+        found = quoted(count) if count else "nothing"
         raise DatasetError(file, line=number, found=found, allowed=_COUNT_ALLOWED)
     if int(count) == 0:
         raise DatasetError(file, line=number, found="a count of 0", allowed="at least one row")
@@ -121,13 +122,13 @@ def read_names(file: Path, inside: Path | None = None) -> list[tuple[str, int]]:
             found = f"the index {index}, which line {rows[index][1]} has already"
             raise DatasetError(file, line=number, found=found, allowed="each index once")
         if name in lines:
-            found = f"the name {name!r}, which line {lines[name]} has already"
+            found = f"the name {quoted(name)}, which line {lines[name]} has already"
             raise DatasetError(file, line=number, found=found, allowed="each name once")
         rows[index] = (name, number)
         lines[name] = number
     for index, (name, number) in rows.items():
         if index >= len(rows):
-            found = f"the index {index} of {name!r}"
+            found = f"the index {index} of {quoted(name)}"
             raise DatasetError(
                 file, line=number, found=found, allowed=f"each index from 0 to {len(rows) - 1} once"
             )
@@ -137,7 +138,7 @@ def read_names(file: Path, inside: Path | None = None) -> list[tuple[str, int]]:
 def _parse_name(file: Path, number: int, row: str) -> tuple[str, int]:
     columns = _NAME_AND_INDEX.fullmatch(row)
     if columns is None or "\t" in columns[1] or not _is_index(columns[2]):
-        raise DatasetError(file, line=number, found=repr(row), allowed=_NAME_ALLOWED)
+        raise DatasetError(file, line=number, found=quoted(row), allowed=_NAME_ALLOWED)
     return columns[1], int(columns[2])
 
 
@@ -147,7 +148,7 @@ def _read_triples(file: Path, num_entities: int, num_relations: int) -> Triples:
     for number, row in _read_rows(file, _TRIPLE_ALLOWED, file.parent):
         columns = row.split()
         if len(columns) != 3 or not all(map(_is_index, columns)):
-            raise DatasetError(file, line=number, found=repr(row), allowed=_TRIPLE_ALLOWED)
+            raise DatasetError(file, line=number, found=quoted(row), allowed=_TRIPLE_ALLOWED)
         head, tail, relation = map(int, columns)
         for field, index, size in (
             ("head", head, num_entities),

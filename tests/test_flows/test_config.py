@@ -88,6 +88,18 @@ REFUSED = {
         ["'modalities.image.field'", "found []", "at least 1"],
     ),
     "no dataset": ("model: {dim: 4}\n", ["'dataset'", "no such key", "required"]),
+    "escape of no character": (
+        'dataset: "\\UFFFFFFFF"\n',
+        ["line 1, column", "found an escape of no character", "valid YAML"],
+    ),
+    "escape beyond Unicode": (
+        'dataset: "\\U00110000"\n',
+        ["line 1, column", "found an escape of no character", "valid YAML"],
+    ),
+    "two documents": (
+        "dataset: d\n---\ndataset: e\n",
+        ["line 2", "found another document", "valid YAML"],
+    ),
     "empty file": ("", ["'dataset'", "required"]),
     "too small": (
         "dataset: d\ntrain: {epochs: 0}\n",
@@ -231,6 +243,21 @@ def test_aliases_and_merges_of_a_usual_size_are_read(tmp_path: Path) -> None:
     )
     config = load_config(write(tmp_path, text))
     assert config.fields_of("b") == ("text",)
+
+
+def test_an_override_of_what_an_alias_repeats_is_of_one_place(tmp_path: Path) -> None:
+    text = "dataset: d\nmodalities:\n  a: &base {extractor: text_hash, field: name}\n  b: *base\n"
+    config = load_config(write(tmp_path, text), ["modalities.a.field=text"])
+    assert (config.fields_of("a"), config.fields_of("b")) == (("text",), ("name",))
+
+
+def test_of_very_many_problems_the_first_are_named(tmp_path: Path) -> None:
+    keys = "".join(f"key{number}: 1\n" for number in range(5000))
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, f"dataset: d\n{keys}"))
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 51
+    assert lines[-1].endswith(": found 4950 more problems; allowed: none")
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from flows.cli.console import print_json, table
 from flows.terminal.console import VisibleConsole
 from flows.terminal.logs import VisibleRecord
 from flows.terminal.streams import CheckedStream, VisibleStream
+from storage.visible import plain_markdown
 
 HOSTILE = "a\x1b]0;t\x07\x9b31m\u202eb\r\u200b"
 ESCAPED = r"a\x1b]0;t\x07\x9b31m\u202eb\r\u200b"
@@ -72,6 +73,21 @@ class TestHostileNames:
         assert list(json.loads(written)["relations"]) == [odd]
         assert written.count(b"\n") == 1
         assert all(it.isprintable() for it in written.decode().rstrip("\n"))
+
+
+@pytest.mark.parametrize("words", [("sample",), ("audit",), ("store", "stats")])
+def test_a_name_too_long_is_one_line(words: tuple[str, ...]) -> None:
+    name = "x" * 300
+    done = run(*words, name)
+    assert done.returncode == 2
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("error: ")
+    assert name in line
+
+
+def test_no_columns_at_all_hide_nothing(tmp_path: Path) -> None:
+    done = run("audit", str(dataset(tmp_path, "likes")), environment={"COLUMNS": "0"})
+    assert "likes" in done.stdout.decode()
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
@@ -158,10 +174,12 @@ def test_artifacts_are_escaped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(
         flows.server.artifacts, "create_link_artifact", lambda *it, **_: made.append(it)
     )
-    flows.server.artifacts._publish("x", [{"a": HOSTILE, "b": 1}], "of <b>[x](y)")
+    row = {"a": HOSTILE, "b": 1, "c": "![](http://x/y.png)"}
+    flows.server.artifacts._publish("x", [row], "of <b>[x](y)")
     flows.server.artifacts._link("x", tmp_path / "a) [b](c", "what")
     shown, (address, text) = made
-    assert shown["table"] == [{"a": ESCAPED, "b": 1}]
+    cells = {"a": plain_markdown(HOSTILE), "b": 1, "c": r"!\[\](http://x/y.png)"}
+    assert shown["table"] == [cells]
     assert shown["description"] == r"of &lt;b>\[x\](y)"
     assert ")" not in address
     assert text.endswith(r"a) \[b\](c")

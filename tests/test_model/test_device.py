@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from model.device import choose_device, choose_dtype
+from storage.errors import MocmeError
 
 CPU = torch.device("cpu")
 CAPABILITIES = "torch.cpu.get_capabilities"
@@ -13,6 +14,15 @@ def test_what_is_named_is_chosen() -> None:
     assert choose_device("cpu") == CPU
     assert choose_dtype("float32", CPU) == torch.float32
     assert choose_dtype("bfloat16", CPU) == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["cud", "cuda:99", "cpu:x", "", "\x1b[31m"])
+def test_a_device_that_is_not_here_is_refused(name: str) -> None:
+    with pytest.raises(
+        MocmeError, match=r"^train\.device: found '.*; allowed: auto, cpu"
+    ) as caught:
+        choose_device(name)
+    assert "\n" not in str(caught.value)
 
 
 def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,17 @@ BROKEN = {
     ),
     "unknown tail": Broken("test.tsv", b"cat\teats\t12345", 1, "entity '12345'", "an id of entit"),
     "no relation": Broken("test.tsv", b"cat\t\tdog", 1, "nothing", "a relation's name"),
+    "unknown tail without end": Broken(
+        "test.tsv", b"cat\teats\t" + b"x" * 10**6, 1, f"entity '{'x' * 60}...'", "an id of entit"
+    ),
+    "key twice": Broken(
+        *("entities.jsonl", b'{"id": "a", "text": ["b"], "text": []}', 1),
+        *("no JSON (the key 'text' stands twice in an object)", "a JSON object"),
+    ),
+    "key twice within": Broken(
+        *("entities.jsonl", b'{"id": "a", "numeric": {"legs": 4, "legs": 2}}', 1),
+        *("the key 'legs' stands twice", "a JSON object"),
+    ),
     "empty train": Broken("train.tsv", b"", None, "no triples", "at least one"),
     "empty valid": Broken("valid.tsv", b"\n\n", None, "no triples", "at least one"),
     "empty test": Broken("test.tsv", b"\r\n", None, "no triples", "at least one"),

@@ -76,3 +76,8 @@ def test_markdown_shows_names_and_nothing_else() -> None:
     assert plain_markdown(hostile) == (
         r"!\[x\](http://evil) &lt;img src=x> \`a\` \*\*b\*\* a\|b\\n# c".replace("\\\\n", "\\\\n")
     )
+
+
+@pytest.mark.parametrize("sign", ["#", ">", "-", "+", "=", "1.", "2)"])
+def test_markdown_has_no_headings_lists_and_quotations(sign: str) -> None:
+    assert plain_markdown(f"{sign} a") == f"{sign[:-1]}\\{sign[-1]} a"
