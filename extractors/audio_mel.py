@@ -15,7 +15,7 @@ from pydantic import Field
 
 from extractors.base import Extractor, ExtractorConfig, RawContent
 from extractors.media.sound import read_sound
-from extractors.media.sound_decoding import Samples
+from extractors.media.sounds.decoding import Samples
 
 _WINDOW_SECONDS, _HOP_SECONDS = 0.032, 0.016
 _POWER_FLOOR = 1e-10  # -100 dB: digital silence has no logarithm

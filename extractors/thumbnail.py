@@ -18,7 +18,7 @@ from extractors.loading import Failure
 from extractors.media.clip import Frames, read_frames
 from extractors.media.picture import central_box, read_picture
 from extractors.media.sound import read_sound
-from extractors.media.sound_decoding import Samples
+from extractors.media.sounds.decoding import Samples
 from storage.datasets.items import ItemKind
 from storage.file_access import ListedFile
 

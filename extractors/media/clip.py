@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import MediaError
-from extractors.media.clip_frames import all_frames, frames_by_seeking, moving_pictures
-from extractors.media.clip_index import ClipIndex, read_index
+from extractors.media.clips.frames import all_frames, frames_by_seeking, moving_pictures
+from extractors.media.clips.index import ClipIndex, read_index
+from extractors.media.clips.upright import to_rgb
 from extractors.media.container import open_container
-from extractors.media.upright import to_rgb
 
 Frames = NDArray[np.uint8]
 

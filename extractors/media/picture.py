@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extractors.base import MediaError
-from extractors.media import alpha, colour, jpeg2000, svg, tiff
+from extractors.media.pictures import alpha, colour, jpeg2000, svg, tiff
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from extractors.base import MediaError
-from extractors.media.sound_decoding import Block, Samples, decode_sound
+from extractors.media.sounds.decoding import Block, Samples, decode_sound
 
 MAX_RATE_HZ = 1_000_000
 """The resampler's filter grows with the rate, to gigabytes for what a damaged header may claim."""

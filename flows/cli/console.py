@@ -43,10 +43,8 @@ def print_warnings(console: Console, warnings: Iterable[str]) -> None:
 
 
 def print_warning(message: str) -> None:
-    """Print what does not stop a command, as it is."""
-    STDERR.print(
-        f"warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True
-    )
+    """Print what does not stop a command, on standard error."""
+    print_warnings(STDERR, [message])
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

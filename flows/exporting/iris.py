@@ -21,7 +21,8 @@ _UCSCHAR = "\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef" + "".join(
 _UNRESERVED = rf"A-Za-z0-9._~{_UCSCHAR}-"
 _ENCODED = "%[0-9A-Fa-f]{2}"
 _PATH = rf"(?:[{_UNRESERVED}!$&'()*+,;=:@/]|{_ENCODED})*"
-_HOST = rf"(?:(?:[{_UNRESERVED}!$&'()*+,;=:@]|{_ENCODED})+|\[[0-9A-Fa-f:.]+\](?::[0-9]*)?)"
+_NAME = rf"[{_UNRESERVED}!$&'()*+,;=]|{_ENCODED}"
+_HOST = rf"(?:(?:{_NAME}|:)*@)?(?:(?:{_NAME})+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
 _REST = rf"(?:\?(?:{_PATH[:-1]}|\?)*)?(?:#(?:{_PATH[:-1]}|\?)*)?"
 _IRI = re.compile(rf"{_SCHEME}(?://(?:{_HOST}(?:/{_PATH})?|/{_PATH})|(?!//)(?=.){_PATH}){_REST}")

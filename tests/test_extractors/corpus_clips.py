@@ -19,7 +19,7 @@ from media_files import (
 from numpy.typing import NDArray
 from PIL import Image
 
-from extractors.media.clip_frames import MAX_FRAME_PIXELS
+from extractors.media.clips.frames import MAX_FRAME_PIXELS
 
 Pictures = Sequence[NDArray[np.uint8]]
 

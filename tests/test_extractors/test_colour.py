@@ -10,8 +10,8 @@ from corpus_pictures import chunk, png
 from PIL import Image, ImageCms
 
 from extractors.base import MediaError
-from extractors.media.colour import narrow
 from extractors.media.picture import MAX_PIXELS, read_picture
+from extractors.media.pictures.colour import narrow
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from extractors.base import Runtime
 from extractors.extraction import Counts, Extraction, ExtractionError
-from extractors.media.clip_frames import MAX_FRAME_PIXELS
+from extractors.media.clips.frames import MAX_FRAME_PIXELS
 from extractors.media.picture import MAX_ASPECT, MAX_PIXELS
 from extractors.media.sound import MAX_RATE_HZ
 from extractors.registry import build_extractor

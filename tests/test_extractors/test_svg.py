@@ -15,9 +15,9 @@ from extractors.base import MediaError
 from extractors.image_clip import central_box
 from extractors.loading import Failure
 from extractors.media.picture import read_picture
+from extractors.media.pictures.svg import MAX_BYTES, SIDE
+from extractors.media.pictures.svg_expansion import MAX_DEPTH, MAX_ELEMENTS
 from extractors.media.scaling import Scaling
-from extractors.media.svg import MAX_BYTES, SIDE
-from extractors.media.svg_expansion import MAX_DEPTH, MAX_ELEMENTS
 from extractors.thumbnail import Copier, copy_picture
 from storage.file_access import FileSignature, ListedFile
 

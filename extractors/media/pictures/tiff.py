@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from extractors.base import MediaError
-from extractors.media.colour import narrow
+from extractors.media.pictures.colour import narrow
 
 if TYPE_CHECKING:
     from PIL import Image, TiffImagePlugin

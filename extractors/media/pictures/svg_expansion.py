@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from extractors.base import MediaError
-from extractors.media.svg_style import StyleReferences, references_of
+from extractors.media.pictures.svg_style import StyleReferences, references_of
 
 MAX_DEPTH = 100
 """Elements inside one another, references followed; every one may take a canvas of its own."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from av import AudioFrame, Packet
     from av.audio.stream import AudioStream
 
-    from extractors.media.chunk_sizes import PatchedFile
+    from extractors.media.sounds.chunk_sizes import PatchedFile
 
 MPEG_CODECS = ("mp1", "mp2", "mp3", "mp1float", "mp2float", "mp3float")
 """FFmpeg's names of the decoders."""

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractors.base import MediaError
-from extractors.media.chunk_sizes import PatchedFile, open_with_true_size
 from extractors.media.container import Nameless, open_stream
-from extractors.media.mpeg_audio import is_free_format, stated_frames, tag_bytes
-from extractors.media.ogg_links import OggLink
-from extractors.media.sound_packets import decode_packets
+from extractors.media.sounds.chunk_sizes import PatchedFile, open_with_true_size
+from extractors.media.sounds.mpeg_audio import is_free_format, stated_frames, tag_bytes
+from extractors.media.sounds.ogg_links import OggLink
+from extractors.media.sounds.packets import decode_packets
 
 if TYPE_CHECKING:
     import soundfile

@@ -21,8 +21,8 @@ from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 from extractors.base import MediaError
-from extractors.media import svg_style
-from extractors.media.svg_expansion import Expansion, local_name, refuse_beyond
+from extractors.media.pictures import svg_style
+from extractors.media.pictures.svg_expansion import Expansion, local_name, refuse_beyond
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extractors.base import MediaError
-from extractors.media.clip_index import ClipIndex, KeyPacket
+from extractors.media.clips.index import ClipIndex, KeyPacket
+from extractors.media.clips.upright import OrientedFrame, oriented
 from extractors.media.container import has_known_codec, open_container, read_packets
-from extractors.media.upright import OrientedFrame, oriented
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame

@@ -10,7 +10,7 @@ import zlib
 from io import SEEK_CUR, BufferedReader, FileIO
 
 from extractors.base import MediaError
-from extractors.media.chunk_sizes import PatchedFile
+from extractors.media.sounds.chunk_sizes import PatchedFile
 
 _MAGIC = b"OggS"
 _HEADER = struct.Struct("<4sBBQIIIB")  # magic, version, flags, granule, serial, number, crc, count

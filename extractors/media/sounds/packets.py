@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from extractors.base import MediaError
 from extractors.media.container import has_known_codec, read_packets
-from extractors.media.mpeg_audio import MPEG_CODECS, decode_mpeg
+from extractors.media.sounds.mpeg_audio import MPEG_CODECS, decode_mpeg
 
 if TYPE_CHECKING:
     from av import AudioFrame, Packet
