@@ -17,7 +17,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.empty(0, device=name)
+        _require(torch.device(name))
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch is built without it
         reason = str(error).partition("\n")[0]
         raise MocmeError(
@@ -25,6 +25,12 @@ def choose_device(name: str) -> torch.device:
             "torch finds here, such as cuda:0"
         ) from error
     return torch.device(name)
+
+
+def _require(device: torch.device) -> None:
+    """Raise what torch does where a device is not there."""
+    if device.type != "cuda" or torch.cuda.device_count() <= (device.index or 0):
+        torch.empty(0, device=device)
 
 
 def sent_to(device: torch.device, tensor: Tensor) -> Tensor:

@@ -52,7 +52,8 @@ def isolate_process() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"  # for children of libraries, too
     with suppress(FileNotFoundError):  # a working folder that was deleted holds nothing
         unwanted = {Path.cwd(), *(it.absolute() for it in given)} - {*named, *_installations()}
-        sys.path[:] = [it for it in sys.path if Path(it).is_absolute() and Path(it) not in unwanted]
+        entries = [Path(it) if it else Path.cwd() for it in sys.path]
+        sys.path[:] = [str(it) for it in entries if it.is_absolute() and it not in unwanted]
     if not any(isinstance(it, _FindsReaders) for it in sys.meta_path):
         sys.meta_path.insert(0, _FindsReaders())
 

@@ -151,22 +151,22 @@ def test_a_store_may_not_be_collected_twice_at_once(cluttered: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(("module", "name"), [(os, "unlink"), (Environment, "write")])
 def test_a_stop_in_the_middle_leaves_a_valid_store(
-    cluttered: Path, monkeypatch: pytest.MonkeyPatch
+    cluttered: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str
 ) -> None:
     store = cluttered / "data/features"
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((os, "unlink"), (Environment, "write")):
-        with monkeypatch.context() as patch:
-            patch.setattr(module, name, stop)
-            with pytest.raises(KeyboardInterrupt):
-                _collect_from(store, cluttered)
-        for space in feature_spaces(store):
-            assert verify_store(space) == []
-        assert all_cached(cluttered)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, stop)
+        with pytest.raises(KeyboardInterrupt):
+            _collect_from(store, cluttered)
+    for space in feature_spaces(store):
+        assert verify_store(space) == []
+    assert all_cached(cluttered)
     gc(cluttered)
     assert not list(store.glob(".garbage*"))
     assert gc(cluttered) == []
