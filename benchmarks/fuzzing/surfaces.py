@@ -157,7 +157,7 @@ def write_openke(folder: Path, graph: Path) -> None:
         rows = "".join(f"{text}\t{row}\n" for row, text in enumerate(names))
         (folder / f"{name}2id.txt").write_text(f"{len(names)}\n{rows}")
     rows = [
-        f"{entities.index(head)} {relations.index(relation)} {entities.index(tail)}\n"
+        f"{entities.index(head)} {entities.index(tail)} {relations.index(relation)}\n"
         for head, relation, tail in triples
     ]
     for split, part in (("train", rows[:150]), ("valid", rows[150:175]), ("test", rows[175:])):
