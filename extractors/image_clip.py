@@ -20,7 +20,7 @@ from extractors.weights import (
     read_json,
     resolve,
 )
-from storage.suggestion import did_you_mean
+from storage.words.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     import torch

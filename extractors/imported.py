@@ -23,8 +23,8 @@ from extractors.media.feature_file import (
 )
 from storage.datasets.lines import numbered_lines
 from storage.datasets.openke import ENTITIES_FILE, read_names
-from storage.file_access import open_regular
-from storage.id_list import read_ids
+from storage.files.file_access import open_regular
+from storage.words.id_list import read_ids
 
 _ROWS_AT_ONCE = 4096
 _MOST_NAMED = 3  # ids that a message lists

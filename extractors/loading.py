@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from extractors.base import MediaError, RawContent
 from storage.datasets.items import ItemKind
 from storage.errors import MocmeError
-from storage.file_access import ListedFile, problem_of
+from storage.files.file_access import ListedFile, problem_of
 
 _MAX_REASON_LENGTH = 300
 _TROUBLES_OF_THE_MACHINE = (OSError, MemoryError, ImportError)

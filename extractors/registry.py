@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from extractors.base import Extractor, ExtractorConfig, Runtime
 from storage.errors import MocmeError
-from storage.suggestion import did_you_mean
+from storage.words.suggestion import did_you_mean
 
 AnyExtractor = Extractor[Any, Any]
 

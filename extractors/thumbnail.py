@@ -20,7 +20,7 @@ from extractors.media.picture import central_box, read_picture
 from extractors.media.sound import read_sound
 from extractors.media.sounds.decoding import Samples
 from storage.datasets.items import ItemKind
-from storage.file_access import ListedFile
+from storage.files.file_access import ListedFile
 
 if TYPE_CHECKING:
     from PIL import Image

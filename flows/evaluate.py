@@ -15,8 +15,8 @@ from flows.stages.manifest import EVALUATION_FILE
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import Outcome, run_stage
 from flows.stages.staged_run import StagedRun, newest_run_of
-from storage.atomic import write_whole
-from storage.file_errors import DamagedFileError, write_errors
+from storage.files.atomic import write_whole
+from storage.files.file_errors import DamagedFileError, write_errors
 
 
 def evaluate_folder(folder: StagedRun) -> Outcome:

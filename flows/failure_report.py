@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from extractors.report import Extraction
-from storage.atomic import write_whole
 from storage.errors import MocmeError
-from storage.owned import is_own_file
+from storage.files.atomic import write_whole
+from storage.files.owned import is_own_file
 
 FAILURES_FILE = "failures.jsonl"
 _KEYS = {"modality", "entity", "item", "reason", "lasting"}

@@ -10,8 +10,8 @@ from flows.configs.yaml_reader import ConfigError
 from flows.stages.run_record import RunRecord
 from flows.stages.stage import since, start_clock
 from storage.datasets.dataset import Dataset, read_dataset
-from storage.file_access import FileProblem, FilesBelow
-from storage.suggestion import did_you_mean
+from storage.files.file_access import FileProblem, FilesBelow
+from storage.words.suggestion import did_you_mean
 
 
 def read_inputs(config: PipelineConfig, record: RunRecord) -> Dataset:

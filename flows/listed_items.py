@@ -9,7 +9,7 @@ from extractors.thumbnail import Kind
 from flows.configs.pipeline_config import ModalityConfig, PipelineConfig
 from storage.datasets.dataset import Dataset
 from storage.datasets.items import ItemKind
-from storage.file_access import ListedFile
+from storage.files.file_access import ListedFile
 
 _LONGEST_TEXT = 200  # characters
 _MOST_NUMBERS = 8  # of an entity

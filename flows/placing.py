@@ -17,7 +17,7 @@ from storage.datasets.dataset import Dataset
 from storage.errors import StoreError
 from storage.features.store import FeatureStore, space_folder
 from storage.features.table import FeatureTable
-from storage.owned import check_own_folder
+from storage.files.owned import check_own_folder
 
 if TYPE_CHECKING:
     from model.prediction.placing import Arrivals

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from model.config import DtypeName
 from storage.errors import MocmeError
-from storage.visible import quoted
+from storage.words.visible import quoted
 
 
 def choose_device(name: str) -> torch.device:

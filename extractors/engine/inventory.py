@@ -12,7 +12,7 @@ from storage.features.block import Digests
 from storage.features.file_digest import numbers_digest, text_digest
 from storage.features.file_index import FileIndex
 from storage.features.store import RowState
-from storage.file_access import FileProblem, FileSignature, ListedFile
+from storage.files.file_access import FileProblem, FileSignature, ListedFile
 
 _CHUNK_SIZE = 1024  # items that are looked up, and whose digests become durable, together
 _CHANGED = Failure("changed while it was read", lasting=False)

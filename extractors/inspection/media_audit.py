@@ -13,7 +13,7 @@ from extractors.inspection.recognition import HEAD_BYTES, is_recognised, why_unr
 from extractors.thumbnail import Kind
 from storage.datasets.dataset import Dataset
 from storage.datasets.items import Item
-from storage.file_access import FileProblem, FilesBelow, ListedFile, open_resolved, problem_of
+from storage.files.file_access import FileProblem, FilesBelow, ListedFile, open_resolved, problem_of
 
 FIELDS_HEADER = ("field", "entities", "items", "files", "failing", "listed twice", "shared files")
 PROBLEMS_HEADER = ("field", "reason", "items", "the first ones")

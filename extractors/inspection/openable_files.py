@@ -8,7 +8,7 @@ from storage.errors import MocmeError
 from storage.features.file_digest import FileDigest
 from storage.features.file_index import FileIndex
 from storage.features.store import FeatureStore, feature_spaces
-from storage.file_access import FilesBelow, FileSignature, ListedFile
+from storage.files.file_access import FilesBelow, FileSignature, ListedFile
 
 
 def openable_files(

@@ -18,7 +18,7 @@ from extractors.media.picture import FORMATS, read_picture
 from extractors.media.sound import read_sound
 from extractors.thumbnail import Kind
 from storage.datasets.items import ItemKind
-from storage.file_access import ListedFile
+from storage.files.file_access import ListedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from extractors.media.unpacked_size import (
     require_modest_torch,
 )
 from storage.errors import MocmeError
-from storage.file_access import open_regular
+from storage.files.file_access import open_regular
 
 Matrix = NDArray[Any]
 """Real numbers of any type. Shape: (N, dim)."""

@@ -15,9 +15,9 @@ from flows.training_pool import TrainingPool
 from storage.datasets.audit import clean_test_mask
 from storage.datasets.dataset import read_dataset
 from storage.errors import MocmeError
-from storage.file_errors import write_errors
-from storage.owned import check_started
-from storage.suggestion import did_you_mean
+from storage.files.file_errors import write_errors
+from storage.files.owned import check_started
+from storage.words.suggestion import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.terminal.console import VisibleConsole
-from storage.visible import json_text, visible_line
+from storage.words.visible import json_text, visible_line
 
 STDOUT = VisibleConsole()
 STDERR = VisibleConsole(stderr=True)

@@ -10,7 +10,7 @@ import typer
 from flows.cli.console import STDERR, print_json, print_line
 from flows.cli.options import AsJson, ConfigFile
 from flows.configs.pipeline_config import load_config
-from storage.visible import json_text
+from storage.words.visible import json_text
 
 _PATHS = ("file", "ids")  # of the entry's options
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from flows.cli.console import print_warnings, table
 from flows.stages.run_record import RunRecord
-from storage.visible import visible_line
+from storage.words.visible import visible_line
 
 METRICS = {"mrr": "MRR", "hits_at_1": "Hits@1", "hits_at_3": "Hits@3", "hits_at_10": "Hits@10"}
 

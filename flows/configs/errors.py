@@ -8,8 +8,8 @@ from pydantic import BaseModel, ValidationError
 
 from extractors.registry import load_extractor_class, names
 from flows.configs.yaml_reader import KeyPath, YamlFile
-from storage.suggestion import did_you_mean
-from storage.visible import shortened, visible_line
+from storage.words.suggestion import did_you_mean
+from storage.words.visible import shortened, visible_line
 
 _MOST_LINES = 50  # of a message
 

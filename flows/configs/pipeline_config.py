@@ -27,7 +27,7 @@ from extractors.registry import load_extractor_class, names
 from flows.configs.errors import explain
 from flows.configs.yaml_reader import ConfigError, read_yaml
 from model.config import RESERVED_NAMES, ModelConfig, PredictConfig, TrainConfig
-from storage.suggestion import did_you_mean
+from storage.words.suggestion import did_you_mean
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes; Linux allows 255 and 4,095
 

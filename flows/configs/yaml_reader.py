@@ -9,7 +9,7 @@ import yaml
 
 from flows.configs.config_source import ConfigError, read_source
 from flows.configs.yaml_schema import ConfigLoader
-from storage.visible import shortened, visible_line
+from storage.words.visible import shortened, visible_line
 
 __all__ = ["ConfigError", "KeyPath", "YamlFile", "read_yaml"]
 

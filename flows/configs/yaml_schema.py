@@ -15,7 +15,7 @@ from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.scanner import ScannerError
 
-from storage.visible import visible_line
+from storage.words.visible import visible_line
 
 _PREFIX = "tag:yaml.org,2002:"
 _STR, _NULL, _BOOL, _INT, _FLOAT = (

@@ -10,7 +10,7 @@ from flows.stages.run_record import RunRecord
 from storage.errors import StoreError
 from storage.features.export import ExportedFeatures, files_of
 from storage.features.store import FeatureStore, space_folder
-from storage.suggestion import did_you_mean
+from storage.words.suggestion import did_you_mean
 
 
 def require_no_input(out: Path, config: PipelineConfig) -> None:

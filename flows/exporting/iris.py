@@ -11,7 +11,7 @@ import re
 from collections.abc import Set
 from urllib.parse import quote
 
-from storage.visible import visible_line
+from storage.words.visible import visible_line
 
 VOCABULARY = "urn:mocme:"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Set
 from typing import TYPE_CHECKING
 
 from flows.exporting.iris import VOCABULARY, iri
-from storage.visible import HIDDEN
+from storage.words.visible import HIDDEN
 
 if TYPE_CHECKING:
     from model.prediction.answers import PredictedTriple

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.owned import ForeignFileError
+from storage.files.owned import ForeignFileError
 
 _FIRST_COLUMNS = ["head", "head_name", "relation", "tail", "tail_name", "probability"]
 _LONGEST_LINE = 1 << 20  # characters

@@ -13,7 +13,7 @@ from extractors.loading import Failure
 from extractors.thumbnail import Copier, Kind, SmallCopy
 from flows.listed_items import ListedItems
 from flows.stages.run_source import Source
-from storage.file_access import ListedFile
+from storage.files.file_access import ListedFile
 
 _MARKUP_BYTES = 200  # around a data URI
 _MOST_SECONDS = 20.0  # that one file may take

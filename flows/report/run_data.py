@@ -19,7 +19,7 @@ from flows.stages.run_source import Source, find_source
 from flows.stages.staged_run import CONFIG_FILE, StagedRun
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.owned import check_readable_file
+from storage.files.owned import check_readable_file
 
 if TYPE_CHECKING:
     import numpy as np

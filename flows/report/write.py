@@ -13,9 +13,9 @@ from flows.report.predictions import in_turns
 from flows.report.run_data import ReportError, RunData, read_run
 from flows.report.sections import Section, sections_of
 from flows.stages.staged_run import REPORT_FILE, REPORT_FOLDER, STAGES_FOLDER, StagedRun
-from storage.checksums import describe
-from storage.keeping import replace_own
-from storage.owned import check_own_file, own_folder
+from storage.files.checksums import describe
+from storage.files.keeping import replace_own
+from storage.files.owned import check_own_file, own_folder
 
 MEGABYTE = 1_000_000
 

@@ -18,7 +18,7 @@ from prefect.exceptions import PrefectException
 from extractors.report import Extraction
 from flows.stages.run_record import RunRecord
 from flows.stages.stage import Outcome
-from storage.visible import plain_markdown
+from storage.words.visible import plain_markdown
 
 _MOST_FAILURES_SHOWN = 200  # per run; the page loads the whole table at once
 

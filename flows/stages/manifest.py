@@ -12,10 +12,10 @@ from typing import Any
 
 from flows.stages.keys import Stage
 from model.runs.run_files import DERIVED, FORMAT, OUTPUTS, check_format
-from storage.atomic import write_whole
-from storage.checksums import SEAL, seal
-from storage.file_errors import read_errors, write_errors
-from storage.owned import check_readable_file
+from storage.files.atomic import write_whole
+from storage.files.checksums import SEAL, seal
+from storage.files.file_errors import read_errors, write_errors
+from storage.files.owned import check_readable_file
 
 EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.tsv"

@@ -1,4 +1,4 @@
 """Where text leaves the program: standard output and error, consoles, log records.
 
-All of it is shown by `storage.visible`, whatever wrote it.
+All of it is shown by `storage.words.visible`, whatever wrote it.
 """

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
-from storage.visible import visible, visible_line
+from storage.words.visible import visible, visible_line
 
 _WIDTH_OF_A_FILE = 140  # columns, where no terminal says how many it has
 

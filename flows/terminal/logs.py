@@ -4,7 +4,7 @@ import logging
 import traceback
 from typing import Any
 
-from storage.visible import visible
+from storage.words.visible import visible
 
 
 class VisibleRecord(logging.LogRecord):

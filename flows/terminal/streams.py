@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from flows.exit_codes import RUN_FAILED
-from storage.visible import visible
+from storage.words.visible import visible
 
 
 class OutputError(OSError):

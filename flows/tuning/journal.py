@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from flows.tuning.space import TuningError
-from storage.file_errors import write_errors
-from storage.owned import check_own_file, check_started
+from storage.files.file_errors import write_errors
+from storage.files.owned import check_own_file, check_started
 
 if TYPE_CHECKING:
     from optuna.storages import JournalStorage

@@ -8,7 +8,7 @@ from typing import Any
 from flows.configs.pipeline_config import PipelineConfig
 from flows.tuning.fields import TunableField, tunable_fields
 from storage.errors import MocmeError
-from storage.suggestion import did_you_mean
+from storage.words.suggestion import did_you_mean
 
 
 class TuningError(MocmeError):

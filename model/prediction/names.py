@@ -2,8 +2,8 @@
 
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.suggestion import did_you_mean
-from storage.visible import quoted, shortened
+from storage.words.suggestion import did_you_mean
+from storage.words.visible import quoted, shortened
 
 _MOST_NAMED = 20  # relations that a message lists
 

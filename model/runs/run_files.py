@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from model.runs.epoch_report import TENSORBOARD_FOLDER
-from storage.checksums import SEAL, describe, is_as_described, seal
 from storage.errors import MocmeError
-from storage.file_errors import DamagedFileError, read_errors
-from storage.owned import check_readable_file, delete_own_files, is_own_file
+from storage.files.checksums import SEAL, describe, is_as_described, seal
+from storage.files.file_errors import DamagedFileError, read_errors
+from storage.files.owned import check_readable_file, delete_own_files, is_own_file
 
 FORMAT = 2
 """Of run folders. Raise it when an older mocme would misread what a newer one writes."""

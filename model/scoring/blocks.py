@@ -21,8 +21,8 @@ from model.rules.rule_block import PARTS, RuleBlock
 from model.scorers import build_scorer
 from model.scoring.block import Block
 from model.scoring.odds import calibrated, log_odds_of_shares
-from storage.atomic import replacing
-from storage.file_errors import write_errors
+from storage.files.atomic import replacing
+from storage.files.file_errors import write_errors
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
 from model.training.event_file import EventFile
 from storage.errors import MocmeError
-from storage.owned import delete_own_files, own_folder
+from storage.files.owned import delete_own_files, own_folder
 
 _logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from model.training.torchrun import train_by_torchrun
 from model.training.trainer import Trainer
 from storage.datasets.graph import Graph
 from storage.features.table import FeatureTable
-from storage.owned import check_own_folder
+from storage.files.owned import check_own_folder
 
 
 def train(

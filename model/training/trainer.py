@@ -50,7 +50,7 @@ from model.training.questions import Questions
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 from storage.features.table import FeatureTable
-from storage.file_errors import DamagedFileError
+from storage.files.file_errors import DamagedFileError
 
 _logger = logging.getLogger(__name__)
 

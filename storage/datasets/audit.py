@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.datasets.graph import SPLITS, Graph, Split, Triples
-from storage.lookalike import difference, lookalikes
+from storage.words.lookalike import difference, lookalikes
 
 SUMMARY_HEADER = ("count", "train", "valid", "test")
 RELATION_HEADER = ("relation", "train", "valid", "test", "leaking test", "unseen entity in test")
@@ -99,7 +99,7 @@ class SplitAudit:
         leaks: Counts by (split, source).
         relations: Counts by relation, in the graph's order.
         lookalikes: Groups of ids that look alike and are not the same, of `entities` and of
-            `relations`; see `storage.lookalike`.
+            `relations`; see `storage.words.lookalike`.
     """
 
     splits: Mapping[Split, SplitCounts]

@@ -20,7 +20,7 @@ from storage.datasets.graph import SPLITS, Graph
 from storage.datasets.items import Entity
 from storage.datasets.split import carve
 from storage.errors import DatasetError
-from storage.file_access import FilesBelow, FileSignature
+from storage.files.file_access import FilesBelow, FileSignature
 
 _MAX_CARVED_FRACTION = 0.1  # of train
 

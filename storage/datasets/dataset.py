@@ -16,8 +16,8 @@ from storage.datasets import dataset_folder, openke
 from storage.datasets.graph import Graph
 from storage.datasets.items import Entity, Item, ItemKind, ItemReader
 from storage.errors import DatasetError
-from storage.suggestion import did_you_mean
-from storage.visible import quoted
+from storage.words.suggestion import did_you_mean
+from storage.words.visible import quoted
 
 __all__ = ["Dataset", "DatasetForm", "Entity", "Item", "ItemKind", "read_dataset"]
 

@@ -21,8 +21,8 @@ from storage.datasets.items import Entity, describe
 from storage.datasets.lines import numbered_lines
 from storage.datasets.split import split_triples
 from storage.errors import DatasetError
-from storage.suggestion import did_you_mean
-from storage.visible import quoted
+from storage.words.suggestion import did_you_mean
+from storage.words.visible import quoted
 
 ENTITIES_FILE = "entities.jsonl"
 

@@ -5,7 +5,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from storage.errors import DatasetError
-from storage.file_access import RefusedFileError, open_regular
+from storage.files.file_access import RefusedFileError, open_regular
 
 _MAX_LINE_BYTES = 2**28
 """256 MiB; a file with holes may be one line of any length, and takes no disk."""

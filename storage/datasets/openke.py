@@ -17,7 +17,7 @@ from storage.datasets.graph import SPLITS, Graph, Split, Triples
 from storage.datasets.items import Entity
 from storage.datasets.lines import numbered_lines
 from storage.errors import DatasetError
-from storage.visible import quoted
+from storage.words.visible import quoted
 
 ENTITIES_FILE = "entity2id.txt"
 RELATIONS_FILE = "relation2id.txt"

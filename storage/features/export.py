@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from storage.atomic import replacing
 from storage.errors import MocmeError
 from storage.features.block import Rows
-from storage.id_list import ids_text
+from storage.files.atomic import replacing
+from storage.words.id_list import ids_text
 
 
 class ExportError(MocmeError):
@@ -63,9 +63,8 @@ def write_features(path: Path, features: ExportedFeatures) -> list[Path]:
     """Write features; each file takes its place whole or not at all.
 
     `.npy` and `.safetensors` (tensor `features`) hold the matrix, in the store's dtype, and a file
-    of the same name with `.ids.txt` the ids, as `storage.id_list` has them, in the order of the
-    rows. `.parquet` has
-    the columns `id` and `features` (a list of float32), in the same order.
+    of the same name with `.ids.txt` the ids, as `storage.words.id_list` has them, in the order of
+    the rows. `.parquet` has the columns `id` and `features` (a list of float32), in the same order.
 
     An older file at `path` that this has written is replaced, and its ids with it. Any other stays,
     and so do ids that stand there without it.

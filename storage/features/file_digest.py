@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from storage.features.block import DIGEST_BYTES
-from storage.file_access import FileProblem, FileSignature, open_resolved, problem_of
+from storage.files.file_access import FileProblem, FileSignature, open_resolved, problem_of
 
 _NUM_THREADS = 4  # hashing releases the interpreter
 _FILES_PER_TASK = 64  # handing a thread one small file takes longer than hashing it

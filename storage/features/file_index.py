@@ -22,7 +22,7 @@ from storage.features.file_digest import FileDigest, blake2b, hash_files
 from storage.features.handle import Handle
 from storage.features.opening import is_writable
 from storage.features.pages import DATA_FILE
-from storage.file_access import RACY_NS, FileProblem, FilesBelow, FileSignature, problem_of
+from storage.files.file_access import RACY_NS, FileProblem, FilesBelow, FileSignature, problem_of
 
 _FOLDER = "files"  # below the store
 _DATABASE = "signatures-1"

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import lmdb.verify
 
-from storage.atomic import write_whole
 from storage.errors import DamagedStoreError, StoreError
-from storage.file_access import RACY_NS, FileSignature
+from storage.files.atomic import write_whole
+from storage.files.file_access import RACY_NS, FileSignature
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "lock.mdb"

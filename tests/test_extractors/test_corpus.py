@@ -25,7 +25,7 @@ from extractors.registry import build_extractor
 from storage.datasets.dataset import read_dataset
 from storage.errors import DatasetError
 from storage.features.store import FeatureStore
-from storage.file_access import MAX_FILE_BYTES
+from storage.files.file_access import MAX_FILE_BYTES
 
 EXTRACTORS = {
     "image": "image_stats",

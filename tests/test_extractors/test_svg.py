@@ -19,7 +19,7 @@ from extractors.media.pictures.svg import MAX_BYTES, SIDE
 from extractors.media.pictures.svg_expansion import MAX_DEPTH, MAX_ELEMENTS
 from extractors.media.scaling import Scaling
 from extractors.thumbnail import Copier, copy_picture
-from storage.file_access import FileSignature, ListedFile
+from storage.files.file_access import FileSignature, ListedFile
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 FILLED = '<rect width="100%" height="100%" fill="red"/>'

@@ -29,7 +29,7 @@ from extractors.thumbnail import (
     copy_sound,
 )
 from storage.datasets.dataset import read_dataset
-from storage.file_access import FilesBelow, FileSignature, ListedFile
+from storage.files.file_access import FilesBelow, FileSignature, ListedFile
 
 
 @pytest.mark.parametrize(("size", "expected"), [((400, 200), (128, 64)), ((20, 10), (20, 10))])

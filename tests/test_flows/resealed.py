@@ -8,7 +8,7 @@ from flows.stages.manifest import OUTPUTS_OF
 from flows.stages.staged_run import StagedRun
 from model.runs.run_files import read_summary
 from model.runs.run_folder import RunFolder
-from storage.checksums import describe
+from storage.files.checksums import describe
 
 _STAGES: tuple[Stage, ...] = ("train", "evaluate", "predict")
 

@@ -17,7 +17,7 @@ import flows.server.artifacts
 import flows.server.progress
 from flows.configs.pipeline_config import load_config
 from flows.server.artifacts import PublishedProgress
-from storage.visible import plain_markdown
+from storage.words.visible import plain_markdown
 
 ROOT = Path(__file__).parents[2]
 FLOWS = ["extract", "train", "evaluate", "predict", "pipeline"]

@@ -19,7 +19,7 @@ from flows.cli.console import print_json, table
 from flows.terminal.console import VisibleConsole
 from flows.terminal.logs import VisibleRecord
 from flows.terminal.streams import CheckedStream, VisibleStream
-from storage.visible import plain_markdown
+from storage.words.visible import plain_markdown
 
 HOSTILE = "a\x1b]0;t\x07\x9b31m\u202eb\r\u200b"
 ESCAPED = r"a\x1b]0;t\x07\x9b31m\u202eb\r\u200b"

@@ -8,7 +8,7 @@ from torch import nn
 
 from model.training import checkpoint
 from model.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
-from storage.file_errors import FileError
+from storage.files.file_errors import FileError
 
 OPTIMIZERS = [torch.optim.Adagrad, torch.optim.Adam]
 

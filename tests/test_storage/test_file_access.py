@@ -10,7 +10,7 @@ import pytest
 from storage.datasets import lines
 from storage.datasets.dataset import read_dataset
 from storage.errors import DatasetError
-from storage.file_access import (
+from storage.files.file_access import (
     FileProblem,
     FilesBelow,
     FileSignature,

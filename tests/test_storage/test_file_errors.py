@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from storage.file_errors import DamagedFileError, FileError, read_errors, write_errors
+from storage.files.file_errors import DamagedFileError, FileError, read_errors, write_errors
 
 PATH = Path("run/scoring.safetensors")
 NO_MEMORY = "Cannot allocate memory"

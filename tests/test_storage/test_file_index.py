@@ -15,7 +15,7 @@ import pytest
 from storage.features import file_digest, file_index
 from storage.features.file_digest import FileDigest, numbers_digest, text_digest
 from storage.features.file_index import FileIndex
-from storage.file_access import FileProblem, FileSignature
+from storage.files.file_access import FileProblem, FileSignature
 
 
 def blake2b(content: bytes) -> bytes:

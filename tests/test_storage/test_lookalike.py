@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from storage.lookalike import difference, find_lookalike, look_of, lookalikes
-from storage.suggestion import did_you_mean
+from storage.words.lookalike import difference, find_lookalike, look_of, lookalikes
+from storage.words.suggestion import did_you_mean
 
 ALIKE = {
     "composed or not": ("café", "cafe\u0301", "U+00E9 against U+0065 U+0301"),

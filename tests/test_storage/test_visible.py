@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.visible import json_text, plain_markdown, visible, visible_line
+from storage.words.visible import json_text, plain_markdown, visible, visible_line
 
 SHOWN = {
     "title of a terminal": ("a\x1b]0;b\x1b\\", r"a\x1b]0;b\x1b\\"[:-1]),

@@ -9,9 +9,9 @@ import os
 from itertools import chain, count
 from pathlib import Path
 
-from storage.atomic import replacing
-from storage.checksums import is_as_described
-from storage.owned import is_own_file, own_folder
+from storage.files.atomic import replacing
+from storage.files.checksums import is_as_described
+from storage.files.owned import is_own_file, own_folder
 
 KEPT_FOLDER = "kept"
 
@@ -24,7 +24,8 @@ def replace_own(path: Path, content: bytes, described: object) -> None:
     Args:
         path: The file.
         content: What it is to hold.
-        described: What was written down of it, by `storage.checksums.describe`; None: nothing.
+        described: What `storage.files.checksums.describe` said of it when it was written; None:
+            nothing.
 
     Raises:
         ForeignFileError: If something else than a folder is in the place of `kept`.

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from storage.lookalike import difference, find_lookalike
-from storage.visible import quoted
+from storage.words.lookalike import difference, find_lookalike
+from storage.words.visible import quoted
 
 _LEAST_SIMILARITY = 60.0  # percent; below it a suggestion misleads more often than it helps
 _LONGEST = 300  # characters of a name; comparing takes as many steps as the lengths multiplied

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.file_access import FileSignature
-from storage.owned import check_readable_file
+from storage.files.file_access import FileSignature
+from storage.files.owned import check_readable_file
 
 SEAL = "checksum"
 """Key of a JSON object under which its own checksum stands."""

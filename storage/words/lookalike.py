@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 
-from storage.visible import HIDDEN
+from storage.words.visible import HIDDEN
 
 _LOOKING_ALIKE = tuple(
     f"<{form}>"
