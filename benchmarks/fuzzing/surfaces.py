@@ -31,7 +31,8 @@ Surface = Callable[[random.Random, Path], list[str]]
 def _damage_one(draw: random.Random, files: list[Path], kinds: tuple[Damage, ...]) -> None:
     for _ in range(draw.choice((1, 1, 2))):
         there = [path for path in files if path.is_file() and not path.is_symlink()]
-        draw.choice(kinds)(draw, draw.choice(there))
+        if there:
+            draw.choice(kinds)(draw, draw.choice(there))
 
 
 def _tables(draw: random.Random, case: Path) -> list[str]:
