@@ -15,7 +15,7 @@ from flows.stages.manifest import EVALUATION_FILE
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import Outcome, run_stage
 from flows.stages.staged_run import StagedRun, newest_run_of
-from storage.files.atomic import write_whole
+from storage.atomic import write_whole
 from storage.files.file_errors import DamagedFileError, write_errors
 
 

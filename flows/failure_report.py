@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from extractors.report import Extraction
+from storage.atomic import write_whole
 from storage.errors import MocmeError
-from storage.files.atomic import write_whole
 from storage.files.owned import is_own_file
 
 FAILURES_FILE = "failures.jsonl"

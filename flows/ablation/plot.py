@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flows.drawing import plain_style
 from model.evaluation.significance import PairedDifference
-from storage.files.atomic import replacing
+from storage.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

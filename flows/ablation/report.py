@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flows.ablation.plot import Interval, draw_differences
 from flows.ablation.study import VariantRuns
 from model.evaluation.significance import PairedDifference, paired_difference
-from storage.files.atomic import write_whole
+from storage.atomic import write_whole
 
 COLUMNS = (
     "variant",

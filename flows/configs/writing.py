@@ -7,7 +7,7 @@ import yaml
 
 from flows.configs.pipeline_config import PipelineConfig
 from flows.configs.yaml_schema import ConfigDumper
-from storage.files.atomic import write_whole
+from storage.atomic import write_whole
 
 
 def write_config(config: PipelineConfig, path: Path, comment: str = "") -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flows.exporting.separated import RowWriter
+from storage.atomic import replacing
 from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
-from storage.files.atomic import replacing
 
 if TYPE_CHECKING:
     from model.prediction.answers import PredictedTriple

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from flows.exporting.n_triples import lines_of
 from flows.exporting.separated import Dialect, RowWriter, without_formula
+from storage.atomic import replacing
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
-from storage.files.atomic import replacing
 from storage.words.visible import json_text
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from model.runs.run_files import FORMAT
+from storage.atomic import write_whole
 from storage.errors import MocmeError
-from storage.files.atomic import write_whole
 from storage.files.checksums import describe, is_as_described
 from storage.files.keeping import replace_own
 from storage.files.owned import check_readable_file, delete_own_files, is_own_file, own_folder

@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.stages.keys import Stage
 from model.runs.run_files import DERIVED, FORMAT, OUTPUTS, check_format
-from storage.files.atomic import write_whole
+from storage.atomic import write_whole
 from storage.files.checksums import SEAL, seal
 from storage.files.file_errors import read_errors, write_errors
 from storage.files.owned import check_readable_file

@@ -37,8 +37,8 @@ from flows.stages.manifest import (
     read_manifest,
 )
 from model.runs.run_files import FORMAT, TRAIN_ANEW, TRAINING_FILE, delete_training
+from storage.atomic import replace_link
 from storage.errors import MocmeError
-from storage.files.atomic import replace_link
 from storage.files.checksums import describe, is_as_described
 from storage.files.file_errors import DamagedFileError, read_errors, write_errors
 from storage.files.keeping import keep_foreign

@@ -41,9 +41,9 @@ from model.runs.run_files import (
 )
 from model.runs.selection import SelectionResult
 from model.scoring.blocks import BlockScoring
+from storage.atomic import replacing, write_whole
 from storage.datasets.graph import SPLITS, Graph
 from storage.errors import MocmeError
-from storage.files.atomic import replacing, write_whole
 from storage.files.file_errors import DamagedFileError, FileError, read_errors, write_errors
 from storage.files.owned import delete_own_files, delete_unfinished
 

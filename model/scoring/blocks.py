@@ -21,7 +21,7 @@ from model.rules.rule_block import PARTS, RuleBlock
 from model.scorers import build_scorer
 from model.scoring.block import Block
 from model.scoring.odds import calibrated, log_odds_of_shares
-from storage.files.atomic import replacing
+from storage.atomic import replacing
 from storage.files.file_errors import write_errors
 
 

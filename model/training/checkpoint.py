@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model.runs.run_files import TRAIN_ANEW
+from storage.atomic import replacing
 from storage.errors import MocmeError
-from storage.files.atomic import replacing
 from storage.files.file_errors import read_errors, write_errors
 from storage.files.owned import check_readable_file
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from storage.atomic import leftovers, replacing
 from storage.errors import StoreError, WriteError
 from storage.features.environment import open_environment
 from storage.features.layout import DATABASES
@@ -12,7 +13,6 @@ from storage.features.removal import own_space, require_no_links
 from storage.features.space import FeatureSpace
 from storage.features.space_description import read_space
 from storage.features.store import feature_spaces
-from storage.files.atomic import leftovers, replacing
 
 
 def copy_store(root: Path, target: Path) -> list[Path]:

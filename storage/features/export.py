@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from storage.atomic import replacing
 from storage.errors import MocmeError
 from storage.features.block import Rows
-from storage.files.atomic import replacing
 from storage.words.id_list import ids_text
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import lmdb.verify
 
+from storage.atomic import write_whole
 from storage.errors import DamagedStoreError, StoreError
-from storage.files.atomic import write_whole
 from storage.files.file_access import RACY_NS, FileSignature
 
 DATA_FILE = "data.mdb"

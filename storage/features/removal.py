@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from storage.atomic import leftovers
 from storage.errors import StoreError
 from storage.features.environment import open_environment
 from storage.features.layout import DATABASES
 from storage.features.pages import CHECKED_FILE, DATA_FILE, LOCK_FILE
 from storage.features.space import FeatureSpace
 from storage.features.space_description import read_space
-from storage.files.atomic import leftovers
 from storage.files.owned import delete_own_files
 
 _SPACE_FILES = (LOCK_FILE, CHECKED_FILE, DATA_FILE)

@@ -8,12 +8,12 @@ from typing import Any, get_args
 
 import lmdb
 
+from storage.atomic import new_file
 from storage.errors import DamagedStoreError, StoreError
 from storage.features.environment import Environment, Transaction
 from storage.features.layout import DATABASES, FORMAT_KEY, FORMAT_VERSION, SPACE_KEY
 from storage.features.pages import DATA_FILE
 from storage.features.space import FeatureDtype, FeatureLayout, FeatureSpace
-from storage.files.atomic import new_file
 
 MAX_DIM = 2**24
 

@@ -1,1 +1,1 @@
-"""Files: which may be opened, which are mocme's own, and how they are written, checked and kept."""
+"""Files: which may be opened, which are mocme's own, how they are checked and kept."""

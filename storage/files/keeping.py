@@ -9,7 +9,7 @@ import os
 from itertools import chain, count
 from pathlib import Path
 
-from storage.files.atomic import replacing
+from storage.atomic import replacing
 from storage.files.checksums import is_as_described
 from storage.files.owned import is_own_file, own_folder
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from storage.atomic import leftovers
 from storage.errors import MocmeError
-from storage.files.atomic import leftovers
 
 _UNFINISHED_TENSORS = re.compile(r"\.tmp[0-9A-Za-z]{6}")  # of safetensors, which renames it
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -13,8 +13,8 @@ from flows.stages.keys import StageKey, evaluate_key
 from flows.stages.stage import run_stage, why_stale
 from flows.stages.staged_run import StagedRun, finished_runs, mark_newest, newest_run, open_run
 from model.runs.run_files import OtherFormatError
+from storage.atomic import write_whole
 from storage.errors import MocmeError
-from storage.files.atomic import write_whole
 
 FILES = ("graph.json", "triples.safetensors", "model.safetensors", "scoring.safetensors")
 STRAYS = (

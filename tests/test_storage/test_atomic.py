@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from storage.atomic import leftovers, replace_link, replacing, write_whole
 from storage.errors import MocmeError, WriteError
-from storage.files.atomic import leftovers, replace_link, replacing, write_whole
 
 
 def test_a_file_takes_its_place_and_nothing_else_is_left(tmp_path: Path) -> None:
