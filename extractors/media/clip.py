@@ -35,7 +35,7 @@ def read_frames(path: Path, num_frames: int) -> Frames:
     if index.times.size:
         with suppress(MediaError):
             return _read_by_seeking(path, index, num_frames)
-    return _read_by_counting(path, index.num_packets, num_frames)
+    return _read_with_ffmpeg(path, num_frames, index.num_packets)
 
 
 def duration_seconds(path: Path) -> float:
@@ -75,8 +75,8 @@ def _read_by_seeking(path: Path, index: ClipIndex, num_frames: int) -> Frames:
     return np.stack([read[number] for number in wanted])
 
 
-def _read_by_counting(path: Path, num_expected: int, num_frames: int) -> Frames:
-    """Decode everything: once if there are as many frames as expected, else once more."""
+def _read_with_ffmpeg(path: Path, num_frames: int, num_expected: int = 0) -> Frames:
+    """Decode everything and count: once if there are as many frames as expected, else twice."""
     num_available, read = _decode_numbers(path, frame_indices(num_expected, num_frames))
     if not num_available:
         raise MediaError("holds no frame that can be decoded")

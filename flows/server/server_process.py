@@ -49,14 +49,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request; see the ASGI specification."""
-        from starlette.responses import PlainTextResponse
+        from starlette.responses import JSONResponse
 
         if scope["type"] == "lifespan" or (status := self._refuse(scope)) is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         else:
-            await PlainTextResponse("refused", status)(scope, receive, send)
+            await JSONResponse({"detail": "refused"}, status)(scope, receive, send)
 
     def _refuse(self, scope: Scope) -> int | None:
         """Return the status to refuse a request with; None to answer it."""

@@ -50,7 +50,7 @@ def no_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("decodes the whole clip")
 
-    monkeypatch.setattr(clip, "_read_by_counting", refuse)
+    monkeypatch.setattr(clip, "_read_with_ffmpeg", refuse)
 
 
 @pytest.mark.parametrize("recipe", recipes(), ids=str)
