@@ -12,7 +12,7 @@ is checked once more.
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -157,7 +157,7 @@ class ListedFile:
         """
         real_path = FilesBelow(self.root).real_path(self.relative)
         name = Path(real_path).name
-        with _folder_of(real_path) as folder:
+        with opened_folder("/", _folders_of(real_path)) as folder:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
             _check(found)
             if FileSignature.of(found) != self.signature:
@@ -189,7 +189,7 @@ def open_resolved(path: str) -> FileIO:
         OSError: If there is no such file, a link has appeared, or it must not be opened.
     """
     name = Path(path).name
-    with _folder_of(path) as folder:
+    with opened_folder("/", _folders_of(path)) as folder:
         _check(os.stat(name, dir_fd=folder, follow_symlinks=False))
         file = os.fdopen(os.open(name, _FILE_FLAGS, dir_fd=folder), "rb", 0)
     try:
@@ -210,17 +210,30 @@ def problem_of(error: OSError | ValueError) -> FileProblem:
 
 
 @contextmanager
-def _folder_of(path: str) -> Iterator[int]:
-    """Yield a descriptor of the folder of a file, reached without following a link."""
-    folder = os.open("/", _FOLDER_FLAGS)
+def opened_folder(start: Path | str, names: Sequence[str]) -> Iterator[int]:
+    """Yield a descriptor of a folder, from `start` on reached without following a link.
+
+    Args:
+        start: An existing folder, or a link to one.
+        names: Of the folders that lead from there to the one wanted.
+
+    Raises:
+        OSError: If there is no such folder, or a link on the way.
+    """
+    folder = os.open(start, _FOLDER_FLAGS & ~os.O_NOFOLLOW)
     try:
-        for name in path.split("/")[1:-1]:
+        for name in names:
             inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
             os.close(folder)
             folder = inner
         yield folder
     finally:
         os.close(folder)
+
+
+def _folders_of(path: str) -> list[str]:
+    """Return the names of the folders that lead from the root to a file."""
+    return path.split("/")[1:-1]
 
 
 def _check(found: os.stat_result) -> None:

@@ -7,15 +7,14 @@ of the folder is the user's.
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from storage.atomic import leftovers
 from storage.errors import MocmeError
+from storage.files.file_access import opened_folder
 
 _UNFINISHED_TENSORS = re.compile(r"\.tmp[0-9A-Za-z]{6}")  # of safetensors, which renames it
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST_HEADER = 2**27  # bytes of JSON that begin a safetensors file, behind their number
 
 
@@ -123,7 +122,7 @@ def delete_own_files(root: Path, names: Iterable[str]) -> None:
     """
     for name in names:
         if is_own_file(root, name):
-            with _opened_folder(root, PurePosixPath(name).parts[:-1]) as folder:
+            with opened_folder(root, PurePosixPath(name).parts[:-1]) as folder:
                 os.unlink(PurePosixPath(name).name, dir_fd=folder)
 
 
@@ -153,20 +152,6 @@ def _is_of_safetensors(path: Path) -> bool:
         start = file.read(9)
     length = int.from_bytes(start[:8], "little")
     return not start or (0 < length < _LONGEST_HEADER and start[8:] in (b"{", b""))
-
-
-@contextmanager
-def _opened_folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
-    """Yield a descriptor of a folder, below the root reached without following a link."""
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts:
-            inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        yield folder
-    finally:
-        os.close(folder)
 
 
 def _mode(path: Path) -> int | None:
