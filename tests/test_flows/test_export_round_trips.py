@@ -191,6 +191,8 @@ def test_each_id_has_an_iri_of_its_own(ids: set[str]) -> None:
         ("file:///a", "<file:///a>"),
         ("<mailto:a@b>", "<mailto:a@b>"),
         ("film:title", "<urn:mocme:entity:film%3Atitle>"),
+        ("http://me:you@x:80/y", "<http://me:you@x:80/y>"),
+        ("http://x:80y/", "<urn:mocme:entity:http%3A%2F%2Fx%3A80y%2F>"),
         ("http://x/100%", "<urn:mocme:entity:http%3A%2F%2Fx%2F100%25>"),
         ("http://x/\u202e", "<http://x/%E2%80%AE>"),
     ],
