@@ -70,7 +70,8 @@ def audit(
 
     Example:  mocme audit data/demo --media --write-clean data/demo-clean
     """
-    from storage.datasets.audit import LOOKALIKE_HEADER, RELATION_HEADER, SUMMARY_HEADER
+    from storage.datasets import alike
+    from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
     from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
     from storage.datasets.dataset import read_dataset
@@ -79,18 +80,19 @@ def audit(
         raise typer.BadParameter("--config is for --media")
     dataset = read_dataset(path)
     found = audit_graph(dataset.graph)
+    found_alike = alike.find_lookalikes(dataset.graph)
     found_media = _audit_media(dataset, config) if media else None
     if clean_dir is not None:
         write_clean(dataset, clean_dir)
     if as_json:
         also = {} if found_media is None else {"media": found_media.to_dict()}
-        print_json(found.to_dict() | also)
+        print_json({**found.to_dict(), "lookalikes": found_alike, **also})
         return
     STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
     STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
-    if alike := found.lookalike_rows():
-        title = f"Look alike and are not the same: {min(len(alike), _MOST_ALIKE)} of {len(alike)}"
-        STDOUT.print(table(title, LOOKALIKE_HEADER, alike[:_MOST_ALIKE]))
+    if pairs := alike.rows_of(found_alike):
+        title = f"Look alike and are not the same: {min(len(pairs), _MOST_ALIKE)} of {len(pairs)}"
+        STDOUT.print(table(title, alike.HEADER, pairs[:_MOST_ALIKE]))
     if found_media is not None:
         _print_media(found_media)
     if clean_dir is not None:

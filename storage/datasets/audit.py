@@ -5,7 +5,7 @@ training never sees. A *line* is a triple as listed, counted as often as it is l
 triple counts once; a *clean* one is distinct and stands in no other split.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.datasets.graph import SPLITS, Graph, Split, Triples
-from storage.words.lookalike import difference, lookalikes
 
 SUMMARY_HEADER = ("count", "train", "valid", "test")
 RELATION_HEADER = ("relation", "train", "valid", "test", "leaking test", "unseen entity in test")
-LOOKALIKE_HEADER = ("of", "one", "other", "they differ in")
 
 _LEAK_DIRECTIONS: tuple[tuple[Split, Split], ...] = (
     ("valid", "train"),
@@ -98,14 +96,11 @@ class SplitAudit:
         splits: Counts by split.
         leaks: Counts by (split, source).
         relations: Counts by relation, in the graph's order.
-        lookalikes: Groups of ids that look alike and are not the same, of `entities` and of
-            `relations`; see `storage.words.lookalike`.
     """
 
     splits: Mapping[Split, SplitCounts]
     leaks: Mapping[tuple[Split, Split], LeakCounts]
     relations: Mapping[str, RelationCounts]
-    lookalikes: Mapping[str, Sequence[tuple[str, ...]]]
 
     @property
     def is_clean(self) -> bool:
@@ -136,7 +131,6 @@ class SplitAudit:
             "valid_is_usable": self.valid_is_usable,
             "is_clean": self.is_clean,
             "relations": {name: asdict(counts) for name, counts in self.relations.items()},
-            "lookalikes": {kind: list(groups) for kind, groups in self.lookalikes.items()},
         }
 
     def summary_rows(self) -> list[tuple[str, ...]]:
@@ -160,15 +154,6 @@ class SplitAudit:
             for name, counts in self.relations.items()
         ]
 
-    def lookalike_rows(self) -> list[tuple[str, ...]]:
-        """Return the rows of a table under `LOOKALIKE_HEADER`, one for each pair."""
-        return [
-            (kind, repr(group[0]), repr(other), difference(group[0], other))
-            for kind, groups in self.lookalikes.items()
-            for group in groups
-            for other in group[1:]
-        ]
-
 
 _SUMMARY_LABELS = {
     "lines": "lines",
@@ -187,7 +172,7 @@ _LEAK_LABELS = {
 
 
 def audit(graph: Graph) -> SplitAudit:
-    """Count duplicates, leaks, unseen entities and relations, and find ids that look alike.
+    """Count duplicates, leaks and unseen entities and relations of the graph's splits.
 
     Args:
         graph: The graph.
@@ -200,8 +185,7 @@ def audit(graph: Graph) -> SplitAudit:
     }
     splits = {split: _count_split(graph, distinct, split) for split in SPLITS}
     leaking = is_among(keys["test"], distinct["train"]) | is_among(keys["test"], distinct["valid"])
-    alike = {"entities": lookalikes(graph.entities), "relations": lookalikes(graph.relations)}
-    return SplitAudit(splits, leaks, _count_relations(graph, leaking), alike)
+    return SplitAudit(splits, leaks, _count_relations(graph, leaking))
 
 
 def clean_test_mask(graph: Graph) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage.datasets.alike import find_lookalikes, rows_of
 from storage.datasets.audit import (
     RELATION_HEADER,
     SUMMARY_HEADER,
@@ -225,13 +226,13 @@ def test_figures(benchmarks: Path, name: str) -> None:
 def test_ids_that_look_alike_are_named() -> None:
     triples = np.array([[0, 0, 1], [1, 1, 2]])
     entities, relations = ("café", "cafe\u0301", "x"), ("likes", "likes ")
-    found = audit(Graph(entities, entities, relations, triples, triples, triples))
-    assert found.lookalike_rows() == [
+    found = find_lookalikes(Graph(entities, entities, relations, triples, triples, triples))
+    assert rows_of(found) == [
         ("entities", "'café'", "'cafe\u0301'", "U+00E9 against U+0065 U+0301"),
         ("relations", "'likes'", "'likes '", "nothing against U+0020"),
     ]
-    assert found.to_dict()["lookalikes"] == {
+    assert found == {
         "entities": [("café", "cafe\u0301")],
         "relations": [("likes", "likes ")],
     }
-    assert audit(LEAKING).lookalike_rows() == []
+    assert rows_of(find_lookalikes(LEAKING)) == []
