@@ -78,7 +78,7 @@ def _publish(name: str, rows: list[dict[str, Any]], description: str) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """Return a cell that Prefect's pages, to whom every text is Markdown, show as it is."""
+    """Return a cell as Prefect's pages must be given it, which take every text for Markdown."""
     return plain_markdown(value) if isinstance(value, str) else value
 
 

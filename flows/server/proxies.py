@@ -6,7 +6,7 @@ import httpx
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_NOWHERE = "http://unusable-proxy.invalid:9"  # RFC 2606: a name that nobody can have
+_NOWHERE = "http://unusable-proxy.invalid:9"  # RFC 2606: a name that never resolves
 
 
 def set_proxies_right() -> list[str]:

@@ -55,7 +55,7 @@ _ONLY_OWNER = 0o700
 
 @cache
 def scratch_folder() -> Path:
-    """Return this process's folder for what nobody needs after it; only its user can read it.
+    """Return this process's folder for temporary files; only its user can read it.
 
     The process deletes it when it ends. Where it was killed, its temporary server does.
 

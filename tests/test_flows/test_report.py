@@ -26,6 +26,7 @@ from extractors.thumbnail import Copier
 from flows.exporting.prediction_files import Prediction, read_predictions
 from flows.failure_report import FAILURES_FILE
 from flows.report.figure import COLOURS
+from flows.report.figure_files import is_figure_file
 from flows.report.predictions import in_turns
 
 SECTIONS = [
@@ -123,6 +124,7 @@ def test_every_section_and_every_figure_is_there(reported: tuple[Path, Command],
     assert names == FIGURES
     assert len(page.all("svg")) == command.json["num_figures"] == len(FIGURES)
     files = {path.name for path in (run_dir / "report").iterdir()}
+    assert all(map(is_figure_file, files)), "else a later report would never delete it"
     assert files == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "csv")}
     for name in FIGURES:
         with Image.open(run_dir / "report" / f"{name}.png") as picture:

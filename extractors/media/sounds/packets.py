@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Packets = Iterable[Packet[AudioStream]]
 
 _CHECKED_CODECS = ("flac", "tta", "wavpack", "ape", "tak")
-"""Lossless codecs, whose checksums FFmpeg passes over unless asked; lossy ones get theirs wrong."""
+"""Lossless codecs, whose checksums FFmpeg skips by default; lossy codecs often carry wrong ones."""
 
 _AC3_FORMATS = ("ac3", "eac3")
 _AC3_SYNC = b"\x0b\x77"  # what each of their frames begins with
