@@ -81,10 +81,8 @@ def prepare_environment() -> None:
     """
     for variable, value in _SETTINGS.items():
         os.environ.setdefault(variable, value)
-    if not os.environ.get("PREFECT_API_URL"):
-        os.environ.pop(
-            "PREFECT_API_URL", None
-        )  # Prefect starts a server of its own for an empty one
+    if os.environ.get("PREFECT_API_URL") == "":  # for which Prefect starts a server of its own
+        del os.environ["PREFECT_API_URL"]
     _find_home()
     _resolve_paths()
     _find_prefect_home()
