@@ -20,8 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from extractors.sample import write_sample
-from flows.cli.flow_runs import open_flow
 from flows.configs.pipeline_config import load_config
+from flows.local_runs import open_flow
 from flows.stages.run_record import start_record
 
 CATEGORIES = ("easy", "ambiguous", "hard")

@@ -56,7 +56,7 @@ modalities:
   video: {extractor: video_stats}
 extract: {num_workers: 2, timeout_seconds: 20, max_failure_rate: 1.0}
 """
-_MOCME = [sys.executable, "-P", "-m", "flows.cli"]
+_MOCME = [sys.executable, "-P", "-m", "mocme"]
 _ENDINGS = ("done", "one clear error", "foreign exception", "crash", "hang")
 _COLUMNS = (*_ENDINGS, "hidden characters", "files touched")
 
@@ -105,7 +105,7 @@ def _import_all() -> None:
     """Import what the commands do, so that their processes need not."""
     import torch
 
-    for module in ("flows.cli.app", "flows.report.write", "model.prediction.predictor"):
+    for module in ("mocme.cli.app", "mocme.report.write", "model.prediction.predictor"):
         importlib.import_module(module)
 
     torch.set_num_threads(1)

@@ -54,7 +54,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="mocme-orchestration-") as folder:
         config = write_project(Path(folder) / "project", options.entities)
-        run = [sys.executable, "-m", "flows.cli", "run", str(config), "--json"]
+        run = [sys.executable, "-m", "mocme", "run", str(config), "--json"]
         print(f"the first run: {seconds_of(run):.1f} s")
         bare = [sys.executable, __file__, "--bare", str(config)]
         with running_server(Path(folder) / "prefect") as server:

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from extractors.sample import write_sample
-from flows.cli.flow_runs import open_flow
 from flows.configs.pipeline_config import load_config
+from flows.local_runs import open_flow
 from flows.stages.run_record import start_record
 from model.evaluation.ranking import known_answers, rank
 from model.inputs import with_inverses

@@ -7,15 +7,17 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
-from flows.exporting.prediction_files import write_predictions
 from flows.server.artifacts import publish_stages
 from flows.server.states import as_state, failure_recorded
 from flows.stages.keys import predict_key
 from flows.stages.manifest import PREDICTIONS_FILE
+from flows.stages.predictions import write_table
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import run_stage
 from flows.stages.staged_run import StagedRun, newest_run_of
 from model.config import PredictConfig
+from storage.atomic import replacing
+from storage.files.file_errors import write_errors
 
 
 def _predict(folder: StagedRun, config: PredictConfig) -> None:
@@ -23,7 +25,9 @@ def _predict(folder: StagedRun, config: PredictConfig) -> None:
 
     relations = None if config.relations == "all" else config.relations
     triples = Predictor(folder.path).missing_triples(relations, config.k)
-    write_predictions(folder.path / PREDICTIONS_FILE, triples)
+    path = folder.path / PREDICTIONS_FILE
+    with write_errors(path), replacing(path) as temporary:
+        write_table(temporary, triples)
 
 
 @task(name="predict", cache_policy=NO_CACHE)

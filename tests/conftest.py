@@ -1,12 +1,17 @@
-"""What all tests share: a Prefect of their own, away from the user's."""
+"""What all tests share: a Prefect of their own, away from the user's, and samples run once."""
 
 import atexit
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from small_runs import Command
 
 _PREFECT_HOME = tempfile.mkdtemp(prefix="mocme-prefect-")
 atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
@@ -36,3 +41,45 @@ def prefect_server() -> Iterator[str]:
     server.connect()
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def first_run(
+    tmp_path_factory: pytest.TempPathFactory, prefect_server: str
+) -> "tuple[Path, Command]":
+    """A sample's folder and the run that was its first."""
+    from small_runs import small
+
+    from extractors.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("first") / "sample"
+    write_sample(folder, num_things=60)
+    return folder, small("run", folder / "mocme.yaml")
+
+
+@pytest.fixture
+def project(first_run: "tuple[Path, Command]", tmp_path: Path) -> Path:
+    """A copy, in another place, of the folder that has been run once."""
+    folder, command = first_run
+    assert command.exit_code == 0, command.stderr
+    return Path(shutil.copytree(folder, tmp_path / "moved", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def first_extraction(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+    """A sample's folder whose features were extracted."""
+    from small_runs import small
+
+    from extractors.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("extraction") / "sample"
+    write_sample(folder, num_things=60)
+    command = small("extract", folder / "mocme.yaml")
+    assert command.exit_code == 0, command.stderr
+    return folder
+
+
+@pytest.fixture
+def extracted(first_extraction: Path, tmp_path: Path) -> Path:
+    """A copy, in another place, of the folder whose features were extracted."""
+    return Path(shutil.copytree(first_extraction, tmp_path / "moved", symlinks=True))

@@ -68,7 +68,7 @@ def _be_the_command(words: Sequence[str], folder: Path, printed: Path) -> NoRetu
         for stream in (1, 2):
             os.dup2(file, stream)
         resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
-        from flows.cli import main
+        from mocme.cli import main
 
         sys.argv = ["mocme", *words]
         main()

@@ -5,7 +5,7 @@ Layout of `RUNS/<first digits of the train key>/`:
 - `config.yaml`: the whole config, paths relative to this folder; `mocme run` repeats the run.
 - what the model writes: weights, graph, history (`tensorboard/` holds that once more).
 - `evaluation.json`, `predictions.tsv`.
-- `placed/`: the same run with entities that arrived after it; see `flows.placing`.
+- `placed/`: the same run with entities that arrived after it; see `mocme.placing`.
 - `report.html` and `report/`, if `mocme report` was asked for them.
 - `kept/`, also in `report/`: files that somebody had changed, or put where mocme writes.
 - `stages/<stage>.json`: a manifest for each finished stage: its key, the parts of the key, and

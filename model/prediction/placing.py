@@ -7,7 +7,7 @@ has. What a run has learned of other entities stays as it is, to the bit.
 Shapes: E entities of the run, N new ones, D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,11 +64,21 @@ def arrivals(run: Graph, now: Graph) -> Arrivals:
         run,
         entities=run.entities + tuple(now.entities[row] for row in new),
         names=run.names + tuple(now.names[row] for row in new),
+        kinds=_grown_kinds(run, now, new),
     )
     is_new = np.zeros(now.num_entities, dtype=bool)
     is_new[new] = True
     theirs = now.train[is_new[now.train[:, [0, 2]]].any(axis=1)]
     return Arrivals(graph, run.num_entities, _translated(theirs, now, graph))
+
+
+def _grown_kinds(run: Graph, now: Graph, new: Sequence[int]) -> tuple[tuple[str, ...], ...]:
+    """Return the kinds of a run's entities and of new ones; empty if none states any."""
+    if not run.kinds and not now.kinds:
+        return ()
+    of_run = run.kinds or ((),) * run.num_entities
+    of_now = now.kinds or ((),) * now.num_entities
+    return of_run + tuple(of_now[row] for row in new)
 
 
 def _translated(triples: Triples, now: Graph, graph: Graph) -> Triples:

@@ -1,7 +1,7 @@
 """What lies in a run's folder, and reading and writing it.
 
 graph.json              ids and names        checkpoint.safetensors  to resume from
-triples.safetensors     the three splits     model.safetensors       best weights
+triples.safetensors     splits, negatives    model.safetensors       best weights
 metrics.jsonl           one line an epoch    scoring.safetensors     best embeddings
 training.json           written when done    selection/              the first training, if two
 tensorboard/            metrics.jsonl once more
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_tensors
 from torch import Tensor
@@ -48,6 +49,8 @@ from storage.files.file_errors import DamagedFileError, FileError, read_errors, 
 from storage.files.owned import delete_own_files, delete_unfinished
 
 _logger = logging.getLogger(__name__)
+
+_OPTIONAL_ARRAYS = ("negatives", "uncertain", "confidences")  # of a graph, beside its splits
 
 
 @contextmanager
@@ -117,9 +120,19 @@ class RunFolder:
             self._write_graph(graph)
 
     def _write_graph(self, graph: Graph) -> None:
-        strings = {"entities": graph.entities, "names": graph.names, "relations": graph.relations}
+        strings: dict[str, Any] = {
+            "entities": graph.entities,
+            "names": graph.names,
+            "relations": graph.relations,
+        }
+        if graph.kinds:
+            strings["kinds"] = graph.kinds
+        arrays: dict[str, NDArray[Any]] = {split: graph.split(split) for split in SPLITS}
+        for name in _OPTIONAL_ARRAYS:
+            if len(array := getattr(graph, name)):
+                arrays[name] = array
         with write_errors(self._triples), replacing(self._triples) as temporary:
-            save_file({split: graph.split(split) for split in SPLITS}, temporary)
+            save_file(arrays, temporary)
         with write_errors(self._graph):
             write_whole(self._graph, json.dumps(strings, ensure_ascii=False))
 
@@ -132,12 +145,14 @@ class RunFolder:
         self._require(self._graph, "the folder of a training run")
         with reading(self._graph):
             strings = json.loads(self._graph.read_text(encoding="utf-8"))
-            entities, names, relations = (
-                tuple(strings[part]) for part in ("entities", "names", "relations")
-            )
+            parts: dict[str, Any] = {
+                name: tuple(strings[name]) for name in ("entities", "names", "relations")
+            }
+            parts["kinds"] = tuple(map(tuple, strings.get("kinds", ())))
         with reading(self._triples):
-            triples = load_file(self._triples)
-            return Graph(entities, names, relations, *(triples[split] for split in SPLITS))
+            arrays = load_file(self._triples)
+            parts |= {it: arrays[it] for it in (*SPLITS, *_OPTIONAL_ARRAYS) if it in arrays}
+            return Graph(**parts)
 
     def read_scoring(self, device: torch.device | str = "cpu") -> BlockScoring:
         """Read the trained model in the form that ranks and predicts.

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -16,6 +16,14 @@ Triples = NDArray[np.int64]
 """Triples as indices. Shape: (num_triples, 3); columns head, relation, tail."""
 
 
+def _no_triples() -> Triples:
+    return np.empty((0, 3), dtype=np.int64)
+
+
+def _no_confidences() -> NDArray[np.float32]:
+    return np.empty(0, dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class Graph:
     """Entities, relations and the three splits of a knowledge graph.
@@ -27,6 +35,12 @@ class Graph:
         train: Triples to learn from. Shape: (num_train, 3).
         valid: Triples to select on. Shape: (num_valid, 3).
         test: Triples to report on. Shape: (num_test, 3).
+        negatives: Triples that are known to be wrong. Shape: (num_negatives, 3).
+        kinds: What kinds of thing each entity is, such as `country`. Same length as `entities`, or
+            empty if no entity states any.
+        uncertain: Distinct triples, of any split, whose confidence is stated and below 1. Shape:
+            (num_uncertain, 3).
+        confidences: Their confidences, at least 0. Shape: (num_uncertain,).
     """
 
     entities: tuple[str, ...]
@@ -35,6 +49,10 @@ class Graph:
     train: Triples
     valid: Triples
     test: Triples
+    negatives: Triples = field(default_factory=_no_triples)
+    kinds: tuple[tuple[str, ...], ...] = ()
+    uncertain: Triples = field(default_factory=_no_triples)
+    confidences: NDArray[np.float32] = field(default_factory=_no_confidences)
 
     @property
     def num_entities(self) -> int:
@@ -65,7 +83,22 @@ class Graph:
             _feed_strings(state, strings)
         for split in SPLITS:
             state.update(np.ascontiguousarray(self.split(split)).tobytes() + b"|")
+        self._feed_optional_parts(state)
         return state.hexdigest()
+
+    def _feed_optional_parts(self, state: "hashlib._Hash") -> None:
+        """Feed the parts that most graphs lack; nothing where they are empty."""
+        for name, array in (
+            ("negatives", self.negatives),
+            ("uncertain", self.uncertain),
+            ("confidences", self.confidences),
+        ):
+            if len(array):
+                state.update(name.encode() + np.ascontiguousarray(array).tobytes() + b"|")
+        if self.kinds:
+            state.update(b"kinds")
+            for kinds in self.kinds:
+                _feed_strings(state, kinds)
 
 
 def _feed_strings(state: "hashlib._Hash", strings: Iterable[str]) -> None:

@@ -21,7 +21,7 @@ import psutil
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("flows", "extractors", "model", "storage")
+PACKAGES = ("mocme", "flows", "extractors", "model", "storage")
 SECONDS = 180.0
 """How long anything may take."""
 SECONDS_TO_END = 20.0

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from small_runs import SMALL, Command, mocme, settings, small
 
-from flows.exporting.prediction_files import read_predictions
+from flows.stages.predictions import read_predictions
 from storage.datasets.dataset import read_dataset
 
 ALL = ["extract", "train", "evaluate", "predict"]

@@ -16,7 +16,7 @@ from small_runs import SMALL, settings
 from extractors.sample import write_sample
 
 ROOT = Path(__file__).parents[2]
-MAIN = "import sys; from flows.cli import main; sys.exit(main())"
+MAIN = "import sys; from mocme.cli import main; sys.exit(main())"
 RECIPE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
@@ -33,7 +33,7 @@ def test_one_file_and_one_config_entry_are_a_modality_that_trains(
 ) -> None:
     path = re.search(r"Write `(extractors/\w+\.py)`", RECIPE)
     assert path
-    for name in ("flows", "extractors", "model", "storage"):
+    for name in ("mocme", "flows", "extractors", "model", "storage"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=ignored)
     (tmp_path / "copy" / path[1]).write_text(block("python"), encoding="utf-8")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.report.figure_files import ReportFiles, is_figure_file, write_figures
 from flows.stages.keys import StageKey, evaluate_key
 from flows.stages.stage import run_stage, why_stale
 from flows.stages.staged_run import StagedRun, finished_runs, mark_newest, newest_run, open_run
+from mocme.report.figure_files import ReportFiles, is_figure_file, write_figures
 from model.runs.run_files import OtherFormatError
 from storage.atomic import write_whole
 from storage.errors import MocmeError

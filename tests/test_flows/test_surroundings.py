@@ -9,13 +9,13 @@ import pytest
 from small_runs import SMALL, settings
 
 from extractors.sample import write_sample
-from flows.drawing import plain_style
 from flows.server import surroundings
 from flows.server.proxies import set_proxies_right
 from flows.server.surroundings import prepare_environment, scratch_folder
+from mocme.drawing import plain_style
 
 MODULES = ("uvicorn", "random", "numpy", "sitecustomize", "usercustomize", "evil", "_ops")
-PACKAGES = ("flows", "model", "storage", "extractors", "prefect", "torch", "matplotlib")
+PACKAGES = ("mocme", "flows", "model", "storage", "extractors", "prefect", "torch", "matplotlib")
 LOGGING = """
 version: 1
 handlers: {planted: {class: evil.Handler}}

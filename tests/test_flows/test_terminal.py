@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 import flows.server.artifacts
-from flows.cli.console import print_json, table
 from flows.terminal.console import VisibleConsole
 from flows.terminal.logs import VisibleRecord
+from flows.terminal.output import print_json
 from flows.terminal.streams import CheckedStream, VisibleStream
+from mocme.tables import table
 from storage.words.visible import plain_markdown
 
 HOSTILE = "a\x1b]0;t\x07\x9b31m\u202eb\r\u200b"
@@ -29,7 +30,7 @@ def run(
     *words: str | bytes, shell: str = '"$@"', environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command line in a process of its own, as words of a line of shell."""
-    command = ["bash", "-c", shell, "bash", sys.executable, "-m", "flows.cli", *words]
+    command = ["bash", "-c", shell, "bash", sys.executable, "-m", "mocme", *words]
     root = str(Path(__file__).parents[2])
     return subprocess.run(
         command,

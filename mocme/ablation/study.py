@@ -1,0 +1,166 @@
+"""Trains the variants of a study, skips what is done, and ranks the answers of each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.configs.writing import write_config
+from mocme.ablation.variants import FULL, Variants
+from mocme.status import status_of
+from mocme.training_pool import TrainingPool
+from storage.datasets.audit import clean_test_mask
+from storage.datasets.dataset import read_dataset
+from storage.errors import MocmeError
+from storage.files.file_errors import write_errors
+from storage.files.owned import check_started
+from storage.words.suggestion import did_you_mean
+
+
+@dataclass(frozen=True)
+class VariantRuns:
+    """The trained runs of a variant, one for each seed.
+
+    Attributes:
+        name: The variant's name.
+        config_file: Its config.
+        seconds: Seconds that the epochs of each training took. Shape: (S,).
+        valid: Reciprocal ranks on valid, tails first, then heads. Shape: (S, Q).
+        test: Those on the clean test split. Shape: (S, Q).
+        is_unseen: Which of the test questions are of triples with an entity unseen in training.
+            Shape: (Q,).
+    """
+
+    name: str
+    config_file: Path
+    seconds: NDArray[np.float64]
+    valid: NDArray[np.float64]
+    test: NDArray[np.float64]
+    is_unseen: NDArray[np.bool_]
+
+
+class StudyError(MocmeError):
+    """A study that cannot be run as asked."""
+
+
+def chosen(variants: Variants, only: Sequence[str]) -> dict[str, PipelineConfig]:
+    """Return the configs to compare, the given one first.
+
+    Args:
+        variants: What could be compared.
+        only: Names of the variants to compare the given config with; empty = all.
+
+    Raises:
+        StudyError: If there is no such variant.
+    """
+    for name in only:
+        if name in variants.left_out:
+            raise StudyError(
+                f"found the variant {name!r}, which is left out ({variants.left_out[name]}); "
+                f"allowed: {', '.join(variants.configs)}"
+            )
+        if name not in variants.configs:
+            raise StudyError(
+                f"found the variant {name!r}{did_you_mean(name, variants.configs)}; "
+                f"allowed: {', '.join(variants.configs)}"
+            )
+    names = {FULL, *(only or variants.configs)}
+    return {name: config for name, config in variants.configs.items() if name in names}
+
+
+def check_test(dataset: Path) -> None:
+    """See to it, before hours of training, that there is something to compare variants on.
+
+    Raises:
+        StudyError: If no triple of test is clean.
+    """
+    if not clean_test_mask(read_dataset(dataset).graph).any():
+        raise StudyError(
+            f"{dataset}: found no triple of test that stands in neither train nor valid, so none "
+            "to compare variants on; allowed: at least one"
+        )
+
+
+def run_study(
+    variants: dict[str, PipelineConfig],
+    folder: Path,
+    seeds: Sequence[int],
+    num_processes: int,
+    on_run: Callable[[str, int], None],
+) -> list[VariantRuns]:
+    """Train and rank every variant with every seed.
+
+    Args:
+        variants: What to compare, by name.
+        folder: Where their configs are written, and beside it the runs of all studies.
+        seeds: `train.seed` of the runs.
+        num_processes: Trainings at once; the processor's threads are shared out.
+        on_run: Called with the variant and the seed when a run is finished, or found to be.
+
+    Raises:
+        MocmeError: If a run fails, or something of the user's is in the folder.
+    """
+    check_started(folder, _config_name(FULL))
+    runs = folder.parent / "runs"
+    files = {
+        name: _write_variant(folder, name, config.model_copy(update={"runs": runs}))
+        for name, config in variants.items()
+    }
+    pool = TrainingPool(num_processes)
+
+    def run(job: tuple[str, int]) -> Path:
+        name, seed = job
+        run_dir = pool.train(files[name], [f"train.seed={seed}"])
+        on_run(name, seed)
+        return run_dir
+
+    # By seed, so that a study that was stopped has compared all variants on some seeds; the first
+    # run extracts what is new, alone, as two would extract it twice.
+    jobs = [(name, seed) for seed in seeds for name in variants]
+    run_dirs = {jobs[0]: run(jobs[0])}
+    for job in jobs[1:]:
+        if (done := _finished_run(files[job[0]], seed=job[1])) is not None:
+            run_dirs[job] = done
+            on_run(*job)
+    left = [job for job in jobs if job not in run_dirs]
+    run_dirs |= zip(left, pool.map(run, left), strict=True)
+    return [
+        _ranked(name, files[name], [run_dirs[name, seed] for seed in seeds]) for name in variants
+    ]
+
+
+def _finished_run(config_file: Path, *, seed: int) -> Path | None:
+    """Return the folder of a run that need not be trained, which costs Prefect's start-up."""
+    found = status_of(load_config(config_file, [f"train.seed={seed}"]))
+    is_done = {found.stages[stage].state for stage in ("extract", "train")} == {"fresh"}
+    return found.run_dir if is_done else None
+
+
+def _write_variant(folder: Path, name: str, config: PipelineConfig) -> Path:
+    path = folder / _config_name(name)
+    with write_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_config(config, path)
+    return path
+
+
+def _config_name(variant: str) -> str:
+    return f"{variant.replace(' ', '-').replace(',', '')}.yaml"
+
+
+def _ranked(name: str, config_file: Path, run_dirs: Sequence[Path]) -> VariantRuns:
+    from model.evaluation.evaluate import reciprocal_ranks  # imports torch
+    from model.runs.run_folder import RunFolder
+
+    found = [reciprocal_ranks(run_dir) for run_dir in run_dirs]
+    return VariantRuns(
+        name,
+        config_file,
+        np.array([RunFolder(run_dir).seconds_trained() for run_dir in run_dirs]),
+        np.stack([run.valid for run in found]),
+        np.stack([run.test for run in found]),
+        found[0].is_unseen,
+    )

@@ -1,0 +1,128 @@
+"""Commands about datasets: `sample`, `audit`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.configs.pipeline_config import load_config
+from flows.terminal.output import STDOUT, print_json, print_line
+from mocme.cli.options import AsJson
+from mocme.tables import table
+
+if TYPE_CHECKING:
+    from extractors.inspection.media_audit import MediaAudit
+    from storage.datasets.dataset import Dataset
+
+_MOST_NAMED = 5  # entities
+
+_MOST_ALIKE = 20  # pairs in the table
+
+
+def sample(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the invented world.")] = 0,
+    num_things: Annotated[int, typer.Option("--things", help="Number of invented things.")] = 600,
+) -> None:
+    """Write a small multi-modal graph.
+
+    Rendered pictures, synthesised sounds, encoded clips, texts, numbers, and planted facts.
+
+    Example:  mocme sample data/demo
+    """
+    from extractors.sample import write_sample
+
+    written = write_sample(directory, seed, num_things)
+    items = ", ".join(f"{count} {modality}" for modality, count in written.num_items.items())
+    triples = ", ".join(f"{count} {split}" for split, count in written.num_triples.items())
+    size = f"({written.num_broken} broken on purpose); {written.num_bytes / 1e6:.1f} MB"
+    print_line(f"{written.num_entities} entities; triples: {triples}")
+    print_line(f"items: {items} {size}")
+    print_line(f"what is planted: {directory / 'FACTS.md'}")
+    print_line(f"next: mocme run {written.config}")
+
+
+def audit(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Dataset or OpenKE folder.")],
+    as_json: AsJson = False,
+    clean_dir: Annotated[
+        Path | None,
+        typer.Option("--write-clean", metavar="DIR", help="Write the dataset with clean splits."),
+    ] = None,
+    media: Annotated[
+        bool,
+        typer.Option("--media", help="Look for files that would fail, too; nothing is decoded."),
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="With --media: whose modalities say which fields hold files; by default those do "
+            "whose values look like paths.",
+        ),
+    ] = None,
+) -> None:
+    """Look for what makes metrics misleading, and for media that would fail.
+
+    Duplicates, leaks between splits, entities and relations unseen in training, and ids that look
+    alike and are not the same: of other normalisation, white space, width or hidden characters.
+    With --media: files that are absent, lead out of the folder, are empty or of a format that is
+    not read, and entities without facts or without media.
+
+    Example:  mocme audit data/demo --media --write-clean data/demo-clean
+    """
+    from storage.datasets import alike
+    from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
+    from storage.datasets.audit import audit as audit_graph
+    from storage.datasets.clean import write_clean
+    from storage.datasets.dataset import read_dataset
+
+    if config is not None and not media:
+        raise typer.BadParameter("--config is for --media")
+    dataset = read_dataset(path)
+    found = audit_graph(dataset.graph)
+    found_alike = alike.find_lookalikes(dataset.graph)
+    found_media = _audit_media(dataset, config) if media else None
+    if clean_dir is not None:
+        write_clean(dataset, clean_dir)
+    if as_json:
+        also = {} if found_media is None else {"media": found_media.to_dict()}
+        print_json({**found.to_dict(), "lookalikes": found_alike, **also})
+        return
+    STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
+    STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
+    if pairs := alike.rows_of(found_alike):
+        title = f"Look alike and are not the same: {min(len(pairs), _MOST_ALIKE)} of {len(pairs)}"
+        STDOUT.print(table(title, alike.HEADER, pairs[:_MOST_ALIKE]))
+    if found_media is not None:
+        _print_media(found_media)
+    if clean_dir is not None:
+        print_line(f"clean splits written to {clean_dir}")
+
+
+def _audit_media(dataset: "Dataset", config: Path | None) -> "MediaAudit":
+    from extractors.inspection.media_audit import audit_media
+    from extractors.registry import load_extractor_class
+
+    if config is None:
+        return audit_media(dataset)
+    settings = load_config(config)
+    kinds: dict[str, set[str]] = {}
+    for name, entry in settings.modalities.items():
+        extractor = load_extractor_class(entry.extractor)
+        if extractor.item_kind == "file":
+            for field in settings.fields_of(name):
+                kinds.setdefault(field, set()).add(extractor.modality)
+    return audit_media(dataset, kinds)
+
+
+def _print_media(found: "MediaAudit") -> None:
+    from extractors.inspection.media_audit import FIELDS_HEADER, PROBLEMS_HEADER
+
+    STDOUT.print(table("Media", FIELDS_HEADER, found.field_rows()))
+    problems = list(found.problem_rows())
+    if problems:
+        STDOUT.print(table("Items that would fail", PROBLEMS_HEADER, problems))
+    for what, ids in (("facts", found.without_facts), ("media", found.without_media)):
+        first = f": {', '.join(ids[:_MOST_NAMED])}{', ...' * (len(ids) > _MOST_NAMED)}"
+        print_line(f"{len(ids)} entities without {what}{first if ids else ''}")

@@ -1,0 +1,33 @@
+"""The command `status`: what a run of a config would do."""
+
+from flows.configs.pipeline_config import load_config
+from flows.terminal.output import STDERR, STDOUT, print_json, print_line
+from mocme.cli.dry_run import print_items
+from mocme.cli.options import AsJson, ConfigFile, Overrides
+from mocme.tables import table
+
+_WOULD = {"fresh": "would be skipped", "stale": "would run"}
+
+
+def status(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Say what is fresh, what is stale and why, and do nothing.
+
+    Example:  mocme status data/demo/mocme.yaml --set train.epochs=30
+    """
+    from mocme.status import status_of
+
+    settings = load_config(config, overrides or ())
+    with STDERR.status("comparing dataset, store and runs"):
+        found = status_of(settings)
+    if as_json:
+        print_json(found.as_json())
+        return
+    if found.modalities:
+        print_items(found.modalities)
+    made = table("Stages", ["stage", "state", ""], [])
+    made.add_column("why", overflow="fold")
+    for stage, it in found.stages.items():
+        made.add_row(stage, it.state, _WOULD[it.state], it.reason)
+    STDOUT.print(made)
+    if found.run_dir is not None:
+        print_line(f"run: {found.run_dir}")

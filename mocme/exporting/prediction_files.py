@@ -1,0 +1,143 @@
+"""Predicted triples as files for other programs: CSV, TSV, JSON lines, Parquet, N-Triples.
+
+They are written as they are found, so memory does not grow with their number, and a file takes its
+place when it is whole.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.stages.predictions import PredictionFileError, write_table
+from mocme.exporting.n_triples import lines_of
+from storage.atomic import replacing
+from storage.datasets.graph import Graph
+from storage.files.separated import Dialect
+from storage.words.visible import json_text
+
+if TYPE_CHECKING:
+    from model.prediction.answers import PredictedTriple
+
+_TEXTS = {
+    "head",
+    "head_name",
+    "relation",
+    "tail",
+    "tail_name",
+    "nearest_head",
+    "nearest_tail",
+    "rule",
+}
+_ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file of no known kind.
+
+    Raises:
+        PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`, `.nt`.
+    """
+    if path.suffix not in _SUFFIXES:
+        allowed = ", ".join(_SUFFIXES)
+        raise PredictionFileError(f"{path}: found the suffix '{path.suffix}'; allowed: {allowed}")
+
+
+def write_predictions(
+    path: Path,
+    triples: Iterable["PredictedTriple"],
+    graph: Graph | None = None,
+    *,
+    for_spreadsheet: bool = False,
+) -> int:
+    """Write predicted triples with their evidence.
+
+    Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the training
+    fact that is most like the triple `nearest_head`, `nearest_tail`, `similarity` (empty if the
+    relation has none), of the most confident rule that leads to it `rule` and `rule_confidence`
+    (empty if none does), `weight_<modality>` for each modality, and
+    `expert_weight_<modality>_<number>` where a modality has several experts. `.nt` is N-Triples:
+    see `mocme.exporting.n_triples`.
+
+    Args:
+        path: The file; its suffix says what it is.
+        triples: What to write.
+        graph: Whose ids the triples have: in N-Triples, two of them are never one IRI.
+        for_spreadsheet: Whether text that a spreadsheet would compute gets an apostrophe before it,
+            in a `.csv` or `.tsv` file; it does not read back as it was.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        PredictionFileError: If the suffix is not known, a library is absent, or the file cannot be
+            written.
+    """
+    check_suffix(path)
+    if for_spreadsheet and path.suffix not in _DIALECTS:
+        raise PredictionFileError(
+            f"{path}: found the suffix '{path.suffix}' of a file for spreadsheets; "
+            f"allowed: {', '.join(_DIALECTS)}"
+        )
+    try:
+        with replacing(path) as temporary:
+            if path.suffix in _DIALECTS:
+                return write_table(
+                    temporary, triples, _DIALECTS[path.suffix], for_spreadsheet=for_spreadsheet
+                )
+            if path.suffix == ".nt":
+                return _write_n_triples(temporary, iter(triples), graph)
+            return _WRITERS[path.suffix](temporary, iter(triples))
+    except ImportError as error:
+        raise PredictionFileError(
+            f"{path}: found {error}; allowed: pip install 'mocme[files]', which writes it"
+        ) from error
+    except OSError as error:
+        raise PredictionFileError(
+            f"{path}: found {error.strerror}; allowed: a file in a folder that can be written to"
+        ) from error
+
+
+def _write_lines(path: Path, texts: Iterator[str]) -> int:
+    """Write the lines of each triple, and return how many triples there were."""
+    num_triples = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for text in texts:
+            file.write(f"{text}\n")
+            num_triples += 1
+    return num_triples
+
+
+def _write_json_lines(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+    return _write_lines(path, (json_text(triple.row()) for triple in triples))
+
+
+def _write_n_triples(path: Path, triples: Iterator["PredictedTriple"], graph: Graph | None) -> int:
+    entities, relations = (graph.entities, graph.relations) if graph is not None else ((), ())
+    found = lines_of(triples, frozenset(entities), frozenset(relations))
+    return _write_lines(path, ("\n".join(lines) for lines in found))
+
+
+def _write_parquet(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = (triple.row() for triple in triples)
+    group = list(islice(rows, _ROWS_AT_ONCE))
+    kinds = {True: pyarrow.string(), False: pyarrow.float64()}
+    names = group[0] if group else ()
+    schema, num_rows = pyarrow.schema([(name, kinds[name in _TEXTS]) for name in names]), 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        while group:
+            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+            num_rows += len(group)
+            group = list(islice(rows, _ROWS_AT_ONCE))
+    return num_rows
+
+
+_DIALECTS: Mapping[str, Dialect] = {".csv": "excel", ".tsv": "excel-tab"}
+_WRITERS: Mapping[str, Callable[[Path, Iterator["PredictedTriple"]], int]] = {
+    ".jsonl": _write_json_lines,
+    ".parquet": _write_parquet,
+}
+_SUFFIXES = (*_DIALECTS, *_WRITERS, ".nt")

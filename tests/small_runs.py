@@ -1,0 +1,71 @@
+"""What the tests of the flows call: the command line, with settings that make a run quick."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from typer.testing import CliRunner
+
+from mocme.cli.app import app
+
+SMALL = (
+    "model.dim=8",
+    "model.num_experts=2",
+    "train.epochs=2",
+    "train.eval_every=1",
+    "predict.k=3",
+    "extract.num_workers=1",
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command left."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+
+def mocme(*arguments: object) -> Command:
+    """Call the command line in this process."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return Command(result.exit_code, result.stdout, result.stderr)
+
+
+def settings(*pairs: str) -> list[str]:
+    """Return the options that lay pairs of key and value on a config."""
+    return [word for pair in pairs for word in ("--set", pair)]
+
+
+def small(command: str, config: object, *pairs: str) -> Command:
+    """Run a command on a config as JSON, quickly."""
+    return mocme(command, config, "--json", *settings(*SMALL, *pairs))
+
+
+_LOOKING = """
+import json, sys
+from mocme.cli.app import app
+try: app(sys.argv[1:])
+except SystemExit: pass
+print(json.dumps(sorted({"prefect", "torch"} & sys.modules.keys())))
+"""
+
+
+def run_and_look_at_imports(*arguments: object) -> tuple[dict[str, Any], list[str]]:
+    """Run a command in a process of its own.
+
+    Returns:
+        The JSON that it printed, and which of Prefect and torch it has imported.
+    """
+    words = [sys.executable, "-c", _LOOKING, *(str(argument) for argument in arguments)]
+    done = subprocess.run(words, capture_output=True, check=True)
+    result, imported = (json.loads(line) for line in done.stdout.splitlines())
+    return result, imported

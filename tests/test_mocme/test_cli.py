@@ -1,0 +1,195 @@
+"""The command line: help, exit codes, what goes to which stream, what start-up imports."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_runs import Command, mocme, settings
+
+COMMANDS = [
+    ("sample",),
+    ("run",),
+    ("extract",),
+    ("train",),
+    ("evaluate",),
+    ("predict",),
+    ("report",),
+    ("audit",),
+    ("store", "stats"),
+    ("store", "verify"),
+    ("store", "gc"),
+    ("store", "import"),
+    ("store", "export"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
+    result = mocme(*command, "--help")
+    assert result.exit_code == 0
+    assert f"Example:  mocme {' '.join(command)} " in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rnu",),
+        ("run",),
+        ("run", "a", "b"),
+        ("run", "config.yaml", "--quick"),
+        ("predict",),
+        ("predict", "--relation", "likes"),
+        ("predict", "config.yaml", "--why"),
+        ("predict", "--relation", "likes", "--out", "x.csv", "--why"),
+        ("predict", "--relation", "likes", "--head", "a", "--tail", "b"),
+        ("predict", "config.yaml", "--run", "data/runs/newest"),
+        ("predict", "config.yaml", "--run", "runs", "--head", "a", "--relation", "likes"),
+        ("predict", "--head", "a", "--relation", "likes", "-k", "0"),
+        ("evaluate", "config.yaml", "--run", "data/runs/newest"),
+        ("sample",),
+        ("sample", "folder", "--seed", "-1"),
+        ("store",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
+    assert mocme(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "none.yaml"),
+        ("extract", "none.yaml", "--json"),
+        ("audit", "nowhere"),
+        ("evaluate",),
+        ("evaluate", "--run", "nowhere"),
+        ("predict", "--head", "a", "--relation", "likes"),
+        ("predict", "none.yaml", "--head", "a", "--relation", "likes"),
+        ("report",),
+        ("report", "nowhere"),
+        ("store", "stats", "nowhere"),
+        ("store", "verify", "nowhere"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_there_is_one_line_on_standard_error_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = mocme(*arguments)
+    assert command.exit_code == 2
+    errors = [line for line in command.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in command.stderr
+    if "--json" in arguments:
+        assert command.json["error"] in errors[0]
+
+
+def test_every_problem_of_a_config_is_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("dataset: d\ntrain: {epocs: 3}\nmodel: {dim: 3}\n")
+    command = mocme("run", path, *settings("predict.k=0"))
+    assert command.exit_code == 2
+    assert sum(line.startswith("error: ") for line in command.stderr.splitlines()) == 3
+
+
+def test_a_sample_is_written_once(tmp_path: Path) -> None:
+    assert mocme("sample", tmp_path / "s", "--things", 60, "--seed", 3).exit_code == 0
+    again = mocme("sample", tmp_path / "s")
+    assert again.exit_code == 2
+    assert "not empty" in again.stderr
+
+
+def test_an_audit_counts_and_writes_the_clean_variant(project: Path, tmp_path: Path) -> None:
+    train, test = (project / f"{split}.tsv" for split in ("train", "test"))
+    leak = train.read_text().splitlines()[0]
+    test.write_text(test.read_text() + leak + "\n")
+    found = mocme("audit", project, "--json", "--write-clean", tmp_path / "clean")
+    assert found.json["leaks"]["test_in_train"]["lines"] == 1
+    assert mocme("audit", tmp_path / "clean", "--json").json["is_clean"]
+    assert "lines that stand in train" in mocme("audit", project).stdout
+
+
+def test_an_audit_of_the_media_names_what_an_extraction_would_fail_on(project: Path) -> None:
+    torn = "media/image/torn.png"  # a whole beginning: found by decoding alone
+    found = mocme("audit", project, "--media", "--json")
+    assert found.exit_code == 0
+    fields = found.json["media"]["fields"]
+    assert set(fields) == {"image", "audio", "video"}
+    by_config = ["audit", project, "--media", "--config", project / "mocme.yaml"]
+    assert mocme(*by_config, "--json").json == found.json
+    failures = (project / "data/runs/failures.jsonl").read_text().splitlines()
+    failed = {row["item"]: row["modality"] for row in map(json.loads, failures)}
+    named = {
+        path: field
+        for field in fields
+        for problem in fields[field]["problems"]
+        for _, path in problem["first"]
+    }
+    assert named == {path: name for path, name in failed.items() if path != torn}
+    shown = mocme(*by_config).stdout
+    assert "an empty file" in shown
+    assert "entities without media: " in shown
+    assert mocme("audit", project, "--config", project / "mocme.yaml").exit_code == 2
+
+
+def test_a_store_is_counted_and_damage_found(project: Path) -> None:
+    store = project / "data/features"
+    spaces = mocme("store", "stats", store, "--json").json["spaces"]
+    assert {space["extractor"] for space in spaces} >= {"image_stats", "text_hash", "numeric"}
+    assert sum(space["num_failures"] for space in spaces) > 0
+    assert "image_stats" in mocme("store", "stats", store).stdout
+    assert mocme("store", "verify", store, "--json") == Command(0, '{"problems": []}\n', "")
+
+    data = next(store.glob("image_stats/*/data.mdb"))
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    data.write_bytes(content)
+    damaged = mocme("store", "verify", store, "--json")
+    assert damaged.exit_code == 1
+    assert damaged.json["problems"][0]["space"] == str(data.parent)
+
+
+NEVER_PREFECT = {
+    "help": (["--help"], {"torch", "numpy.random"}),
+    "help of a command": (["run", "--help"], {"torch", "numpy.random"}),
+    "help of a study": (["tune", "--help"], {"torch", "optuna", "matplotlib"}),
+    "a range that is wrong": (
+        ["tune", "{project}/mocme.yaml", "--trials", "2", "--over", "model.dim=0..1"],
+        {"torch", "optuna", "matplotlib"},
+    ),
+    "sample": (["sample", "{tmp}/s", "--things", "60"], {"torch"}),
+    "audit": (["audit", "{project}"], {"torch"}),
+    "audit of media": (["audit", "{project}", "--media"], {"torch"}),
+    "store stats": (["store", "stats", "{project}/data/features"], {"torch"}),
+    "store verify": (["store", "verify", "{project}/data/features"], {"torch"}),
+    "a config that is wrong": (["run", "{tmp}/none.yaml"], {"torch"}),
+    "predict": (
+        ["predict", "--run", "{project}/data/runs/newest", "--head", "?", "--relation", "?"],
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"), NEVER_PREFECT.values(), ids=NEVER_PREFECT.keys()
+)
+def test_start_up_imports_only_what_the_command_needs(
+    project: Path, tmp_path: Path, arguments: list[str], unwanted: set[str]
+) -> None:
+    words = [word.format(tmp=tmp_path, project=project) for word in arguments]
+    program = (
+        "import json, sys\n"
+        "from mocme.cli.app import app\n"
+        "try: app(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=100
+    )
+    imported = set(json.loads(finished.stderr.splitlines()[-1]))
+    assert not imported & {"prefect", *unwanted}

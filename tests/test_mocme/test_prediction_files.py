@@ -1,0 +1,217 @@
+"""`mocme predict --out`: every format holds the same triples, all missing from the graph."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+from small_runs import mocme
+
+from mocme.exporting.prediction_files import (
+    Prediction,
+    PredictionFileError,
+    read_predictions,
+    write_predictions,
+)
+from model.prediction.answers import AppliedRule, NearFact, PredictedTriple
+from model.prediction.predictor import Predictor
+from storage.datasets.graph import SPLITS
+
+K = 4
+NAMES = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        return rows
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in text.splitlines()]
+    dialect = "excel" if path.suffix == ".csv" else "excel-tab"
+    found = csv.DictReader(text.splitlines(), dialect=dialect)
+    return [
+        {name: value if name in NAMES else parsed(name, value) for name, value in row.items()}
+        for row in found
+    ]
+
+
+def parsed(name: str, value: str) -> str | float | None:
+    """What a cell that may be empty holds."""
+    if value == "":
+        return None
+    return value if name == "rule" else float(value)
+
+
+def write(project: Path, out: Path, *options: object) -> list[dict[str, Any]]:
+    run = project / "data/runs/newest"
+    command = mocme("predict", "--run", run, "--out", out, "-k", K, "--json", *options)
+    assert command.exit_code == 0, command.stderr
+    rows = read(out)
+    assert command.json["triples"] == len(rows)
+    return rows
+
+
+def test_all_formats_hold_the_same(project: Path, tmp_path: Path) -> None:
+    suffixes = (".csv", ".tsv", ".jsonl", ".parquet")
+    first, *others = [write(project, tmp_path / f"found{suffix}") for suffix in suffixes]
+    assert all(rows == first for rows in others)
+    graph = Predictor(project / "data/runs/newest").graph
+    known = {tuple(triple) for split in SPLITS for triple in graph.split(split).tolist()}
+    rows = {name: row for row, name in enumerate(graph.entities)}
+    relations = {name: row for row, name in enumerate(graph.relations)}
+    for row in first:
+        triple = (rows[row["head"]], relations[row["relation"]], rows[row["tail"]])
+        assert triple not in known
+        assert row["head_name"] == graph.names[triple[0]]
+        assert 0 < row["probability"] <= 1
+        weights = [value for name, value in row.items() if name.startswith("weight_")]
+        assert sum(weights) == pytest.approx(1, abs=1e-5)
+        fact = (rows[row["nearest_head"]], triple[1], rows[row["nearest_tail"]])
+        assert fact in set(map(tuple, graph.train.tolist()))
+        assert 0 < row["similarity"] <= 1.000001
+        assert (row["rule"] is None) == (row["rule_confidence"] is None)
+    counts = {name: sum(row["relation"] == name for row in first) for name in graph.relations}
+    assert set(counts.values()) == {K}
+
+
+def test_one_relation_in_more_than_one_group(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mocme.exporting.prediction_files._ROWS_AT_ONCE", 3)
+    relation = Predictor(project / "data/runs/newest").graph.relations[0]
+    rows = write(project, tmp_path / "one.parquet", "--relation", relation)
+    assert [row["relation"] for row in rows] == [relation] * K
+    assert parquet.ParquetFile(tmp_path / "one.parquet").num_row_groups == 2
+    chances = [row["probability"] for row in rows]
+    assert chances == sorted(chances, reverse=True)
+
+
+def triple(
+    head: str, fact: tuple[NearFact, ...], rule: AppliedRule | None = None
+) -> PredictedTriple:
+    weights, experts = {"text": 0.75, "x y": 0.25}, {"text": [0.5, 0.25]}
+    return PredictedTriple(head, "a name", "r", "t", "", 0.25, weights, experts, fact, rule)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    near = NearFact("n", "", "\\m", "", 0.5)
+    rule = AppliedRule(("r s", "inverse of \tr"), 0.125)
+    made = [triple('a "quoted"\tid', (near,)), triple("b", (), rule)]
+    write_predictions(tmp_path / "x.tsv", made)
+    shares = {"text": 0.75, "x y": 0.25}
+    assert read_predictions(tmp_path / "x.tsv") == [
+        Prediction('a "quoted"\tid', "r", "t", 0.25, ("n", "\\m", 0.5), None, shares),
+        Prediction("b", "r", "t", 0.25, None, ("r s, inverse of \tr", 0.125), shares),
+    ]
+
+
+def test_a_file_without_the_columns_of_rules_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    write_predictions(path, [triple("a", ())])
+    rows = list(csv.DictReader(path.read_text().splitlines(), dialect="excel-tab"))
+    with path.open("w", newline="") as file:
+        names = [name for name in rows[0] if not name.startswith("rule")]
+        assert len(names) == len(rows[0]) - 2
+        writer = csv.DictWriter(file, names, dialect="excel-tab", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert [(it.head, it.rule) for it in read_predictions(path)] == [("a", None)]
+
+
+def test_whoever_comes_first_a_column_has_one_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first group has neither a fact nor a rule, and the second has."""
+    monkeypatch.setattr("mocme.exporting.prediction_files._ROWS_AT_ONCE", 1)
+    made = [
+        triple("a", ()),
+        triple("b", (NearFact("n", "", "m", "", 0.5),), AppliedRule(("r",), 0.5)),
+    ]
+    write_predictions(tmp_path / "x.parquet", made)
+    rows = read(tmp_path / "x.parquet")
+    assert [(row["nearest_head"], row["similarity"]) for row in rows] == [(None, None), ("n", 0.5)]
+    assert [(row["rule"], row["rule_confidence"]) for row in rows] == [(None, None), ("r", 0.5)]
+
+
+@pytest.mark.parametrize("damage", ["one cell", "a\tb\tc\td\te\tmuch\tf\tg\t1\tr\t1\t1", "\t" * 11])
+def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "x.tsv"
+    write_predictions(path, [triple("a", ())])
+    path.write_text(path.read_text() + damage + "\n")
+    with pytest.raises(PredictionFileError, match=r"x.tsv: found a damaged line, 3 "):
+        read_predictions(path)
+
+
+def test_all_completes_the_graph_with_a_name_for_the_file_or_without(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = write(project, tmp_path / "named.csv", "--all")
+    monkeypatch.chdir(project)
+    command = mocme("predict", "--run", "data/runs/newest", "--all", "-k", K)
+    assert command.exit_code == 0, command.stderr
+    assert read(project / "predictions.csv") == named
+    graph = Predictor(project / "data/runs/newest").graph
+    assert {row["relation"] for row in named} == set(graph.relations)
+    again = mocme("predict", "--run", "data/runs/newest", "--all", "-k", K)
+    assert again.exit_code == 0, again.stderr
+    (project / "predictions.csv").write_text("head,mine\n")
+    refused = mocme("predict", "--run", "data/runs/newest", "--all", "-k", K)
+    assert refused.exit_code == 2
+    assert "predictions.csv: found another file; allowed" in refused.stderr
+    assert (project / "predictions.csv").read_text() == "head,mine\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            ["--out", "x.xlsx"],
+            "found the suffix '.xlsx'; allowed: .csv, .tsv, .jsonl, .parquet",
+        ),
+        (["--out", "none/x.csv"], "none/x.csv: found No such file or directory"),
+        (["--out", "x.csv", "--relation", "nonsense"], "relation: found 'nonsense'"),
+        (["--out", "x.csv", "--head", "a"], "give them without --head, --tail"),
+        (["--all", "--why"], "give them without --head, --tail"),
+        (["--all", "--relation", "eats"], "give it without --relation"),
+    ],
+)
+def test_what_cannot_be_written_leaves_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(project)
+    before = set(project.iterdir())
+    command = mocme("predict", "--run", "data/runs/newest", *words)
+    assert command.exit_code == 2
+    assert reason in command.stderr.replace("\n", " ")
+    assert set(project.iterdir()) == before
+
+
+FOREIGN = {
+    "triples.tsv": "lion\tlives_in\tsavanna\n",
+    "entities.jsonl": '{"id": "lion", "name": "Lion"}\n',
+    "table.csv": "head,relation,tail\nlion,lives_in,savanna\n",
+    "dump.nt": "<urn:a> <urn:b> <urn:c> .\n<urn:a> <urn:b> <urn:d> .\n",
+    "numbers.parquet": "PAR1 and no more",
+    "list.jsonl": "[1]\n",
+    "latin.csv": "\udce9t\udce9\n",  # no UTF-8
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_no_file_but_older_predictions_is_replaced(
+    project: Path, tmp_path: Path, name: str
+) -> None:
+    out, run = tmp_path / name, project / "data/runs/newest"
+    mine = FOREIGN[name].encode(errors="surrogateescape")
+    out.write_bytes(mine)
+    refused = mocme("predict", "--run", run, "--all", "--out", out)
+    assert refused.exit_code == 2
+    assert f"{name}: found another file" in refused.stderr
+    assert out.read_bytes() == mine
+
+    out.write_bytes(b"")
+    for _ in range(2):
+        assert mocme("predict", "--run", run, "--all", "--out", out, "-k", 1).exit_code == 0
