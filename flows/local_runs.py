@@ -129,7 +129,7 @@ def _quieten_prefect() -> None:
 def _is_for_the_user(entry: logging.LogRecord) -> bool:
     """Leave out what Prefect says of each run: an error reaches the user at the end, once."""
     path = Path(entry.pathname)
-    if path.is_relative_to(Path(__file__).parents[1]):
+    if path.is_relative_to(Path(__file__).parent):
         # Where a terminal watches, bars and the summary say the same.
         return not STDERR.is_terminal or entry.levelno >= logging.WARNING
     if entry.module in _ENGINE_MODULES:

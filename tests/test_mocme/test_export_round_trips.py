@@ -17,14 +17,11 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from extractors.imported import Imported, ImportedConfig
+from flows.stages.predictions import PredictionFileError, read_predictions
 from mocme.exporting.iris import iri
 from mocme.exporting.n_triples import lines_of
 from mocme.exporting.neo4j import NODES, RELATIONSHIPS, write_graph
-from mocme.exporting.prediction_files import (
-    PredictionFileError,
-    read_predictions,
-    write_predictions,
-)
+from mocme.exporting.prediction_files import write_predictions
 from model.prediction.answers import AppliedRule, NearFact, PredictedTriple
 from storage.datasets.graph import Graph
 from storage.features.export import ExportedFeatures, write_features

@@ -9,12 +9,8 @@ import pytest
 from pyarrow import parquet
 from small_runs import mocme
 
-from mocme.exporting.prediction_files import (
-    Prediction,
-    PredictionFileError,
-    read_predictions,
-    write_predictions,
-)
+from flows.stages.predictions import Prediction, PredictionFileError, read_predictions
+from mocme.exporting.prediction_files import write_predictions
 from model.prediction.answers import AppliedRule, NearFact, PredictedTriple
 from model.prediction.predictor import Predictor
 from storage.datasets.graph import SPLITS
