@@ -4,6 +4,8 @@ Commands import what they run when they run it, so that `mocme --help` answers a
 what runs a flow pays for Prefect's start.
 """
 
+from functools import partial
+
 from storage.isolation import isolate_process
 
 
@@ -15,4 +17,4 @@ def main() -> None:
     from mocme.cli.app import app  # imports the libraries
 
     escape_log_records()
-    run_guarded(app)
+    run_guarded(partial(app, prog_name="mocme"))
