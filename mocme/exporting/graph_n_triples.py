@@ -5,13 +5,14 @@ Facts are triples. A fact whose confidence is stated, and a predicted triple, ha
 
 | Of an entity | predicate | object |
 | name | `rdfs:label` | literal |
-| kind | `rdf:type` | `urn:mocme:kind:<kind>`, labelled |
+| kind | `rdf:type` | `urn:mocme:kind:<kind>` |
 | text | `urn:mocme:text:<field>`, a sub-property of `rdfs:comment` | literal |
 | number | `urn:mocme:numeric:<attribute>` | `xsd:integer` or `xsd:double` |
 | picture | `foaf:depiction` | `file:` IRI |
 | sound, clip | `urn:mocme:<modality>:<field>` | `file:` IRI |
 
-Names that are absolute IRIs stand for themselves: see `mocme.exporting.iris`.
+Kinds, attributes and relations have their names as `rdfs:label`. Names that are absolute IRIs stand
+for themselves: see `mocme.exporting.iris`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -115,13 +116,25 @@ class _GraphLines:
         self._graph, self._content = graph, content
         self._entities, self._relations = frozenset(graph.entities), frozenset(graph.relations)
         self._kinds = frozenset(chain.from_iterable(graph.kinds))
+        self._attributes = frozenset(content.numbers)
+        self._fields = frozenset({*content.texts, *content.paths})
+
+    @property
+    def _vocabulary(self) -> dict[str, frozenset[str]]:
+        """What entities are described by, whose IRIs need a name to be read."""
+        return {
+            "relation": self._relations,
+            "kind": self._kinds,
+            "numeric": self._attributes,
+        }
 
     def known(self) -> Iterator[str]:
         """Yield what the dataset says."""
         for field in self._content.texts:
             yield f"{self._field('text', field)} {_SUB_PROPERTY} {_COMMENT}"
-        for kind in sorted(self._kinds):
-            yield f"{iri('kind', kind, self._kinds)} {RDFS_LABEL} {text_literal(kind)}"
+        for name, ids in self._vocabulary.items():
+            for it in sorted(ids):
+                yield f"{iri(name, it, ids)} {RDFS_LABEL} {text_literal(it)}"
         yield from self._of_entities()
         yield from self._facts()
 
@@ -149,7 +162,7 @@ class _GraphLines:
                 yield f"{self._field('text', field)} {text_literal(text)}"
         for attribute, numbers in content.numbers.items():
             if entity in numbers:
-                predicate = iri("numeric", attribute, content.numbers.keys())
+                predicate = iri("numeric", attribute, self._attributes)
                 yield f"{predicate} {_number_literal(numbers[entity])}"
         for field, paths in content.paths.items():
             modality = content.media[field]
@@ -158,7 +171,7 @@ class _GraphLines:
                 yield f"{predicate} <{(content.root / path).as_uri()}>"
 
     def _field(self, modality: str, field: str) -> str:
-        return iri(modality, field, {*self._content.texts, *self._content.paths})
+        return iri(modality, field, self._fields)
 
     def _facts(self) -> Iterator[str]:
         for number, triple in enumerate(known_triples(self._graph)):

@@ -3,11 +3,15 @@
 import csv
 import shlex
 import shutil
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from odd_graph import ENTITIES, IDS, NAMES, odd_dataset, odd_graph, predicted
 from small_runs import mocme
 
@@ -89,9 +93,38 @@ def test_lists_are_separated_by_a_semicolon_where_none_holds_it() -> None:
     assert second[2:] == ("Entity;a_b", "", "c; d")
 
 
-def test_a_graph_without_kinds_has_one_label(tmp_path: Path) -> None:
-    from dataclasses import replace
+WORDS = st.text(st.sampled_from('ab_ 1:;|,"\r\n\t\0é🦊'), min_size=1, max_size=4)
+LISTS = st.lists(WORDS.map(str.strip).filter(bool), min_size=1, max_size=3, unique=True)
 
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(WORDS, LISTS, max_size=3),
+    st.lists(WORDS, max_size=4, unique=True),
+    st.lists(WORDS, min_size=6, max_size=6),
+)
+@example({"a": ["x;y|z", "w"]}, ["a", "A", "a ", "a:b", "name", "id"], ["Entity", *"a;|a_"])
+def test_whatever_things_are_called(
+    texts: dict[str, list[str]], attributes: list[str], kinds: list[str]
+) -> None:
+    content = EntityContent(
+        texts={field: {"e0": listed} for field, listed in texts.items()},
+        numbers={attribute: {"e1": row} for row, attribute in enumerate(attributes)},
+    )
+    graph = replace(odd_graph(), kinds=tuple((kind,) for kind in kinds))
+    nodes = NodeTable(graph, content)
+    with tempfile.TemporaryDirectory() as folder:
+        write_graph(Path(folder), graph, (), nodes)
+        first, second, *rest = rows = read_rows(Path(folder, "nodes.csv"), nodes.array_delimiter)
+    found = [it for name, it in first.items() if name not in ("id", "name", "LABEL")]
+    assert found == [it if len(it) > 1 else it[0] for it in texts.values()]
+    numbers = [it for name, it in second.items() if name not in ("id", "name", "LABEL")]
+    assert numbers == list(range(len(attributes)))
+    assert len({tuple(row["LABEL"]) for row in rows}) == len(set(kinds))
+    assert all(len(row["LABEL"]) <= 2 for row in rest)
+
+
+def test_a_graph_without_kinds_has_one_label(tmp_path: Path) -> None:
     write_graph(tmp_path, replace(odd_graph(), kinds=()), ())
     assert [row["LABEL"] for row in read_rows(tmp_path / "nodes.csv")] == [["Entity"]] * len(IDS)
 

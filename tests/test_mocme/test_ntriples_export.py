@@ -1,14 +1,17 @@
 """What an RDF store gets, by an independent parser: facts, and statements of what is predicted."""
 
+import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
+import rdflib
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from odd_graph import ENTITIES, NAMES, odd_dataset, odd_graph, predicted
-from rdflib import FOAF, RDF, RDFS, XSD, Graph, Literal, URIRef
+from rdflib import FOAF, RDF, RDFS, Graph, Literal, URIRef
 from small_runs import mocme
 
 from mocme.exporting.entity_content import EntityContent
@@ -58,11 +61,11 @@ def test_numbers_are_exact(exported: Graph) -> None:
         return exported.value(entity(of), URIRef(f"urn:mocme:numeric:{attribute}"))
 
     assert number(0, "population") == Literal(67_391_582)
-    assert number(0, "population").datatype == XSD.integer
+    assert number(0, "population").datatype == rdflib.XSD.integer
     assert number(1, "huge").toPython() == 2**70 + 1
     assert number(0, "area%20%28km2%29") == Literal(0.1)
     assert number(2, "a%20b").toPython() == 1e-7
-    assert number(2, "a%20b").datatype == XSD.double
+    assert number(2, "a%20b").datatype == rdflib.XSD.double
     assert number(1, "a%3Ab").toPython() == -3
 
 
@@ -79,6 +82,23 @@ def test_facts_are_asserted_and_guesses_are_not(exported: Graph) -> None:
     assert exported.value(uncertain, URIRef("urn:mocme:confidence")) == Literal(0.7)
 
 
+def test_what_describes_entities_has_a_name(exported: Graph) -> None:
+    for name, label in (
+        ("relation:capital%20of", "capital of"),
+        ("numeric:area%20%28km2%29", "area (km2)"),
+        ("kind:a%3Bb", "a;b"),
+    ):
+        assert str(exported.value(URIRef(f"urn:mocme:{name}"), RDFS.label)) == label
+
+
+def test_the_query_of_the_documentation_finds_guesses(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/exports.md").read_text(encoding="utf-8")
+    (query,) = re.findall(r"```sparql\n(.*?)```", text, re.DOTALL)
+    triples = [replace(it, probability=0.75) for it in predicted(("eats",))]
+    write_graph(tmp_path / "x.nt", odd_graph(("eats",)), triples, EntityContent())
+    assert list(parsed(tmp_path / "x.nt").query(query)) == [(entity(4), entity(5), Literal(0.75))]
+
+
 def test_asserted_guesses_are_facts_with_a_statement(tmp_path: Path) -> None:
     write_graph(tmp_path / "x.nt", odd_graph(), predicted(), EntityContent(), asserts=True)
     graph = parsed(tmp_path / "x.nt")
@@ -90,8 +110,6 @@ def test_asserted_guesses_are_facts_with_a_statement(tmp_path: Path) -> None:
 @given(st.lists(st.text(max_size=8), min_size=6, max_size=6))
 @example(['"\\"', "\r\n\t\b\f\0", "\x7f\x85\u2028", "\U000e0041🦊", "\\u0041", "\ufeff "])
 def test_names_come_back(names: list[str]) -> None:
-    from dataclasses import replace
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.nt")
         graph = replace(odd_graph(), names=tuple(names), kinds=((names[0] or "k",),) * 6)

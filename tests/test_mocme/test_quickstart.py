@@ -36,7 +36,10 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """The notebook with its outputs, and the folder that it ran in."""
     folder, notebook = tmp_path_factory.mktemp("a reader's"), read()
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=280, kernel_name="python3", resources=resources).execute()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("JUPYTER_DATA_DIR", "IPYTHONDIR"):  # no kernel or profile of the user's
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        NotebookClient(notebook, timeout=280, kernel_name="python3", resources=resources).execute()
     return notebook, folder
 
 
