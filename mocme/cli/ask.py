@@ -1,6 +1,6 @@
 """The `predict` command: a question to a run's model, or the whole prediction stage."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,6 +53,13 @@ def predict(
             help="In --out's .csv or .tsv, put an apostrophe before text that begins a formula.",
         ),
     ] = False,
+    asserts: Annotated[
+        bool,
+        typer.Option(
+            "--assert",
+            help="In --out's .nt, state each triple as a fact, beside the statement about it.",
+        ),
+    ] = False,
     why: Annotated[
         bool,
         typer.Option("--why", help="Add to each answer the known facts most like it, and media."),
@@ -72,6 +79,8 @@ def predict(
     Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
     """
     is_question = head is not None or tail is not None
+    if asserts and (out is None or out.suffix != ".nt"):
+        raise typer.BadParameter("--assert is for --out FILE.nt")
     if everything and relation is not None:
         raise typer.BadParameter("--all completes all relations; give it without --relation")
     if everything or out is not None:
@@ -80,7 +89,8 @@ def predict(
                 "--all and --out complete relations; give them without --head, --tail and --why"
             )
         folder = find_run(config, run_dir, overrides)
-        _complete(folder.path, relation, k, out or _COMPLETED, spreadsheet_safe, as_json=as_json)
+        form = {"for_spreadsheet": spreadsheet_safe, "asserts": asserts}
+        _complete(folder.path, relation, k, out or _COMPLETED, form, as_json=as_json)
     elif spreadsheet_safe:
         raise typer.BadParameter("--spreadsheet-safe is for --out or --all")
     elif relation is None and not is_question:
@@ -125,7 +135,13 @@ def _answer(
 
 
 def _complete(
-    run_dir: Path, relation: str | None, k: int, out: Path, for_spreadsheet: bool, *, as_json: bool
+    run_dir: Path,
+    relation: str | None,
+    k: int,
+    out: Path,
+    form: Mapping[str, bool],
+    *,
+    as_json: bool,
 ) -> None:
     """Write the k most probable missing triples of one relation, or of each."""
     from model.prediction.predictor import Predictor  # imports torch
@@ -136,7 +152,7 @@ def _complete(
     relations = None if relation is None else [relation]
     with STDERR.status("looking for missing triples"):
         triples = predictor.missing_triples(relations, k)
-        count = write_predictions(out, triples, predictor.graph, for_spreadsheet=for_spreadsheet)
+        count = write_predictions(out, triples, predictor.graph, **form)
     if as_json:
         print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
     else:

@@ -49,6 +49,7 @@ def write_predictions(
     graph: Graph | None = None,
     *,
     for_spreadsheet: bool = False,
+    asserts: bool = False,
 ) -> int:
     """Write predicted triples with their evidence.
 
@@ -65,6 +66,7 @@ def write_predictions(
         graph: Whose ids the triples have: in N-Triples, two of them are never one IRI.
         for_spreadsheet: Whether text that a spreadsheet would compute gets an apostrophe before it,
             in a `.csv` or `.tsv` file; it does not read back as it was.
+        asserts: Whether N-Triples state each triple as a fact, beside the statement about it.
 
     Returns:
         How many there were.
@@ -86,7 +88,7 @@ def write_predictions(
                     temporary, triples, _DIALECTS[path.suffix], for_spreadsheet=for_spreadsheet
                 )
             if path.suffix == ".nt":
-                return _write_n_triples(temporary, iter(triples), graph)
+                return _write_n_triples(temporary, triples, graph, asserts=asserts)
             return _WRITERS[path.suffix](temporary, iter(triples))
     except ImportError as error:
         raise PredictionFileError(
@@ -112,9 +114,11 @@ def _write_json_lines(path: Path, triples: Iterator["PredictedTriple"]) -> int:
     return _write_lines(path, (json_text(triple.row()) for triple in triples))
 
 
-def _write_n_triples(path: Path, triples: Iterator["PredictedTriple"], graph: Graph | None) -> int:
+def _write_n_triples(
+    path: Path, triples: Iterable["PredictedTriple"], graph: Graph | None, *, asserts: bool
+) -> int:
     entities, relations = (graph.entities, graph.relations) if graph is not None else ((), ())
-    found = lines_of(triples, frozenset(entities), frozenset(relations))
+    found = lines_of(triples, frozenset(entities), frozenset(relations), asserts=asserts)
     return _write_lines(path, ("\n".join(lines) for lines in found))
 
 

@@ -1,4 +1,4 @@
-"""What stands where predictions are to be written: an older file of predictions, or another one."""
+"""What stands where a file is to be written: an older one of the same kind, or somebody else's."""
 
 import csv
 import json
@@ -36,13 +36,42 @@ def require_predictions(path: Path) -> None:
         )
 
 
+def require_own_text(path: Path, first_line: str) -> None:
+    """Refuse a file that does not begin with a line; none and an empty one are fine.
+
+    Args:
+        path: The file.
+        first_line: The line, without its end.
+
+    Raises:
+        ForeignFileError: If another file, or none that can be read, stands there.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        is_own = path.is_file() and (path.stat().st_size == 0 or _first_line(path) == first_line)
+    except (OSError, ValueError):
+        is_own = False
+    if not is_own:
+        raise ForeignFileError(
+            f"{path}: found another file; allowed: another name, or a file that this command has "
+            "written, which is replaced"
+        )
+
+
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8", newline="") as file:
+        return file.readline(_LONGEST_LINE).removesuffix("\n")
+
+
 def _holds_predictions(path: Path) -> bool:
     if path.suffix == ".parquet":
         return _columns_of_parquet(path)[: len(_FIRST_COLUMNS)] in ([], _FIRST_COLUMNS)
     with path.open(encoding="utf-8", newline="") as file:
         first, second = file.readline(_LONGEST_LINE), file.readline(_LONGEST_LINE)
     if path.suffix == ".nt":
-        return second.startswith("_:t0 ") and "#Statement>" in second
+        # The triple itself stands before its statement in a file that asserts it.
+        return any(it.startswith("_:t0 ") and "#Statement>" in it for it in (first, second))
     return _columns(first, path.suffix)[: len(_FIRST_COLUMNS)] == _FIRST_COLUMNS
 
 

@@ -101,7 +101,7 @@ def test_neo4j(ids: list[str], names: list[str]) -> None:
     predicted = triples_of([(ids[1], "", names[1], ids[0], "")])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        assert write_graph(folder, graph, predicted) == 1
+        assert write_graph(folder, graph, predicted, asserts=True) == 1
         found = {}
         for file in (NODES, RELATIONSHIPS):
             with (folder / file).open(encoding="utf-8", newline="") as opened:

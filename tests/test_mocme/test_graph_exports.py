@@ -43,7 +43,7 @@ class TestNTriples:
         ],
     )
     def test_any_name_is_by_the_grammar_and_comes_back(self, name: str) -> None:
-        (lines,) = lines_of([triple(name)])
+        (lines,) = lines_of([triple(name)], asserts=True)
         assert all(LINE.fullmatch(line) for line in lines), lines
         written = lines[0].split(" ")[0]
         assert unquote(written.removeprefix("<urn:mocme:entity:").removesuffix(">")) == name
@@ -56,7 +56,7 @@ class TestNTriples:
         assert re.fullmatch(IRI, iri("entity", "http://x/> <http://evil"))
 
     def test_a_statement_tells_of_its_triple(self) -> None:
-        first, second = lines_of([triple("a"), triple("b")])
+        first, second = lines_of([triple("a"), triple("b")], asserts=True)
         assert first[0] == "<urn:mocme:entity:a> <urn:mocme:relation:made%20of> " + (
             "<urn:mocme:entity:wood> ."
         )
@@ -108,7 +108,7 @@ def test_neo4j_gets_the_graph_and_what_it_lacks(project: Path, tmp_path: Path) -
     assert [node["name"] for node in nodes] == list(graph.names)
     rows = rows_of(out / "relationships.csv")
     predicted = [row for row in rows if row["predicted:boolean"] == "true"]
-    found = [(row[":START_ID"], row[":TYPE"], row[":END_ID"]) for row in predicted]
+    found = [(row[":START_ID"], row["relation"], row[":END_ID"]) for row in predicted]
     assert found == [(triple.head, triple.relation, triple.tail) for triple in expected]
     for row, triple_ in zip(predicted, expected, strict=True):
         assert float(row["probability:double"]) == triple_.probability
