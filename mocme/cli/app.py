@@ -2,16 +2,19 @@
 
 import errno
 import os
-from typing import Any
+import platform
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from flows.exit_codes import INPUT_ERROR
-from flows.terminal.output import print_error
+from flows.terminal.output import print_error, print_line
 from mocme.cli import (
     ablation,
     ask,
+    configs,
     datasets,
     graph_exports,
     placing,
@@ -58,6 +61,14 @@ def _has_working_folder() -> bool:
     return True
 
 
+def _print_version(is_asked: bool) -> None:
+    """Print the versions and end, if they are asked for; torch is looked up, not imported."""
+    if is_asked:
+        print_line(f"mocme {version('mocme')}")
+        print_line(f"Python {platform.python_version()}, torch {version('torch')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="mocme",
     cls=CommandGroup,
@@ -69,6 +80,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(help=app.info.help)
+def _before_any_command(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the versions of mocme, Python and torch.",
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
+
+
 app.command("sample")(datasets.sample)
 app.command("run")(runs.run)
 app.command("extract")(runs.extract)
@@ -78,6 +107,7 @@ app.command("predict")(ask.predict)
 app.command("place")(placing.place)
 app.command("report")(report.report)
 app.command("status")(status.status)
+app.command("config")(configs.config)
 app.command("ablate")(ablation.ablate)
 app.command("tune")(tuning.tune)
 app.command("audit")(datasets.audit)
