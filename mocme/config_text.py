@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from extractors.registry import load_extractor_class
 from flows.configs.described import (
     ANY_NAME,
     MODALITIES,
@@ -43,8 +42,10 @@ def markdown_lines() -> Iterator[str]:
     yield from (
         "# Every key of a config",
         "",
-        f"This page is written by `{REGENERATE}`. `mocme config CONFIG` prints a config of yours",
-        "with all its values, `mocme config --schema` the JSON schema for an editor.",
+        "`mocme config --defaults` prints this list, `mocme config CONFIG` a config of yours with",
+        "all its values, `mocme config --schema` the JSON schema for an editor.",
+        "",
+        f"The page is made by `{REGENERATE}`.",
     )
     section: tuple[str, str | None] | None = None
     for key in config_keys():
@@ -62,10 +63,7 @@ def markdown_lines() -> Iterator[str]:
 def config_data(config: PipelineConfig) -> dict[str, Any]:
     """Return a config as JSON values, every option of every extractor with its value."""
     data = config.model_dump(mode="json")
-    for name, entry in config.modalities.items():
-        options = load_extractor_class(entry.extractor).Config.model_validate(entry.options)
-        whole = data[MODALITIES][name]
-        whole.update(options.model_dump(mode="json", exclude=set(entry.options)))
+    data[MODALITIES] = {name: entry.whole for name, entry in config.modalities.items()}
     return data
 
 

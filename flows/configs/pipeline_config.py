@@ -123,6 +123,13 @@ class ModalityConfig(BaseModel):
         return dict(self.model_extra or {})
 
     @property
+    def whole(self) -> dict[str, Any]:
+        """The entry as JSON values, what the extractor's config has by default included."""
+        options = load_extractor_class(self.extractor).Config.model_validate(self.options)
+        defaults = options.model_dump(mode="json", exclude=set(self.options))
+        return {**self.model_dump(mode="json"), **defaults}
+
+    @property
     def path_options(self) -> dict[str, str]:
         """Those of the extractor's options that name a file or a folder of this machine."""
         given = {key: self.options.get(key) for key in (*_path_keys(self.extractor), "model")}

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from flows.exit_codes import INPUT_ERROR
 from flows.terminal.output import print_error, print_line
+from mocme.absent_names import explained
 from mocme.cli import (
     ablation,
     ask,
@@ -24,6 +25,7 @@ from mocme.cli import (
     stores,
     tuning,
 )
+from mocme.cli.options import ASKED_RUN
 from storage.errors import MocmeError
 
 
@@ -32,10 +34,11 @@ class CommandGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        ASKED_RUN.set(None)
         try:
             return super().invoke(ctx)
         except MocmeError as error:
-            print_error(str(error))
+            print_error(explained(error, ASKED_RUN.get()))
             raise typer.Exit(INPUT_ERROR) from error
         except OSError as error:
             if (reason := _fault_of_input(error)) is None:
@@ -108,7 +111,7 @@ app.command("place")(placing.place)
 app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("config")(configs.config)
-app.command("ablate")(ablation.ablate)
+app.command("ablate", epilog=ablation.variants_help())(ablation.ablate)
 app.command("tune")(tuning.tune)
 app.command("audit")(datasets.audit)
 app.add_typer(stores.app, name="store")
