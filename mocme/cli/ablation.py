@@ -26,7 +26,11 @@ def ablate(
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ... of every variant.")] = 3,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Variants to compare with; by default all."),
+        typer.Option(
+            "--only",
+            metavar="VARIANT",
+            help="A variant to compare with, as they are called below; by default all.",
+        ),
     ] = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Trainings at once; by default one a core.")
@@ -110,14 +114,17 @@ def _print_variants(
 
 def variants_help() -> str:
     """Return the variants of each study with their phrases, for the end of `ablate --help`."""
-    lines = ["\b"]
+    paragraphs = []
     for name, study in STUDIES.items():
-        lines += [f"Variants of --study {name}, as far as a config has what they change:"]
+        lines = ["\b", f"Variants of --study {name}, as far as a config has what they change:"]
         for variant, it in study.items():
+            text = f"{variant}: {it.about}"
             lines += wrap(
-                f"{variant}: {it.about}",
+                text,
                 _WIDTH_OF_HELP,
                 initial_indent="  ",
                 subsequent_indent="      ",
+                break_on_hyphens=False,
             )
-    return "\n".join(lines)
+        paragraphs.append("\n".join(lines))
+    return "\n\n".join(paragraphs)

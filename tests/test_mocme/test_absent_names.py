@@ -27,7 +27,7 @@ def config(project: Path) -> Path:
 
 
 def relation_of(project: Path) -> str:
-    return read_dataset(project).graph.relations[0]
+    return next(it for it in read_dataset(project).graph.relations if it != "brand_new")
 
 
 def error_of(*arguments: object) -> str:
