@@ -1,6 +1,7 @@
 """Why a stage must run: every reason, and as much of how each part differs as can be told."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +20,7 @@ NOTHING_TRAINED = "no training has finished here before"
 TRAINING_IS_STALE = "the training is stale"
 
 _GRAPH_CHANGED = "graph changed"
+_CONTENT_CHANGED = re.compile(r"modalities\.([^.]+)\.content changed")
 _OTHER_ITEMS = "other items than before, or another version of what extracts them"
 
 
@@ -97,10 +99,7 @@ def _differences(
 ) -> list[str]:
     """Return in what a training's key differs from a finished run, with how if that is known."""
     found = [*changes(manifest.parts, key.parts), *_code_changed(manifest, key)]
-    if made_from is None:
-        return found
-    details = dict(_details(run, made_from))
-    return [f"{it} ({'; '.join(details[it])})" if details.get(it) else it for it in found]
+    return [*(found if made_from is None else (_detailed(it, run, made_from) for it in found))]
 
 
 def _code_changed(manifest: Manifest, key: StageKey) -> Iterator[str]:
@@ -111,18 +110,26 @@ def _code_changed(manifest: Manifest, key: StageKey) -> Iterator[str]:
         yield f"the stage's code has changed{versions}"
 
 
-def _details(run: StagedRun, made_from: TrainedFrom) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield how a part differs from what a run was made from, by what `changes` says of it."""
-    with suppress(MocmeError):  # files of the run that are gone or damaged
-        yield _GRAPH_CHANGED, graph_changes(read_run_graph(run.path), made_from.graph)
-    before = None
+def _detailed(change: str, run: StagedRun, made_from: TrainedFrom) -> str:
+    """Add to a change, as `changes` names it, how the part differs from what a run was made from.
+
+    Nothing is added where files of the run are gone or damaged.
+    """
+    details: list[str] = []
     with suppress(MocmeError):
-        before = run.config()
-    for name in made_from.config.modalities:
-        options = [*changes(_entry(before, name), _entry(made_from.config, name))] if before else []
-        num_new = made_from.num_new.get(name, 0)
-        new = [f"{num_new} new item{'s' * (num_new > 1)}"] if num_new else []
-        yield f"modalities.{name}.content changed", [*options, *new] or [_OTHER_ITEMS]
+        if change == _GRAPH_CHANGED:
+            details = graph_changes(read_run_graph(run.path), made_from.graph)
+        elif (found := _CONTENT_CHANGED.fullmatch(change)) is not None:
+            details = _of_content(found[1], run.config(), made_from)
+    return f"{change} ({'; '.join(details)})" if details else change
+
+
+def _of_content(modality: str, before: PipelineConfig, made_from: TrainedFrom) -> list[str]:
+    """Return how the content of a modality differs: options of its entry, and new items."""
+    options = changes(_entry(before, modality), _entry(made_from.config, modality))
+    num_new = made_from.num_new.get(modality, 0)
+    new = [f"{num_new} new item{'s' * (num_new > 1)}"] if num_new else []
+    return [*options, *new] or [_OTHER_ITEMS]
 
 
 def _entry(config: PipelineConfig, modality: str) -> dict[str, Any]:

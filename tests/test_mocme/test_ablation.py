@@ -306,7 +306,7 @@ class TestList:
         assert told.stdout.count("left out") >= len(found.left_out)
         for why in found.left_out.values():
             assert why in told.stdout
-        assert not (extracted / "data" / "runs").exists(), "nothing was trained or written"
+        assert not (extracted / "data/runs/ablation").exists(), "nothing was trained or written"
 
     def test_a_dataset_that_is_gone_can_be_listed_for(self, extracted: Path) -> None:
         (extracted / "entities.jsonl").unlink()

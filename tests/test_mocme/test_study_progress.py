@@ -1,7 +1,11 @@
 """The time that a study has left, from the runs that are done; a clock of the test's own."""
 
-import pytest
+from io import StringIO
 
+import pytest
+from rich.console import Console
+
+from mocme.cli import study_bar
 from mocme.study_progress import StudyProgress, in_words
 
 
@@ -93,3 +97,26 @@ def test_a_run_that_is_dropped_is_still_expected(clock: Clock) -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    shown = StringIO()
+    console = Console(file=shown, force_terminal=True, width=100)
+    monkeypatch.setattr(study_bar, "STDERR", console)
+    progress = StudyProgress(1, clock)
+    with study_bar.showing(progress) as tell:
+        progress.expect("ab")
+        run(progress, clock, "a", 30)
+        tell("a is done")
+    assert "1 of 2 done, 30 s so far, about 30 s left" in shown.getvalue()
+
+
+def test_in_a_log_there_are_lines(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
+    progress = StudyProgress(1, clock)
+    progress.expect("ab")
+    with study_bar.showing(progress) as tell:
+        run(progress, clock, "a", 30)
+        tell("[red]a[/red] is done")
+    assert capsys.readouterr().err == (
+        "[red]a[/red] is done; 1 of 2 done, 30 s so far, about 30 s left\n"
+    )
