@@ -99,6 +99,8 @@ def _differences(
 ) -> list[str]:
     """Return in what a training's key differs from a finished run, with how if that is known."""
     found = [*changes(manifest.parts, key.parts), *_code_changed(manifest, key)]
+    if not found:  # somebody has renamed the folder of a run
+        return [f"the run of this training is in a folder of another name, {run.path.name}"]
     return [*(found if made_from is None else (_detailed(it, run, made_from) for it in found))]
 
 

@@ -105,8 +105,8 @@ def _print_variants(
     made = table(title, ["variant", ""], [])
     for column in ("what it is", "why it is left out"):
         made.add_column(column, overflow="fold")
-    rows = [(name, "trained", "") for name in wanted]
-    rows += [(name, "left out", why) for name, why in left_out.items()]
+    rows = [(name, "would be trained", "") for name in wanted]
+    rows += [(name, "is left out", why) for name, why in left_out.items()]
     for name, what, why in rows:
         made.add_row(name, what, variants.about[name], why)
     STDOUT.print(made)

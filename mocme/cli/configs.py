@@ -28,7 +28,7 @@ def config(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print a config with all its values, or explain every key that a config can have.
+    """Print a config with all its values, or explain every key.
 
     CONFIG is printed as it is read, as commented YAML: defaults filled in, paths absolute. Nothing
     else is read or checked, neither dataset nor weights.
