@@ -35,7 +35,7 @@ class ClapConfig(CheckpointConfig):
 
     model: ModelName = "laion/clap-htsat-unfused"
     max_seconds: float = Field(
-        60.0, gt=0, le=3600, description="how much of a sound is heard, from its start"
+        60.0, gt=0, le=3600, description="Seconds of a sound that are read, from its start."
     )
 
 

@@ -31,9 +31,13 @@ Values = NDArray[np.float64]
 class AudioMelConfig(ExtractorConfig):
     """Config of `audio_mel`."""
 
-    sample_rate_hz: int = Field(16_000, ge=8_000, le=48_000, description="rate to resample to")
-    max_seconds: float = Field(60.0, gt=0, le=600, description="the rest of a sound is ignored")
-    num_mels: int = Field(40, ge=8, le=80, description="mel bands")
+    sample_rate_hz: int = Field(
+        16_000, ge=8_000, le=48_000, description="Sample rate that sounds are brought to."
+    )
+    max_seconds: float = Field(
+        60.0, gt=0, le=600, description="Seconds of a sound that are read, from its start."
+    )
+    num_mels: int = Field(40, ge=8, le=80, description="Mel bands.")
 
 
 class AudioMel(Extractor[AudioMelConfig, NDArray[np.float32]]):

@@ -38,7 +38,7 @@ class Wav2Vec2Config(CheckpointConfig):
 
     model: ModelName = "facebook/wav2vec2-base"
     max_seconds: float = Field(
-        30.0, gt=0, le=600, description="how much of a sound is heard, from its start"
+        30.0, gt=0, le=600, description="Seconds of a sound that are read, from its start."
     )
 
 

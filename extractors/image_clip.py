@@ -40,10 +40,12 @@ class ClipConfig(CheckpointConfig):
     model: str = Field(
         "hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
         min_length=1,
-        description=f"a folder with {CONFIG_FILE}, a hub id, or one of open_clip's architectures",
+        description=f"A folder with {CONFIG_FILE}, a hub id, or one of open_clip's architectures.",
     )
     pretrained: str | None = Field(
-        None, min_length=1, description="open_clip's tag of an architecture's weights"
+        None,
+        min_length=1,
+        description="Tag of an architecture's weights in open_clip; null = `model` names them.",
     )
 
 

@@ -29,10 +29,10 @@ _ORIENTATIONS = 9
 class ImageStatsConfig(ExtractorConfig):
     """Config of `image_stats`."""
 
-    size: int = Field(
-        64, ge=16, le=512, description="pictures are scaled to this many pixels a side"
+    size: int = Field(64, ge=16, le=512, description="Pixels a side that pictures are scaled to.")
+    cells: int = Field(
+        4, ge=1, le=8, description="Cells a side in which layout and gradients are described."
     )
-    cells: int = Field(4, ge=1, le=8, description="cells a side for layout and gradients")
 
 
 class ImageStats(Extractor[ImageStatsConfig, Statistics]):

@@ -33,16 +33,22 @@ _MOST_NAMED = 3  # ids that a message lists
 class ImportedConfig(ExtractorConfig):
     """Config of `imported`."""
 
-    file: Path = Field(description="features: .npy, .npz, .safetensors, .pth, .pt or .h5")
+    file: Path = Field(
+        description="File of the features: .npy, .npz, .safetensors, .pth, .pt or .h5."
+    )
     ids: Path | None = Field(
         None,
-        description=f"ids of the rows in their order, one a line, or an {ENTITIES_FILE}; "
-        "none = the file names each vector by its id",
+        description=f"File of the rows' ids in their order, one a line, or an {ENTITIES_FILE}; "
+        "null = the file of the features holds each vector by its id.",
     )
     key: str | None = Field(
-        None, min_length=1, description="name of the matrix in a file that holds several arrays"
+        None,
+        min_length=1,
+        description="Name of the matrix in a file that holds several arrays.",
     )
-    ignore_unknown: bool = Field(False, description="leave out ids that are no entity's")
+    ignore_unknown: bool = Field(
+        False, description="Whether ids that no entity has are left out, and are no error."
+    )
 
 
 class Imported(Extractor[ImportedConfig, NDArray[np.float32]]):

@@ -16,7 +16,7 @@ class NumericConfig(ExtractorConfig):
     """Config of `numeric`."""
 
     attributes: frozenset[str] | None = Field(
-        None, min_length=1, description="attributes to keep; by default all that occur"
+        None, min_length=1, description="Attributes to keep; null = all that occur."
     )
 
 

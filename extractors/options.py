@@ -13,33 +13,49 @@ class ExtractOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    device: str = Field("auto", description="torch device; auto = the first GPU, else the CPU")
-    batch_size: int = Field(64, ge=1, le=65536, description="items per call of the backbone")
-    num_workers: int = Field(2, ge=1, le=256, description="decoding processes")
+    device: str = Field(
+        "auto", description="Torch device of the backbones; auto = the first GPU, else the CPU."
+    )
+    batch_size: int = Field(64, ge=1, le=65536, description="Items per call of a backbone.")
+    num_workers: int = Field(2, ge=1, le=256, description="Processes that decode files.")
     timeout_seconds: float = Field(
-        60.0, ge=0.001, le=86_400, description="time limit for decoding one item"
+        60.0, ge=0.001, le=86_400, description="Seconds after which decoding one item fails."
     )
     max_failure_rate: float = Field(
         ALMOST_ALL,
         ge=0,
         le=1,
-        description="share of a modality's items above which the run fails if they fail; "
-        "1 = it goes on whatever fails",
+        description="Share of a modality's items; if more of them fail, the run fails. With 1 it "
+        "goes on whatever fails.",
     )
-    dtype: Literal["float16", "float32"] = Field("float16", description="dtype of stored rows")
-    retry_failed: bool = Field(False, description="try again what has failed for good before")
-    offline: bool = Field(False, description="take weights from this machine only")
+    dtype: Literal["float16", "float32"] = Field("float16", description="Dtype of the stored rows.")
+    retry_failed: bool = Field(
+        False, description="Whether items that have failed for good before are tried again."
+    )
+    offline: bool = Field(
+        False,
+        description="Whether weights are taken from this machine only, never from the network.",
+    )
     task_runner: Literal["threads", "dask", "ray"] = Field(
-        "threads", description="what extracts: this process, or shards on a cluster"
+        "threads",
+        description="What extracts: threads of this process, or workers of a Dask or Ray cluster.",
     )
     cluster: str | None = Field(
-        None, min_length=1, description="address of a running cluster; default: one of this machine"
+        None,
+        min_length=1,
+        description="Address of a running cluster; null = one is started on this machine.",
     )
     cluster_workers: int = Field(
-        2, ge=1, le=1024, description="worker processes of a cluster of this machine"
+        2,
+        ge=1,
+        le=1024,
+        description="Worker processes of a cluster that is started on this machine.",
     )
     shard_size: int = Field(
-        4096, ge=1, le=1_000_000, description="items that a worker of a cluster is given at once"
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="Items that a worker of a cluster is given at once.",
     )
 
     @model_validator(mode="after")

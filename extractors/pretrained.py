@@ -32,7 +32,9 @@ TRANSFORMERS_FILES = WeightFiles(
 _loading = RLock()
 """The transformers library imports lazily, and not safely so in two threads at once."""
 
-ModelName = Annotated[str, Field(min_length=1, description="a local folder, or an id on the hub")]
+ModelName = Annotated[
+    str, Field(min_length=1, description="Checkpoint: a local folder, or an id on the hub.")
+]
 LoadedT = TypeVar("LoadedT")
 CheckpointConfigT = TypeVar("CheckpointConfigT", bound="CheckpointConfig")
 
@@ -42,7 +44,9 @@ class CheckpointConfig(ExtractorConfig):
 
     model: ModelName
     revision: str | None = Field(
-        None, min_length=1, description="commit, tag or branch of a hub id; none = its main branch"
+        None,
+        min_length=1,
+        description="Commit, tag or branch of a hub id; null = its main branch.",
     )
 
 

@@ -35,10 +35,14 @@ class BertConfig(CheckpointConfig):
 
     model: ModelName = "google-bert/bert-base-uncased"
     pooling: Literal["mean", "cls"] = Field(
-        "mean", description="mean of all tokens' states, or the first token's"
+        "mean",
+        description="What stands for a text: the mean of its tokens' states, or the first token's.",
     )
     max_length: int = Field(
-        512, ge=8, le=8192, description="tokens kept of a text, at most the model's own limit"
+        512,
+        ge=8,
+        le=8192,
+        description="Most tokens that are read of a text; the model may have a lower limit.",
     )
 
 

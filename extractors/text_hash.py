@@ -37,8 +37,10 @@ _UNSEEN = dict.fromkeys(map(ord, "\u00ad\ufeff"))  # soft hyphen, byte order mar
 class TextHashConfig(ExtractorConfig):
     """Config of `text_hash`."""
 
-    dim: int = Field(1024, ge=16, le=65536, description="length of a row")
-    max_characters: int = Field(20_000, ge=1, description="the rest of a longer text is ignored")
+    dim: int = Field(1024, ge=16, le=65536, description="Numbers in a row.")
+    max_characters: int = Field(
+        20_000, ge=1, description="Characters of a text that are read, from its start."
+    )
 
 
 class TextHash(Extractor[TextHashConfig, NDArray[np.float32]]):

@@ -22,7 +22,9 @@ _MOTION_CELLS = 4
 class VideoStatsConfig(ImageStatsConfig):
     """Config of `video_stats`: that of `image_stats`, and how many frames to look at."""
 
-    num_frames: int = Field(8, ge=2, le=64, description="frames, spread over the whole clip")
+    num_frames: int = Field(
+        8, ge=2, le=64, description="Frames that are read, spread over the whole clip."
+    )
 
 
 class VideoStats(Extractor[VideoStatsConfig, NDArray[np.float32]]):

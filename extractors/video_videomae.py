@@ -32,7 +32,10 @@ class VideoMaeConfig(CheckpointConfig):
 
     model: ModelName = "MCG-NJU/videomae-base"
     num_frames: int = Field(
-        16, ge=2, le=128, description="frames seen of a clip; a multiple of the model's tubelets"
+        16,
+        ge=2,
+        le=128,
+        description="Frames that are read of a clip; a multiple of the model's tubelet size.",
     )
 
 

@@ -15,6 +15,7 @@ from flows.server.artifacts import publish_stages
 from flows.server.progress import StageProgress
 from flows.server.states import as_state, failure_recorded
 from flows.stages.keys import StageKey, train_key
+from flows.stages.reasons import TrainedFrom
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import run_stage
 from flows.stages.staged_run import StagedRun, mark_newest
@@ -43,6 +44,12 @@ class Training:
         """Everything that determines the trained model."""
         digests = {name: found.content_digest for name, found in self.extractions.items()}
         return train_key(self.config, self.graph.digest, digests)
+
+    @property
+    def made_from(self) -> TrainedFrom:
+        """What the reasons of the stage are told with."""
+        num_new = {name: found.counts.new for name, found in self.extractions.items()}
+        return TrainedFrom(self.config, self.graph, num_new)
 
     def run(self, folder: StagedRun) -> None:
         """Train into a run's folder.
@@ -82,7 +89,8 @@ class Training:
 @task(name="train", cache_policy=NO_CACHE)
 def train_task(training: Training, folder: StagedRun) -> Any:
     """Train unless the run's folder holds what this training would yield."""
-    outcome = run_stage(folder, training.key, lambda: training.run(folder))
+    work, made_from = (lambda: training.run(folder)), training.made_from
+    outcome = run_stage(folder, training.key, work, made_from)
     return as_state("train", outcome, outcome)
 
 

@@ -7,11 +7,15 @@ from typing import Any, Literal
 
 from flows.configs.pipeline_config import PipelineConfig
 from flows.inputs import read_inputs
-from flows.stages.keys import Stage, StageKey, evaluate_key, predict_key, summarise, train_key
+from flows.stages.keys import Stage, StageKey, evaluate_key, predict_key, train_key
+from flows.stages.reasons import TRAINING_IS_STALE, TrainedFrom, reasons_behind, reasons_stale
 from flows.stages.run_record import RunRecord
-from flows.stages.stage import NOTHING_TRAINED, why_fresh, why_stale
-from flows.stages.staged_run import StagedRun, finished_runs
+from flows.stages.stage import together, why_fresh
+from flows.stages.staged_run import StagedRun
 from mocme.dry_run import DryRun, dry_run
+
+_AWAITED = "known after the extraction"
+"""Stands in a key for the digest of contents that are yet to be extracted."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,13 @@ class StageStatus:
 
     Attributes:
         state: `fresh`: it would be skipped; `stale`: it would run.
-        reason: Which part of its key matches or has changed.
+        reason: Which part of its key matches, or all that has changed, as one text.
+        reasons: The same, one by one.
     """
 
     state: Literal["fresh", "stale"]
     reason: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,24 @@ def status_of(config: PipelineConfig) -> ConfigStatus:
     digests = {name: found.preview.content_digest for name, found in sorted(modalities.items())}
     stored = {name: digest for name, digest in digests.items() if digest is not None}
     stages: dict[Stage, StageStatus] = {"extract": _extract_status(modalities)}
-    if len(stored) < len(digests):
-        waiting = [name for name in modalities if digests[name] is None]
-        stages |= {"train": _awaiting_features(config, waiting), **_after_training()}
-        return ConfigStatus(modalities, stages, None)
-    key = train_key(config, dataset.graph.digest, stored)
+    is_waiting = len(stored) < len(digests)
+    awaited = {name: stored.get(name, _AWAITED) for name in digests}
+    key = train_key(config, dataset.graph.digest, awaited)
     folder = StagedRun.of(config.runs, key)
-    stages["train"] = _status(folder, key)
-    stages |= dict(_behind(folder, config)) if _is_fresh(stages["train"]) else _after_training()
-    return ConfigStatus(modalities, stages, folder.path)
+    num_new = {name: found.preview.counts.new for name, found in modalities.items()}
+    made_from = TrainedFrom(config, dataset.graph, num_new)
+    stages["train"] = _status(folder, key, made_from)
+    is_fresh = stages["train"].state == "fresh"
+    stages |= dict(_behind(folder, config) if is_fresh else _behind_stale(config, key))
+    return ConfigStatus(modalities, stages, None if is_waiting else folder.path)
+
+
+def _stale(reasons: Sequence[str]) -> StageStatus:
+    return StageStatus("stale", together(reasons), tuple(reasons))
+
+
+def _fresh(reason: str) -> StageStatus:
+    return StageStatus("fresh", reason, (reason,))
 
 
 def _extract_status(modalities: Mapping[str, DryRun]) -> StageStatus:
@@ -80,24 +95,12 @@ def _extract_status(modalities: Mapping[str, DryRun]) -> StageStatus:
         for name, it in modalities.items()
         if it.preview.num_contents
     ]
-    return StageStatus("stale" if found else "fresh", "; ".join(found) or "everything is stored")
+    return _stale(found) if found else _fresh("everything is stored")
 
 
-def _awaiting_features(config: PipelineConfig, modalities: Sequence[str]) -> StageStatus:
-    """Say of a training whose key depends on what is extracted first why it is stale."""
-    if not finished_runs(config.runs):
-        return StageStatus("stale", NOTHING_TRAINED)
-    changed = [f"modalities.{name}.content changed" for name in modalities]
-    return StageStatus("stale", summarise(changed))
-
-
-def _status(folder: StagedRun, key: StageKey) -> StageStatus:
-    reason = why_stale(folder, key)
-    return StageStatus("fresh", why_fresh(key)) if reason is None else StageStatus("stale", reason)
-
-
-def _is_fresh(status: StageStatus) -> bool:
-    return status.state == "fresh"
+def _status(folder: StagedRun, key: StageKey, made_from: TrainedFrom | None = None) -> StageStatus:
+    reasons = reasons_stale(folder, key, made_from)
+    return _stale(reasons) if reasons else _fresh(why_fresh(key))
 
 
 def _behind(folder: StagedRun, config: PipelineConfig) -> Iterator[tuple[Stage, StageStatus]]:
@@ -106,7 +109,6 @@ def _behind(folder: StagedRun, config: PipelineConfig) -> Iterator[tuple[Stage, 
     yield "predict", _status(folder, predict_key(trained, config))
 
 
-def _after_training() -> dict[Stage, StageStatus]:
-    return {
-        stage: StageStatus("stale", "the training is stale") for stage in ("evaluate", "predict")
-    }
+def _behind_stale(config: PipelineConfig, key: StageKey) -> Iterator[tuple[Stage, StageStatus]]:
+    yield "evaluate", _stale([TRAINING_IS_STALE])
+    yield "predict", _stale(reasons_behind(config, key))

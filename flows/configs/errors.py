@@ -67,7 +67,10 @@ def _describe(
     if kind == "extra_forbidden":
         allowed = list(_allowed_keys(key[:-1], file.data, config))
         suggestion = did_you_mean(key[-1], allowed)
-        return f"found an unknown key{suggestion}; allowed: {', '.join(allowed)}"
+        return (
+            f"found an unknown key{suggestion}; allowed: {', '.join(allowed)} "
+            "(`mocme config --defaults` explains them)"
+        )
     if kind == "nothing_to_learn":
         return f"found nothing to learn from; allowed: {problems[0]['msg']}"
     names_the_key = problems[0]["loc"][-1] == "[key]"

@@ -107,18 +107,27 @@ class ModalityConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    extractor: ExtractorName = Field(description="what turns an item into a vector")
+    extractor: ExtractorName = Field(description="What turns an item into a vector.")
     field: FieldNames | None = Field(
         None,
-        description="the entity's field, or fields to join; default: the entry's name, or what "
-        "the extractor says",
+        description="Field of an entity that holds the items, or several fields to join; null = "
+        "the field of the entry's name, or that of the extractor if it has one of its own.",
     )
-    max_items: int = Field(10, ge=1, le=1024, description="items of one entity that training sees")
+    max_items: int = Field(
+        10, ge=1, le=1024, description="Most items of one entity that a training reads."
+    )
 
     @property
     def options(self) -> dict[str, Any]:
         """The extractor's own config, as given."""
         return dict(self.model_extra or {})
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The entry as JSON values, what the extractor's config has by default included."""
+        options = load_extractor_class(self.extractor).Config.model_validate(self.options)
+        defaults = options.model_dump(mode="json", exclude=set(self.options))
+        return {**self.model_dump(mode="json"), **defaults}
 
     @property
     def path_options(self) -> dict[str, str]:
@@ -156,16 +165,31 @@ class PipelineConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    dataset: ConfigPath = Field(description="dataset folder, or OpenKE folder")
-    store: ConfigPath = Field(Path("data/features"), description="folder of the feature store")
-    runs: ConfigPath = Field(Path("data/runs"), description="folder of the training runs")
-    modalities: dict[ModalityName, ModalityConfig] = Field(
-        {}, description="what to extract, by name; none = learn from structure alone"
+    dataset: ConfigPath = Field(
+        description="Folder of the dataset, or OpenKE folder; a relative path starts from the "
+        "config's file."
     )
-    extract: ExtractOptions = ExtractOptions()
-    model: ModelConfig = ModelConfig()
-    train: TrainConfig = TrainConfig()
-    predict: PredictConfig = PredictConfig()
+    store: ConfigPath = Field(
+        Path("data/features"),
+        description="Folder of the feature store; a relative path starts from the config's file.",
+    )
+    runs: ConfigPath = Field(
+        Path("data/runs"),
+        description="Folder of the training runs; a relative path starts from the config's file.",
+    )
+    modalities: dict[ModalityName, ModalityConfig] = Field(
+        {},
+        description="What to extract and learn from, by names of your choice; without any, the "
+        "model learns from the triples alone.",
+    )
+    extract: ExtractOptions = Field(
+        ExtractOptions(), description="How features are extracted from the items."
+    )
+    model: ModelConfig = Field(ModelConfig(), description="What the model consists of.")
+    train: TrainConfig = Field(TrainConfig(), description="How the model is trained.")
+    predict: PredictConfig = Field(
+        PredictConfig(), description="Which missing triples the stage `predict` writes."
+    )
 
     @model_validator(mode="after")
     def _check_something_to_learn(self) -> "PipelineConfig":

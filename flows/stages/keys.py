@@ -7,11 +7,12 @@ keeps its results.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from flows.configs.pipeline_config import PipelineConfig
+from storage.words.visible import shortened
 
 Stage = Literal["extract", "train", "evaluate", "predict"]
 
@@ -21,8 +22,7 @@ _VERSIONS: Mapping[Stage, int] = {"train": 7, "evaluate": 2, "predict": 3}
 PLACES = ("device", "processes")
 """Keys of the config's `train` section that say where to train: results differ by rounding only."""
 
-_MOST_CHANGES_SHOWN = 3
-_LONGEST_VALUE_SHOWN = 24  # characters; a digest says nothing to a reader
+_LONGEST_TEXT_SHOWN = 24  # characters; a digest says nothing to a reader
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") ->
         elif isinstance(old[name], Mapping) and isinstance(new[name], Mapping):
             yield from changes(old[name], new[name], f"{prefix}{name}.")
         elif old[name] != new[name]:
-            before, after = json.dumps(old[name]), json.dumps(new[name])
-            is_short = max(len(before), len(after)) <= _LONGEST_VALUE_SHOWN
-            yield f"{prefix}{name} {before} -> {after}" if is_short else f"{prefix}{name} changed"
+            yield f"{prefix}{name} {_from_to(old[name], new[name])}"
 
 
-def summarise(differences: Sequence[str]) -> str:
-    """Join changes for a message, the first few by name."""
-    rest = len(differences) - _MOST_CHANGES_SHOWN
-    shown = ", ".join(differences[:_MOST_CHANGES_SHOWN])
-    return shown if rest <= 0 else f"{shown} and {rest} more"
+def _from_to(old: Any, new: Any) -> str:
+    """Show the old value and the new one; of texts as long as digests, that they differ."""
+    before, after = json.dumps(old), json.dumps(new)
+    for value, text in ((old, before), (new, after)):
+        if isinstance(value, str) and len(text) > _LONGEST_TEXT_SHOWN:
+            return "changed"
+    return f"{shortened(before)} -> {shortened(after)}"

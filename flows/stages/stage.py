@@ -1,16 +1,15 @@
 """Running a stage only if its key, or what it left, says that it must."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.stages.keys import StageKey, changes, summarise
-from flows.stages.staged_run import StagedRun, finished_runs
+from flows.stages.keys import StageKey
+from flows.stages.reasons import TrainedFrom, reasons_stale
+from flows.stages.staged_run import StagedRun
 
 Status = Literal["ran", "skipped", "failed"]
-
-NOTHING_TRAINED = "no training has finished here before"
 
 
 @dataclass(frozen=True)
@@ -38,20 +37,20 @@ def since(start: float) -> float:
     return time.monotonic() - start
 
 
-def why_stale(folder: StagedRun, key: StageKey) -> str | None:
-    """Say why a stage must run, or return None if what it left is still good.
+def why_stale(folder: StagedRun, key: StageKey, made_from: TrainedFrom | None = None) -> str | None:
+    """Say why a stage must run, every reason; return None if what it left is still good.
 
     Args:
         folder: The run's folder.
         key: The stage's key now.
+        made_from: For a training, what it is made from now.
     """
-    manifest = folder.manifest(key.stage)
-    if manifest is None:
-        return _why_new(folder, key)
-    if manifest.key != key.digest:
-        differences = list(changes(manifest.parts, key.parts))
-        return summarise(differences) if differences else "the stage's code has changed"
-    return folder.lost_output(key.stage, manifest)
+    return together(reasons_stale(folder, key, made_from)) or None
+
+
+def together(reasons: Sequence[str]) -> str:
+    """Return several reasons as one text."""
+    return "; ".join(reasons)
 
 
 def why_fresh(key: StageKey) -> str:
@@ -59,35 +58,26 @@ def why_fresh(key: StageKey) -> str:
     return f"unchanged: {', '.join(key.parts)}; all it left is there"
 
 
-def run_stage(folder: StagedRun, key: StageKey, work: Callable[[], None]) -> Outcome:
+def run_stage(
+    folder: StagedRun,
+    key: StageKey,
+    work: Callable[[], None],
+    made_from: TrainedFrom | None = None,
+) -> Outcome:
     """Run a stage unless it is fresh; a process that runs the same stage is waited for.
 
     Args:
         folder: The run's folder.
         key: The stage's key.
         work: Does the stage's work in the folder.
+        made_from: For a training, what it is made from, so that the reason can say more.
     """
     start = start_clock()
     with folder.locked():
-        reason = why_stale(folder, key)
+        reason = why_stale(folder, key, made_from)
         if reason is None:
             return Outcome("skipped", why_fresh(key), since(start))
         folder.forget(key.stage)
         work()
         folder.record(key, since(start))
     return Outcome("ran", reason, since(start))
-
-
-def _why_new(folder: StagedRun, key: StageKey) -> str:
-    """Say why there is no manifest; a training is compared to the most similar finished one."""
-    if folder.has_damaged_manifest(key.stage):
-        return f"stages/{key.stage}.json is damaged"
-    if key.stage != "train":
-        return "not done for this training before"
-    if folder.has_begun_training():
-        return "an earlier training with this key did not finish"
-    runs = folder.path.parent
-    differences = [list(changes(run.parts, key.parts)) for _, run in finished_runs(runs)]
-    if not differences:
-        return NOTHING_TRAINED
-    return summarise(min(differences, key=len)) or "the stage's code has changed"

@@ -36,7 +36,13 @@ from flows.stages.manifest import (
     Manifest,
     read_manifest,
 )
-from model.runs.run_files import FORMAT, TRAIN_ANEW, TRAINING_FILE, delete_training
+from model.runs.run_files import (
+    FORMAT,
+    TRAIN_ANEW,
+    TRAINING_FILE,
+    OtherFormatError,
+    delete_training,
+)
 from storage.atomic import replace_link
 from storage.errors import MocmeError
 from storage.files.checksums import describe, is_as_described
@@ -139,8 +145,8 @@ class StagedRun:
             )
         return manifest.key
 
-    def lost_output(self, stage: Stage, manifest: Manifest) -> str | None:
-        """Name the first file that a stage needs and that is gone, or not as it was left.
+    def lost_outputs(self, stage: Stage, manifest: Manifest) -> Iterator[str]:
+        """Name the files that a stage needs and that are gone, or not as they were left.
 
         Raises:
             FileError: If a file cannot be read.
@@ -150,12 +156,11 @@ class StagedRun:
             with read_errors(path, TRAIN_ANEW):
                 try:
                     if described is not None and not is_as_described(path, described):
-                        return f"{name} was changed"
+                        yield f"{name} was changed"
                 except (FileNotFoundError, NotADirectoryError):
-                    return f"{name} is gone"
+                    yield f"{name} is gone"
                 except ForeignFileError:
-                    return f"{name} is no plain file"
-        return None
+                    yield f"{name} is no plain file"
 
     def check_output(self, stage: Stage, name: str) -> None:
         """Compare a file with what its stage left, as far as a manifest tells that.
@@ -285,6 +290,19 @@ def finished_runs(runs: Path) -> list[tuple[StagedRun, Manifest]]:
         key=lambda run: (run[1].sequence, run[0].path.name == linked, min(run[1].finished_at, now)),
         reverse=True,
     )
+
+
+def runs_of_other_formats(runs: Path) -> list[str]:
+    """Return the names of the runs that another version of mocme has trained."""
+    found = []
+    for path in sorted(runs.iterdir()) if runs.is_dir() else ():
+        try:
+            StagedRun(path).manifest("train")
+        except OtherFormatError:
+            found += [path.name] if path.name != NEWEST else []
+        except MocmeError:
+            continue
+    return found
 
 
 def mark_newest(folder: StagedRun) -> None:

@@ -4,50 +4,74 @@ from collections.abc import Mapping
 
 from flows.configs.changes import Changes, changed
 from flows.configs.pipeline_config import PipelineConfig
+from mocme.ablation.definitions import MODALITY, Study, Variant, VariantOfEach
 from mocme.ablation.idle import no_modality, nothing_fused
 from mocme.ablation.single_modality import single
 
-_APART: Mapping[str, Changes] = {
-    "by complementarity alone": {"model": {"fusion": "cmkf_plain"}},
-    "sum": {"model": {"fusion": "sum"}},
-    "concatenation and MLP": {"model": {"fusion": "concat_mlp"}},
-    "attention": {"model": {"fusion": "attention"}},
-    "gate": {"model": {"fusion": "gate"}},
-    "late": {"model": {"fusion": "late"}},
+_APART: Mapping[str, tuple[str, str]] = {
+    "by complementarity alone": ("cmkf_plain", "weights by complementarity, without relevance"),
+    "sum": ("sum", "modalities are added up"),
+    "concatenation and MLP": ("concat_mlp", "modalities are joined and go through an MLP"),
+    "attention": ("attention", "modalities are weighed by learned attention"),
+    "gate": ("gate", "modalities are weighed by a learned gate"),
+    "late": ("late", "no fused embedding, only the scores of modalities are mixed"),
 }
-"""Another fusion, and all else as in the config."""
+"""Another fusion, with a phrase on it, and all else as in the config."""
 
 _ROWS = {"context": False, "rule_length": 0}
 """Of what triples tell, learned rows alone."""
 _PLAIN = {"alone": False, "neighbours": False, "joint": True, **_ROWS}
 _ROWS_HELD = 30.0
 """Penalty at which learned rows add to features and do not drown them (docs/model.md)."""
-_JOINT: Mapping[str, Changes] = {
-    f"{name}, one embedding{suffix}": {"model": {**_PLAIN, **changes["model"]}, **training}
-    for name, changes in _APART.items()
-    if changes["model"]["fusion"] in ("sum", "concat_mlp", "attention", "gate")
-    for suffix, training in (("", {}), (", rows held", {"train": {"n3_weight": _ROWS_HELD}}))
-}
-"""As the field has it: modalities and a learned row fused to one embedding, and nothing else."""
-
-_LATE = {"model": {"alone": True, "neighbours": False, "fusion": "late", **_ROWS}}
-"""A mixture of the scores of single modalities and learned rows, and nothing else."""
+_FUSED_TO_ONE = ("sum", "concat_mlp", "attention", "gate")
+"""Fusions that the field has for modalities and a learned row: one embedding, nothing else."""
+_LATE: Changes = {"model": {"alone": True, "neighbours": False, "fusion": "late", **_ROWS}}
 
 
-def fusion_variants(config: PipelineConfig) -> dict[str, PipelineConfig | str]:
-    """Return what the study compares a config with, by name, or why there is no such variant."""
+def _fusion(about: str, changes: Changes) -> Variant:
+    """Return a variant of another fusion, unless there is nothing to fuse."""
+
+    def make(config: PipelineConfig) -> PipelineConfig | str:
+        variant = changed(config, changes)
+        return nothing_fused(variant) or variant
+
+    return Variant(about, make)
+
+
+def _fused_to_one() -> Study:
     return {
-        **{name: _fused(config, change) for name, change in {**_APART, **_JOINT}.items()},
-        "late, blocks without neighbours": no_modality(config) or changed(config, _LATE),
-        **{f"{name} alone": single(config, name) for name in config.modalities},
-        **{
-            f"{name} and neighbours": single(config, name, neighbours=True)
-            for name in config.modalities
-        },
-        "structure alone": changed(config, {"model": _ROWS}, modalities=()),
+        f"{name}, one embedding{suffix}": _fusion(
+            f"modalities and learned rows are one embedding, by {fusion}{how}",
+            {"model": {**_PLAIN, "fusion": fusion}, **training},
+        )
+        for name, (fusion, _) in _APART.items()
+        if fusion in _FUSED_TO_ONE
+        for suffix, how, training in (
+            ("", "", {}),
+            (", rows held", ", rows kept small", {"train": {"n3_weight": _ROWS_HELD}}),
+        )
     }
 
 
-def _fused(config: PipelineConfig, changes: Changes) -> PipelineConfig | str:
-    variant = changed(config, changes)
-    return nothing_fused(variant) or variant
+FUSIONS: Study = {
+    **{
+        name: _fusion(about, {"model": {"fusion": fusion}})
+        for name, (fusion, about) in _APART.items()
+    },
+    **_fused_to_one(),
+    "late, blocks without neighbours": Variant(
+        "the scores of single modalities and of learned rows are mixed, nothing else",
+        lambda config: no_modality(config) or changed(config, _LATE),
+    ),
+    f"{MODALITY} alone": VariantOfEach(
+        f"only {MODALITY}, and learned rows for entities that lack it", single
+    ),
+    f"{MODALITY} and neighbours": VariantOfEach(
+        f"only {MODALITY}, an entity's own and its neighbours'",
+        lambda config, modality: single(config, modality, neighbours=True),
+    ),
+    "structure alone": Variant(
+        "no modality, no context and no rules; learned rows alone",
+        lambda config: changed(config, {"model": _ROWS}, modalities=()),
+    ),
+}

@@ -1,6 +1,6 @@
 """Trains the variants of a study, skips what is done, and ranks the answers of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.configs.writing import write_config
+from flows.stages.staged_run import StagedRun
 from mocme.ablation.variants import FULL, Variants
 from mocme.status import status_of
+from mocme.study_progress import StudyProgress
 from mocme.training_pool import TrainingPool
 from storage.datasets.audit import clean_test_mask
 from storage.datasets.dataset import read_dataset
@@ -18,6 +20,9 @@ from storage.errors import MocmeError
 from storage.files.file_errors import write_errors
 from storage.files.owned import check_started
 from storage.words.suggestion import did_you_mean
+
+Job = tuple[str, int]
+"""A variant's name and a seed."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ def run_study(
     seeds: Sequence[int],
     num_processes: int,
     on_run: Callable[[str, int], None],
+    progress: StudyProgress | None = None,
 ) -> list[VariantRuns]:
     """Train and rank every variant with every seed.
 
@@ -99,6 +105,7 @@ def run_study(
         seeds: `train.seed` of the runs.
         num_processes: Trainings at once; the processor's threads are shared out.
         on_run: Called with the variant and the seed when a run is finished, or found to be.
+        progress: Counts the runs; it is up to date when `on_run` is called.
 
     Raises:
         MocmeError: If a run fails, or something of the user's is in the folder.
@@ -109,27 +116,62 @@ def run_study(
         name: _write_variant(folder, name, config.model_copy(update={"runs": runs}))
         for name, config in variants.items()
     }
-    pool = TrainingPool(num_processes)
-
-    def run(job: tuple[str, int]) -> Path:
-        name, seed = job
-        run_dir = pool.train(files[name], [f"train.seed={seed}"])
-        on_run(name, seed)
-        return run_dir
-
     # By seed, so that a study that was stopped has compared all variants on some seeds; the first
     # run extracts what is new, alone, as two would extract it twice.
     jobs = [(name, seed) for seed in seeds for name in variants]
-    run_dirs = {jobs[0]: run(jobs[0])}
-    for job in jobs[1:]:
-        if (done := _finished_run(files[job[0]], seed=job[1])) is not None:
-            run_dirs[job] = done
-            on_run(*job)
-    left = [job for job in jobs if job not in run_dirs]
-    run_dirs |= zip(left, pool.map(run, left), strict=True)
+    trainings = _Trainings(files, num_processes, on_run, progress or StudyProgress(num_processes))
+    run_dirs = trainings.run_all(jobs)
     return [
         _ranked(name, files[name], [run_dirs[name, seed] for seed in seeds]) for name in variants
     ]
+
+
+class _Trainings:
+    """Trains variants, or finds that it is done.
+
+    Args:
+        files: Configs of the variants, by name.
+        num_processes: Trainings at once.
+        on_run: Called with the variant and the seed of a run that is done.
+        progress: Counts the runs.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        num_processes: int,
+        on_run: Callable[[str, int], None],
+        progress: StudyProgress,
+    ) -> None:
+        self._files, self._on_run, self._progress = files, on_run, progress
+        self._pool = TrainingPool(num_processes)
+
+    def run_all(self, jobs: Sequence[Job]) -> dict[Job, Path]:
+        """Return the folder of the run of each variant and seed; the first is made alone."""
+        self._progress.expect(name for name, _ in jobs)
+        run_dirs = {jobs[0]: self._run(jobs[0])}
+        for name, seed in jobs[1:]:
+            if (done := _finished_run(self._files[name], seed=seed)) is not None:
+                run_dirs[name, seed] = done
+                self._progress.found(name, _seconds_of(done))
+                self._on_run(name, seed)
+        left = [job for job in jobs if job not in run_dirs]
+        run_dirs |= zip(left, self._pool.map(self._run, left), strict=True)
+        return run_dirs
+
+    def _run(self, job: Job) -> Path:
+        name, seed = job
+        number = self._progress.begin(name)
+        run_dir = self._pool.train(self._files[name], [f"train.seed={seed}"])
+        self._progress.end(number)
+        self._on_run(name, seed)
+        return run_dir
+
+
+def _seconds_of(run_dir: Path) -> float | None:
+    """Return how long a training took that was done before."""
+    manifest = StagedRun(run_dir).manifest("train")
+    return None if manifest is None else manifest.seconds
 
 
 def _finished_run(config_file: Path, *, seed: int) -> Path | None:

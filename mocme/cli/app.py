@@ -2,16 +2,20 @@
 
 import errno
 import os
-from typing import Any
+import platform
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from flows.exit_codes import INPUT_ERROR
-from flows.terminal.output import print_error
+from flows.terminal.output import print_error, print_line
+from mocme.absent_names import explained
 from mocme.cli import (
     ablation,
     ask,
+    configs,
     datasets,
     graph_exports,
     placing,
@@ -21,6 +25,7 @@ from mocme.cli import (
     stores,
     tuning,
 )
+from mocme.cli.options import ASKED_RUN
 from storage.errors import MocmeError
 
 
@@ -29,10 +34,11 @@ class CommandGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        ASKED_RUN.set(None)
         try:
             return super().invoke(ctx)
         except MocmeError as error:
-            print_error(str(error))
+            print_error(explained(error, ASKED_RUN.get()))
             raise typer.Exit(INPUT_ERROR) from error
         except OSError as error:
             if (reason := _fault_of_input(error)) is None:
@@ -58,6 +64,14 @@ def _has_working_folder() -> bool:
     return True
 
 
+def _print_version(is_asked: bool) -> None:
+    """Print the versions and end, if they are asked for; torch is looked up, not imported."""
+    if is_asked:
+        print_line(f"mocme {version('mocme')}")
+        print_line(f"Python {platform.python_version()}, torch {version('torch')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="mocme",
     cls=CommandGroup,
@@ -69,6 +83,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(help=app.info.help)
+def _before_any_command(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the versions of mocme, Python and torch.",
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
+
+
 app.command("sample")(datasets.sample)
 app.command("run")(runs.run)
 app.command("extract")(runs.extract)
@@ -78,7 +110,8 @@ app.command("predict")(ask.predict)
 app.command("place")(placing.place)
 app.command("report")(report.report)
 app.command("status")(status.status)
-app.command("ablate")(ablation.ablate)
+app.command("config")(configs.config)
+app.command("ablate", epilog=ablation.variants_help())(ablation.ablate)
 app.command("tune")(tuning.tune)
 app.command("audit")(datasets.audit)
 app.add_typer(stores.app, name="store")

@@ -1,6 +1,7 @@
 """Arguments and options that several commands share."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.stages.staged_run import StagedRun, newest_run, newest_run_of, open_run
+from mocme.absent_names import AskedRun
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")]
 MaybeConfigFile = Annotated[
@@ -33,6 +35,10 @@ RunDir = Annotated[
 ]
 
 
+ASKED_RUN: ContextVar[AskedRun | None] = ContextVar("asked_run", default=None)
+"""The run that the command at work has found; errors of the command are explained with it."""
+
+
 def find_run(
     config: Path | None, run_dir: Path | None, overrides: Sequence[str] | None
 ) -> StagedRun:
@@ -47,6 +53,14 @@ def find_run(
         NoRunError: If there is no such run, or none has finished.
         typer.BadParameter: If both are given, or overrides without a config.
     """
+    run = _find_run(config, run_dir, overrides)
+    ASKED_RUN.set(AskedRun(run, config, tuple(overrides or ())))
+    return run
+
+
+def _find_run(
+    config: Path | None, run_dir: Path | None, overrides: Sequence[str] | None
+) -> StagedRun:
     if run_dir is not None:
         if config is not None:
             raise typer.BadParameter("give CONFIG or --run DIR, not both")

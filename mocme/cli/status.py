@@ -27,7 +27,7 @@ def status(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fa
     made = table("Stages", ["stage", "state", ""], [])
     made.add_column("why", overflow="fold")
     for stage, it in found.stages.items():
-        made.add_row(stage, it.state, _WOULD[it.state], it.reason)
+        made.add_row(stage, it.state, _WOULD[it.state], "\n".join(it.reasons))
     STDOUT.print(made)
     if found.run_dir is not None:
         print_line(f"run: {found.run_dir}")

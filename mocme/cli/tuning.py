@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.configs.pipeline_config import load_config
-from flows.terminal.output import STDERR, STDOUT, print_json, print_line
+from flows.terminal.output import STDOUT, print_json, print_line
 from mocme.cli.options import AsJson, ConfigFile, Overrides
 from mocme.tables import table
 
@@ -44,20 +44,25 @@ def tune(
 
     Example:  mocme tune data/demo/mocme.yaml --trials 20 --over model.dim=100..400
     """
+    from mocme.cli.study_bar import showing
+    from mocme.study_progress import StudyProgress
     from mocme.tuning.report import describe, write_best
     from mocme.tuning.space import search_space
     from mocme.tuning.study import tune as run_tuning
 
     settings = load_config(config, overrides or ())
     folder: Path = settings.runs / "tuning"
-    tuned = run_tuning(
-        settings,
-        search_space(settings, over or ()),
-        folder,
-        trials,
-        processes,
-        lambda trial: STDERR.print(describe(trial), highlight=False, soft_wrap=True),
-    )
+    progress = StudyProgress(processes)
+    with showing(progress) as tell:
+        tuned = run_tuning(
+            settings,
+            search_space(settings, over or ()),
+            folder,
+            trials,
+            processes,
+            lambda trial: tell(describe(trial)),
+            progress,
+        )
     best = folder / "best.yaml"
     write_best(tuned, settings, best)
     if as_json:

@@ -11,19 +11,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from flows.configs.pipeline_config import PipelineConfig
+from flows.configs.schema_words import bounds_in_words
 from model.search_range import SearchRange
 
 Kind = Literal["integer", "number", "choice"]
 
 _SECTIONS = ("model", "train")
-_BOUNDS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "more than",
-    "maximum": "at most",
-    "exclusiveMaximum": "less than",
-    "multipleOf": "multiples of",
-}
-"""How a JSON schema's bounds are called in messages."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +47,8 @@ class TunableField:
     @property
     def bounds(self) -> str:
         """What the class allows, in words."""
-        found = [
-            f"{words} {self._schema[it]:g}" for it, words in _BOUNDS.items() if it in self._schema
-        ]
-        return ", ".join([{"integer": "whole numbers"}.get(self.kind, "numbers"), *found])
+        kind = "whole numbers" if self.kind == "integer" else "numbers"
+        return ", ".join([kind, *bounds_in_words(self._schema)])
 
     def holds(self, value: float) -> bool:
         """Whether the class takes a number."""

@@ -17,6 +17,7 @@ from flows.exit_codes import INPUT_ERROR
 from flows.stages.keys import train_key
 from flows.stages.manifest import Manifest
 from flows.stages.staged_run import StagedRun
+from mocme.study_progress import StudyProgress
 from mocme.training_pool import TrainingError, TrainingPool
 from mocme.tuning.journal import journal
 from mocme.tuning.proposals import RUN, Proposals
@@ -26,6 +27,9 @@ from mocme.tuning.space import Space, TuningError
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+_TRIAL = "trial"
+"""Kind of every run: trials differ in what they try, not in what takes time."""
+
 
 def tune(
     config: PipelineConfig,
@@ -34,6 +38,7 @@ def tune(
     num_trials: int,
     num_processes: int,
     on_trial: Callable[[TrialResult], None],
+    progress: StudyProgress | None = None,
 ) -> Tuned:
     """Try values until there are that many trials in all, those of earlier calls included.
 
@@ -44,6 +49,7 @@ def tune(
         num_trials: Trials in all, the config as it stands included.
         num_processes: Trainings at once; the processor's threads are shared out.
         on_trial: Called with each trial that has ended.
+        progress: Counts the trials; it is up to date when `on_trial` is called.
 
     Raises:
         MocmeError: If the config cannot be trained, or another tuning is at work in the folder.
@@ -52,15 +58,24 @@ def tune(
         config_file = folder / "config.yaml"
         write_config(config.model_copy(update={"runs": folder / "runs"}), config_file)
         pool = TrainingPool(num_processes)
+        progress = progress or StudyProgress(num_processes)
+        progress.expect([_TRIAL] * num_trials)
+        first = progress.begin(_TRIAL)
         base = StagedRun(pool.train(config_file))
         manifest = base.manifest("train")
         if manifest is None:
             raise TuningError(f"{base.path}: found no finished training; allowed: one")
         proposals = Proposals(storage, manifest.key, space, config.train, at_once=num_processes > 1)
-        if proposals.begin(config, dict(evaluations(base.path)), base.path.name):
+        is_first = proposals.begin(config, dict(evaluations(base.path)), base.path.name)
+        if is_first:
+            progress.end(first)
             on_trial(result_of(proposals.study.trials[0], config, space))
+        else:
+            progress.drop(first)
         proposals.take_up_interrupted()
-        trials = _Trials(config, config_file, manifest, proposals, pool, on_trial)
+        for _ in range(min(num_trials, proposals.num_done) - progress.num_done):
+            progress.found(_TRIAL)
+        trials = _Trials(config, config_file, manifest, proposals, pool, on_trial, progress)
         pool.map(trials.run_next, range(num_trials - proposals.num_done))
         return results_of(proposals.study, config, space)
 
@@ -86,6 +101,7 @@ class _Trials:
         proposals: What to try.
         pool: Trains.
         on_trial: Called with each trial that has ended.
+        progress: Counts the trials.
     """
 
     def __init__(
@@ -96,16 +112,18 @@ class _Trials:
         proposals: Proposals,
         pool: TrainingPool,
         on_trial: Callable[[TrialResult], None],
+        progress: StudyProgress,
     ) -> None:
         self._config, self._config_file, self._base = config, config_file, base
         self._proposals, self._pool, self._on_trial = proposals, pool, on_trial
+        self._progress = progress
         self._alone: Mapping[str, Lock] = defaultdict(Lock)
 
     def run_next(self, _: int) -> None:
         """Make one trial; a stop of the whole leaves it begun."""
         from optuna import TrialPruned
 
-        trial = self._proposals.next()
+        trial, number = self._proposals.next(), self._progress.begin(_TRIAL)
         try:
             mrr = self._train(trial)
         except TrialPruned:
@@ -117,6 +135,7 @@ class _Trials:
         else:
             self._proposals.end(trial, mrr)
         ended = self._proposals.study.trials[trial.number]
+        self._progress.end(number)
         self._on_trial(result_of(ended, self._config, self._proposals.space))
 
     def _train(self, trial: "Trial") -> float:

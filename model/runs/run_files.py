@@ -9,8 +9,8 @@ Before format 2 there was neither a number nor a checksum.
 """
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,14 @@ def check_file(path: Path) -> None:
         described = (read_summary(path.parent) or {}).get("files", {}).get(path.name)
         if described is not None and not is_as_described(path, described):
             raise ValueError("its checksum does not match")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Check a file of a run, and tell what reading it raises as what it is."""
+    with read_errors(path, TRAIN_ANEW):
+        check_file(path)
+        yield
 
 
 def is_finished(root: Path) -> bool:

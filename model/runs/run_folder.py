@@ -11,15 +11,14 @@ Every file of a finished training is compared with its checksum in training.json
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from safetensors.torch import load_file as load_tensors
 from torch import Tensor
 
@@ -38,8 +37,10 @@ from model.runs.run_files import (
     check_file,
     is_finished,
     read_summary,
+    reading,
     summary_text,
 )
+from model.runs.run_graph import OPTIONAL_ARRAYS, read_run_graph
 from model.runs.selection import SelectionResult
 from model.scoring.blocks import BlockScoring
 from storage.atomic import replacing, write_whole
@@ -49,16 +50,6 @@ from storage.files.file_errors import DamagedFileError, FileError, read_errors, 
 from storage.files.owned import delete_own_files, delete_unfinished
 
 _logger = logging.getLogger(__name__)
-
-_OPTIONAL_ARRAYS = ("negatives", "uncertain", "confidences")  # of a graph, beside its splits
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Check a file of a run, and tell what reading it raises as what it is."""
-    with read_errors(path, TRAIN_ANEW):
-        check_file(path)
-        yield
 
 
 class RunFolder:
@@ -128,7 +119,7 @@ class RunFolder:
         if graph.kinds:
             strings["kinds"] = graph.kinds
         arrays: dict[str, NDArray[Any]] = {split: graph.split(split) for split in SPLITS}
-        for name in _OPTIONAL_ARRAYS:
+        for name in OPTIONAL_ARRAYS:
             if len(array := getattr(graph, name)):
                 arrays[name] = array
         with write_errors(self._triples), replacing(self._triples) as temporary:
@@ -143,16 +134,7 @@ class RunFolder:
             MocmeError: If this is no run's folder.
         """
         self._require(self._graph, "the folder of a training run")
-        with reading(self._graph):
-            strings = json.loads(self._graph.read_text(encoding="utf-8"))
-            parts: dict[str, Any] = {
-                name: tuple(strings[name]) for name in ("entities", "names", "relations")
-            }
-            parts["kinds"] = tuple(map(tuple, strings.get("kinds", ())))
-        with reading(self._triples):
-            arrays = load_file(self._triples)
-            parts |= {it: arrays[it] for it in (*SPLITS, *_OPTIONAL_ARRAYS) if it in arrays}
-            return Graph(**parts)
+        return read_run_graph(self.root)
 
     def read_scoring(self, device: torch.device | str = "cpu") -> BlockScoring:
         """Read the trained model in the form that ranks and predicts.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.configs.pipeline_config import PipelineConfig
-from flows.stages.keys import StageKey, changes, evaluate_key, predict_key, summarise, train_key
+from flows.stages.keys import StageKey, changes, evaluate_key, predict_key, train_key
 
 CONTENT = {"image": "a" * 64, "text": "b" * 64}
 
@@ -96,6 +96,9 @@ def test_changes_are_named_with_values_where_they_are_short() -> None:
     ]
 
 
-def test_a_long_list_of_changes_is_cut() -> None:
-    assert summarise(["a", "b"]) == "a, b"
-    assert summarise(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+def test_lists_are_shown_and_digests_are_not() -> None:
+    long = ["image", "text", "numbers", "sound"]
+    assert list(changes({"attend": []}, {"attend": long})) == [
+        'attend [] -> ["image", "text", "numbers", "sound"]'
+    ]
+    assert list(changes({"digest": "a" * 64}, {"digest": None})) == ["digest changed"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flows.configs.pipeline_config import PipelineConfig
+from flows.stages import keys
 from flows.stages.keys import StageKey, evaluate_key
 from flows.stages.stage import Outcome, run_stage, why_stale
 from flows.stages.staged_run import (
@@ -74,6 +75,35 @@ def test_the_most_similar_run_is_compared_to(tmp_path: Path) -> None:
     train(tmp_path, epochs=1)
     run_stage(folder := StagedRun.of(tmp_path, other), other, write_weights(folder))
     assert train(tmp_path, epochs=2)[1].reason == "train.epochs 1 -> 2"
+
+
+def test_every_change_is_named(tmp_path: Path) -> None:
+    train(tmp_path)
+    parts = {"graph": "h", "train": {"epochs": 7, "seed": 1}, "model": {"dim": 8}, "more": [1, 2]}
+    key = StageKey("train", parts)
+    assert why_stale(StagedRun.of(tmp_path, key), key) == (
+        'graph "g" -> "h"; train.epochs 1 -> 7; train.seed is new; model is new; more is new'
+    )
+
+
+def test_a_run_in_a_renamed_folder_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    folder, _ = train(tmp_path)
+    folder.path.rename(tmp_path / "mine")
+    assert why_stale(folder, train_key_of()) == (
+        "the run of this training is in a folder of another name, mine"
+    )
+    assert train(tmp_path)[1].status == "ran"
+
+
+def test_a_changed_version_of_the_code_is_named_beside_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path)
+    monkeypatch.setitem(keys._VERSIONS, "train", 99)  # type: ignore[index]
+    key = train_key_of(2)
+    assert why_stale(StagedRun.of(tmp_path, key), key) == (
+        "train.epochs 1 -> 2; the stage's code has changed"
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mocme.ablation.plot import Interval, draw_differences
 from mocme.ablation.report import COLUMNS, compare, notes_of, rows_of
 from mocme.ablation.study import StudyError, VariantRuns, run_study
 from mocme.ablation.variants import FULL, StudyName, variants_of
+from mocme.ablation.variants import STUDIES as DEFINITIONS
 from mocme.training_pool import TrainingPool
 from model.evaluation.significance import PairedDifference
 from storage.errors import MocmeError
@@ -237,7 +238,9 @@ def test_a_study_is_run_compared_and_found_again(
     monkeypatch.setattr(TrainingPool, "train", counted)
     again = mocme(*command)
     assert again.exit_code == 0
-    assert "sum, one embedding, seed 0: trained" in again.stderr
+    assert "sum, one embedding, seed 0: trained; " in again.stderr
+    assert "2 of 2 done" in again.stderr
+    assert "left" in first.stderr
     assert begun == [FULL], "it extracts what is new; the others are found without a process"
     assert [path.stat().st_mtime_ns for path in weights] == written
 
@@ -270,6 +273,48 @@ def test_a_folder_of_the_users_is_left_alone(config: PipelineConfig, tmp_path: P
     with pytest.raises(MocmeError, match=r"fusion: found table\.md and no full\.yaml; allowed"):
         run_study(variants, folder, [0], 1, lambda name, seed: None)
     assert [path.read_text() for path in folder.iterdir()] == ["mine"]
+
+
+class TestList:
+    """What a study would compare can be seen without training anything."""
+
+    @pytest.mark.parametrize("name", STUDIES)
+    def test_help_has_a_phrase_on_every_variant(self, name: StudyName) -> None:
+        words = " ".join(mocme("ablate", "--help").stdout.split())
+        assert f"--study {name}" in words
+        for variant, it in DEFINITIONS[name].items():
+            assert f"{variant}: {it.about}" in words
+            assert it.about == it.about.strip().rstrip(".")
+
+    @pytest.mark.parametrize("name", STUDIES)
+    def test_every_variant_of_a_config_has_its_phrase(
+        self, config: PipelineConfig, name: StudyName
+    ) -> None:
+        found = variants_of(config, name)
+        assert set(found.about) == {*found.configs, *found.left_out}
+        assert not any("<modality>" in words for words in (*found.about, *found.about.values()))
+
+    @pytest.mark.parametrize("name", STUDIES)
+    def test_the_list_names_what_is_trained_and_what_is_left_out(
+        self, extracted: Path, config: PipelineConfig, name: StudyName
+    ) -> None:
+        told = mocme("ablate", extracted / "mocme.yaml", "--list", "--study", name)
+        assert told.exit_code == 0, told.stderr
+        found = variants_of(config, name)
+        for variant in (*found.configs, *found.left_out):
+            assert variant in told.stdout
+        assert told.stdout.count("left out") >= len(found.left_out)
+        for why in found.left_out.values():
+            assert why in told.stdout
+        assert not (extracted / "data/runs/ablation").exists(), "nothing was trained or written"
+
+    def test_a_dataset_that_is_gone_can_be_listed_for(self, extracted: Path) -> None:
+        (extracted / "entities.jsonl").unlink()
+        assert mocme("ablate", extracted / "mocme.yaml", "--list").exit_code == 0
+
+    def test_a_misspelt_variant_is_refused_here_too(self, extracted: Path) -> None:
+        told = mocme("ablate", extracted / "mocme.yaml", "--list", "--only", "without inta")
+        assert told.exit_code == 2
 
 
 class TestPlot:

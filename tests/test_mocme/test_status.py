@@ -133,3 +133,82 @@ def test_neither_prefect_nor_torch_is_imported(project: Path) -> None:
     result, imported = run_and_look_at_imports("status", project / "mocme.yaml", "--json")
     assert imported == []
     assert set(result) == {"extracted", "stages", "run_dir"}
+
+
+def test_every_reason_is_named_at_once(project: Path) -> None:
+    """Epochs, facts, a new entity and two pictures: a user who changed all sees all."""
+    with (project / "entities.jsonl").open("a") as file:
+        file.write('{"id": "newcomer", "name": "Newcomer"}\n')
+    triples = (project / "train.tsv").read_text().splitlines()
+    head, relation, _ = triples[0].split("\t")
+    with (project / "train.tsv").open("a") as file:
+        file.write(f"{head}\t{relation}\tnewcomer\nnewcomer\t{relation}\t{head}\n")
+    edit_a_picture(project)
+    found = status(project, "train.epochs=3", "model.dim=16", "predict.k=4")
+    assert states(found) == "ssss"
+    train = found["stages"]["train"]["reasons"]
+    graph = next(it for it in train if it.startswith("graph changed"))
+    assert "1 entity more" in graph
+    assert "2 triples of train more" in graph
+    assert {"train.epochs 2 -> 3", "model.dim 8 -> 16"} <= set(train)
+    image = next(it for it in train if it.startswith("modalities.image.content changed"))
+    assert "1 new item" in image
+    assert found["stages"]["train"]["reason"] == "; ".join(train)
+    assert found["stages"]["predict"]["reasons"] == ["the training is stale", "predict.k 3 -> 4"]
+    assert found["stages"]["evaluate"]["reasons"] == ["the training is stale"]
+    told = mocme(
+        "status", project / "mocme.yaml", *settings(*SMALL, "train.epochs=3", "model.dim=16")
+    ).stdout
+    for reason in ("train.epochs 2 -> 3", "model.dim 8 -> 16", "1 entity more"):
+        assert reason in told
+
+
+def test_a_run_names_what_status_did(project: Path) -> None:
+    repeat_a_fact(project)
+    found = status(project, "train.epochs=3")["stages"]["train"]["reasons"]
+    assert len(found) == 2
+    ran = mocme("run", project / "mocme.yaml", *settings(*SMALL, "train.epochs=3"))
+    assert ran.exit_code == 0
+    words = "".join(ran.stdout.split())
+    assert all("".join(reason.split()) in words for reason in found)
+
+
+def test_options_of_an_extractor_are_named_with_both_values(project: Path) -> None:
+    found = status(project, "modalities.text.dim=2048")["stages"]["train"]["reasons"]
+    (content,) = found
+    assert content.startswith("modalities.text.content changed (dim")
+    assert "-> 2048" in content
+
+
+def test_all_that_was_lost_is_named(project: Path) -> None:
+    (run_of(project) / "model.safetensors").unlink()
+    (run_of(project) / "scoring.safetensors").write_bytes(b"x")
+    found = status(project)["stages"]["train"]
+    assert set(found["reasons"]) == {"model.safetensors is gone", "scoring.safetensors was changed"}
+    (run_of(project) / "predictions.tsv").unlink()
+
+
+def test_predictions_that_were_edited_and_are_to_be_more(project: Path) -> None:
+    (run_of(project) / "predictions.tsv").write_text("x")
+    found = status(project, "predict.k=4")["stages"]["predict"]["reasons"]
+    assert found == ["predict.k 3 -> 4", "predictions.tsv was changed"]
+
+
+def test_a_fresh_stage_says_what_it_was_compared_by(project: Path) -> None:
+    for stage, found in status(project)["stages"].items():
+        assert found["reasons"] == [found["reason"]], stage
+
+
+def test_a_run_whose_graph_is_damaged_still_has_its_reasons(project: Path) -> None:
+    repeat_a_fact(project)
+    (run_of(project) / "graph.json").write_text("{")
+    found = status(project, "train.epochs=3")["stages"]["train"]["reasons"]
+    assert found == ["graph changed", "train.epochs 2 -> 3"]
+
+
+def test_runs_of_another_version_are_no_riddle(project: Path) -> None:
+    manifest = run_of(project) / "stages/train.json"
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 99'))
+    found = status(project, "train.epochs=3")["stages"]["train"]["reasons"]
+    assert found[0] == "no training has finished here before"
+    assert found[1] == f"{run_of(project).name} is of another version's format"

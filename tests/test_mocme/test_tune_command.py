@@ -16,7 +16,11 @@ def test_a_config_is_tuned_gone_on_with_and_trained(extracted: Path) -> None:
     assert first.exit_code == 0, first.stderr
     runs = extracted / "data" / "runs"
     trained = {path: path.stat().st_mtime_ns for path in runs.rglob("model.safetensors")}
+    assert "1 of 2 done" in first.stderr
+    assert "2 of 2 done" in first.stderr
     second = mocme(*command, "--trials", 3)
+    assert "3 of 3 done" in second.stderr
+    assert "2 of 3 done" not in second.stderr, "those of the first call are counted at once"
     assert second.exit_code == 0, second.stderr
     assert [trial["number"] for trial in first.json["trials"]] != []
     assert len(second.json["trials"]) == 3
