@@ -212,7 +212,6 @@ class Predictor:
     def _find(self, rows: Sequence[QuestionRow], limits: AnswerLimits) -> FoundAnswers:
         return best_answers(self.scoring, rows, self._known, self._wrong, limits)
 
-    @torch.inference_mode()
     def _named(
         self, found: FoundAnswers, *, evidence: bool, with_paths: bool = False
     ) -> Iterator[tuple[int, Answer]]:
@@ -245,6 +244,7 @@ class Predictor:
                 ),
             )
 
+    @torch.inference_mode()
     def _reasons(
         self, found: FoundAnswers, *, evidence: bool, with_paths: bool
     ) -> Sequence[Evidence]:
