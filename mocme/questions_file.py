@@ -73,12 +73,15 @@ def check_question_suffix(path: Path) -> None:
         )
 
 
-def read_questions(path: Path, finder: "QuestionFinder") -> list[LineOfQuestion]:
+def read_questions(
+    path: Path, finder: "QuestionFinder", explain: Callable[[MocmeError], str] = str
+) -> list[LineOfQuestion]:
     """Read a file of questions about a graph.
 
     Args:
         path: A `.jsonl`, `.csv` or `.tsv` file.
         finder: Says which entities and relations there are.
+        explain: Words the error of a name that the graph does not have.
 
     Raises:
         DatasetError: If the file cannot be read or holds no question.
@@ -89,7 +92,7 @@ def read_questions(path: Path, finder: "QuestionFinder") -> list[LineOfQuestion]
     check_question_suffix(path)
     problems, found = [], []
     for row in _READERS[path.suffix](path, _text_of(path)):
-        problem = row if isinstance(row, _Problem) else _problem_of(path, row, finder)
+        problem = row if isinstance(row, _Problem) else _problem_of(path, row, finder, explain)
         if problem is not None:
             problems.append(problem)
         elif isinstance(row, _Row):
@@ -135,7 +138,9 @@ def _problem_at(
     return _Problem(line, partial(str, error))
 
 
-def _problem_of(path: Path, row: _Row, finder: "QuestionFinder") -> _Problem | None:
+def _problem_of(
+    path: Path, row: _Row, finder: "QuestionFinder", explain: Callable[[MocmeError], str]
+) -> _Problem | None:
     """Return what keeps a row from being a question about the graph; None if nothing does."""
     sides = [field for field in ("head", "tail") if field in row.fields]
     if len(sides) != 1:
@@ -143,16 +148,23 @@ def _problem_of(path: Path, row: _Row, finder: "QuestionFinder") -> _Problem | N
         return _problem_at(path, row.line, found, "exactly one of them")
     for field, name in row.fields.items():
         if not finder.is_known(name, field):
-            return _Problem(row.line, partial(_unknown, path, row.line, field, name, finder))
+            place = f"{path}, line {row.line}, field '{field}'"
+            return _Problem(row.line, partial(_unknown, place, field, name, finder, explain))
     return None
 
 
-def _unknown(path: Path, line: int, field: str, name: str, finder: "QuestionFinder") -> str:
+def _unknown(
+    place: str,
+    field: str,
+    name: str,
+    finder: "QuestionFinder",
+    explain: Callable[[MocmeError], str],
+) -> str:
     """Return what is to be said of a name that the graph does not have."""
     try:
         finder.relation(name) if field == "relation" else finder.entity(name, field)
     except MocmeError as error:
-        return f"{path}, line {line}, field '{field}': {str(error).removeprefix(f'{field}: ')}"
+        return f"{place}: {explain(error).removeprefix(f'{field}: ')}"
     raise AssertionError(name)
 
 

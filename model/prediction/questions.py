@@ -156,7 +156,7 @@ class QuestionFinder:
             try:
                 found.append(self.row(question))
             except MocmeError as error:
-                raise type(error)(f"question {number}: {error}") from error
+                raise MocmeError(f"question {number}: {error}") from error
         return found
 
     def is_known(self, name: str, part: str) -> bool:
