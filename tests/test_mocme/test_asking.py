@@ -335,3 +335,11 @@ class TestFiles:
         command = ask(run, "--questions", file, "--out", tmp_path / "x.nt")
         assert command.exit_code == 2
         assert "found the suffix '.nt'; allowed: .csv, .tsv, .jsonl, .parquet" in command.stderr
+
+
+def test_what_python_needs_is_in_the_package(run: Path, asked: Asked) -> None:
+    import mocme as package
+
+    question = package.Question(head=asked[0]["head"], relation=asked[0]["relation"])
+    found = package.Predictor(run).predict_many([question], k=2)
+    assert found["question"].tolist() == [0, 0]
