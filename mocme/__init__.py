@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model.prediction.predictor import Predictor
+    from model.prediction.questions import Question
 
-__all__ = ["Predictor", "__version__"]
+__all__ = ["Predictor", "Question", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from model.prediction.predictor import Predictor  # imports torch
 
         return Predictor
+    if name == "Question":
+        from model.prediction.questions import Question
+
+        return Question
     if name == "__version__":
         return version("mocme")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,16 +4,20 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from storage.errors import MocmeError
 from storage.files.separated import Dialect, RowWriter, without_formula
 
-if TYPE_CHECKING:
-    from model.prediction.answers import PredictedTriple
-
 _WEIGHT = "weight_"  # begins the names of the modalities' columns
 _LONGEST_CELL = 2**31 - 1  # characters; the csv module by itself reads 131,072
+
+
+class TableRow(Protocol):
+    """A predicted triple or an answer: what is a row of a table."""
+
+    def row(self) -> dict[str, Any]:
+        """The cells by the columns' names; the same names for all rows of a table."""
 
 
 class PredictionFileError(MocmeError):
@@ -81,7 +85,7 @@ def _parse(row: Mapping[str, str]) -> Prediction:
 
 def write_table(
     path: Path,
-    triples: Iterable["PredictedTriple"],
+    triples: Iterable[TableRow],
     dialect: Dialect = "excel-tab",
     *,
     for_spreadsheet: bool = False,

@@ -1,23 +1,17 @@
 """The `predict` command: a question to a run's model, or the whole prediction stage."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from flows.stages.staged_run import StagedRun
-from flows.terminal.output import STDERR, STDOUT, print_json, print_line
+from flows.terminal.output import STDERR, print_json, print_line
+from mocme.cli.answering import Asked, Wanted, answer_question
 from mocme.cli.flow_runs import run_flow
 from mocme.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
-from mocme.cli.reasons import find_media, print_reasons
+from mocme.cli.question_files import answer_file
 from mocme.exporting.prediction_files import check_suffix, write_predictions
 from mocme.exporting.prior_file import require_predictions
-from mocme.tables import table, weights
-
-if TYPE_CHECKING:
-    from model.prediction.answers import Answer
 
 _COMPLETED = Path("predictions.csv")  # needs no further package, as .parquet does
 
@@ -60,9 +54,36 @@ def predict(
             help="In --out's .nt, state each triple as a fact, beside the statement about it.",
         ),
     ] = False,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Answer every question of a .jsonl, .csv or .tsv file with the fields head, "
+            "relation, tail, one of the ends empty; to --out, or as a table or --json.",
+        ),
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Leave out answers that the graph holds already.")
+    ] = False,
+    min_probability: Annotated[
+        float,
+        typer.Option(metavar="P", min=0, max=1, help="Leave out what is less probable."),
+    ] = 0.0,
+    per_head: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="At most N triples of one head and one relation."),
+    ] = None,
+    no_evidence: Annotated[
+        bool,
+        typer.Option(
+            "--no-evidence", help="With --questions, look for no nearest facts and rules: faster."
+        ),
+    ] = False,
     why: Annotated[
         bool,
-        typer.Option("--why", help="Add to each answer the known facts most like it, and media."),
+        typer.Option(
+            "--why", help="Add to each answer the known facts most like it, the rule, and media."
+        ),
     ] = False,
     run_dir: RunDir = None,
     overrides: Overrides = None,
@@ -71,77 +92,68 @@ def predict(
 ) -> None:
     """Ask a trained model, or complete the graph.
 
-    A question is --relation with --head or --tail. It goes to the run in --run DIR, else to the
-    newest run of CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable
-    missing triples of every relation to the run's predictions.tsv; --all or --out FILE writes them
-    to a file of your own, as many as you like. An older file of predictions is replaced, no other.
+    A question is --head or --tail, with --relation or for all relations that entities like it have;
+    --questions FILE asks thousands. It goes to the run in --run DIR, else to the newest run of
+    CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable missing
+    triples of every relation to the run's predictions.tsv; --all or --out FILE writes them to a
+    file of your own, as many as you like. An older file of predictions is replaced, no other.
 
-    Example:  mocme predict data/demo/mocme.yaml --head thing-0001 --relation lives_in -k 5
+    Example:  mocme predict data/demo/mocme.yaml --head bebolun --new --min-probability 0.5
     """
     is_question = head is not None or tail is not None
-    if asserts and (out is None or out.suffix != ".nt"):
-        raise typer.BadParameter("--assert is for --out FILE.nt")
-    if everything and relation is not None:
-        raise typer.BadParameter("--all completes all relations; give it without --relation")
-    if everything or out is not None:
-        if why or is_question:
+    wanted = Wanted(k, new, min_probability, per_head, out, spreadsheet_safe, as_json)
+    if no_evidence and questions is None:
+        raise typer.BadParameter("--no-evidence is for --questions")
+    _check_form(_COMPLETED if everything and out is None else out, spreadsheet_safe, asserts)
+    if questions is not None:
+        if is_question or relation is not None or everything or why:
             raise typer.BadParameter(
-                "--all and --out complete relations; give them without --head, --tail and --why"
+                "--questions asks what its file says; give it without --head, --relation, --tail, "
+                "--all and --why"
             )
         folder = find_run(config, run_dir, overrides)
-        form = {"for_spreadsheet": spreadsheet_safe, "asserts": asserts}
-        _complete(folder.path, relation, k, out or _COMPLETED, form, as_json=as_json)
-    elif spreadsheet_safe:
-        raise typer.BadParameter("--spreadsheet-safe is for --out or --all")
-    elif relation is None and not is_question:
-        if config is None or run_dir is not None or why:
+        answer_file(folder, questions, wanted, evidence=not no_evidence)
+    elif everything or out is not None:
+        _check_completion(relation, everything=everything, is_question=is_question or why)
+        folder = find_run(config, run_dir, overrides)
+        _complete(folder.path, relation, out or _COMPLETED, wanted, asserts=asserts)
+    elif is_question:
+        if head is not None and tail is not None:
+            raise typer.BadParameter("a question is either --head or --tail, not both")
+        folder = find_run(config, run_dir, overrides)
+        answer_question(folder, Asked(head, relation, tail), wanted, why=why)
+    else:
+        if wanted.has_limits:
             raise typer.BadParameter(
-                "give CONFIG alone, or a question: --relation with --head or --tail"
+                "--new, --min-probability and --per-head are for questions, --all and --out"
+            )
+        if config is None or run_dir is not None or relation is not None or why:
+            raise typer.BadParameter(
+                "give CONFIG alone, or a question: --head or --tail, with --relation or without; "
+                "--relation alone needs --out"
             )
         run_flow("predict", config, overrides or (), as_json=as_json, verbose=verbose)
-    elif relation is None or (head is None) == (tail is None):
-        raise typer.BadParameter("a question is --relation with either --head or --tail")
-    else:
-        folder = find_run(config, run_dir, overrides)
-        _answer(folder, head, relation, tail, k, why=why, as_json=as_json)
 
 
-def _answer(
-    folder: StagedRun,
-    head: str | None,
-    relation: str,
-    tail: str | None,
-    k: int,
-    *,
-    why: bool,
-    as_json: bool,
-) -> None:
-    """Ask one question and print the answers."""
-    from model.prediction.names import find_entity
-    from model.prediction.predictor import Predictor  # imports torch
+def _check_form(out: Path | None, for_spreadsheet: bool, asserts: bool) -> None:
+    """Refuse options on the form of a file where there is none, or one of another form."""
+    if for_spreadsheet and out is None:
+        raise typer.BadParameter("--spreadsheet-safe is for --out or --all")
+    if asserts and (out is None or out.suffix != ".nt"):
+        raise typer.BadParameter("--assert is for --out FILE.nt")
 
-    predictor = Predictor(folder.path)
-    answers = predictor.answers(head=head, relation=relation, tail=tail, k=k)
-    named, part = (head, "head") if head is not None else (str(tail), "tail")
-    asker = find_entity(predictor.graph, named, part)
-    media = find_media(folder, [asker, *(it.entity for it in answers)]) if why else {}
-    if as_json:
-        found = {"run_dir": str(folder.path), "answers": [asdict(answer) for answer in answers]}
-        print_json({**found, "media": media} if why else found)
-        return
-    _print_answers(f"{head or '?'}  {relation}  {tail or '?'}", answers)
-    if why:
-        print_reasons(relation, asker, answers, media)
+
+def _check_completion(relation: str | None, *, everything: bool, is_question: bool) -> None:
+    if everything and relation is not None:
+        raise typer.BadParameter("--all completes all relations; give it without --relation")
+    if is_question:
+        raise typer.BadParameter(
+            "--all and --out complete relations; give them without --head, --tail and --why"
+        )
 
 
 def _complete(
-    run_dir: Path,
-    relation: str | None,
-    k: int,
-    out: Path,
-    form: Mapping[str, bool],
-    *,
-    as_json: bool,
+    run_dir: Path, relation: str | None, out: Path, wanted: Wanted, *, asserts: bool
 ) -> None:
     """Write the k most probable missing triples of one relation, or of each."""
     from model.prediction.predictor import Predictor  # imports torch
@@ -151,25 +163,15 @@ def _complete(
     predictor = Predictor(run_dir)
     relations = None if relation is None else [relation]
     with STDERR.status("looking for missing triples"):
-        triples = predictor.missing_triples(relations, k)
+        triples = predictor.missing_triples(
+            relations,
+            wanted.k,
+            min_probability=wanted.min_probability,
+            per_head=wanted.per_head,
+        )
+        form = {"for_spreadsheet": wanted.for_spreadsheet, "asserts": asserts}
         count = write_predictions(out, triples, predictor.graph, **form)
-    if as_json:
+    if wanted.as_json:
         print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
     else:
         print_line(f"{count} triples written to {out}")
-
-
-def _print_answers(question: str, answers: Iterable["Answer"]) -> None:
-    """Print answers, most probable first, with the weight of each modality."""
-    columns = ["name", "id", "probability", "", "weights"]
-    rows = [
-        (
-            answer.name,
-            answer.entity,
-            answer.probability,
-            "known" if answer.known else "",
-            weights(answer.modality_weights),
-        )
-        for answer in answers
-    ]
-    STDOUT.print(table(question, columns, rows))

@@ -12,6 +12,7 @@ from mocme.tables import weights
 
 if TYPE_CHECKING:
     from model.prediction.answers import Answer
+    from model.prediction.wording import Wording
 
 Media = Mapping[str, Mapping[str, Sequence[str]]]
 """By entity and kind: the beginning of its texts, its numbers, and the paths of its files."""
@@ -39,25 +40,34 @@ def find_media(folder: StagedRun, entities: Iterable[str]) -> Media:
     return media
 
 
-def print_reasons(relation: str, asker: str, answers: Iterable["Answer"], media: Media) -> None:
+def print_reasons(
+    asked: str,
+    answers: Iterable["Answer"],
+    media: Media,
+    wording: "Wording",
+    *,
+    whole_triples: bool = False,
+) -> None:
     """Print what spoke for answers.
 
     Args:
-        relation: What was asked for.
-        asker: Id of the entity that it was asked of.
+        asked: Id of the entity that the question was about.
         answers: The answers.
         media: Those of all these entities.
+        wording: What they are called.
+        whole_triples: Whether answers are told as triples, for they are of several relations.
     """
-    print_line(f"asked of {asker}")
-    _print_media(media[asker])
+    print_line(f"asked of {wording.entity(asked)}")
+    _print_media(media[asked])
     for number, answer in enumerate(answers, start=1):
-        print_line(f"{number}. {answer.name}")
+        triple = wording.fact(answer.head, answer.relation, answer.tail)
+        print_line(f"{number}. {triple if whole_triples else wording.entity(answer.entity)}")
         print_line(f"   weights: {weights(answer.modality_weights)}")
         for fact in answer.nearest_facts:
-            likeness = f"({fact.similarity:.2f})"
-            print_line(f"   like: {fact.head_name} {relation} {fact.tail_name} {likeness}")
+            alike = wording.fact(fact.head, answer.relation, fact.tail)
+            print_line(f"   like: {alike} ({fact.similarity:.2f})")
         if answer.rule is not None:
-            print_line(f"   rule: {answer.rule} ({answer.rule.confidence:.2f})")
+            print_line(f"   rule: {answer.rule.sentence or answer.rule}")
         for name, of_experts in answer.expert_weights.items():
             numbered = {f"expert {number}": it for number, it in enumerate(of_experts, start=1)}
             print_line(f"   of {name}: {weights(numbered)}")

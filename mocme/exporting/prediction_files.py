@@ -5,11 +5,12 @@ place when it is whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flows.stages.predictions import PredictionFileError, write_table
+from flows.stages.predictions import PredictionFileError, TableRow, write_table
 from mocme.exporting.n_triples import lines_of
 from storage.atomic import replacing
 from storage.datasets.graph import Graph
@@ -17,7 +18,7 @@ from storage.files.separated import Dialect
 from storage.words.visible import json_text
 
 if TYPE_CHECKING:
-    from model.prediction.answers import PredictedTriple
+    from model.prediction.answers import NumberedAnswer, PredictedTriple
 
 _TEXTS = {
     "head",
@@ -28,7 +29,10 @@ _TEXTS = {
     "nearest_head",
     "nearest_tail",
     "rule",
+    "entity",
+    "name",
 }
+_OTHER_KINDS = {"question": "int64", "known": "bool_"}
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
 
 
@@ -76,20 +80,77 @@ def write_predictions(
             written.
     """
     check_suffix(path)
-    if for_spreadsheet and path.suffix not in _DIALECTS:
+    if path.suffix == ".nt":
+        _refuse_for_spreadsheet(path, for_spreadsheet)
+        with _written(path) as temporary:
+            return _write_n_triples(temporary, triples, graph, asserts=asserts)
+    return _write(path, triples, for_spreadsheet=for_spreadsheet)
+
+
+def write_answers(
+    path: Path, answers: Iterable["NumberedAnswer"], *, for_spreadsheet: bool = False
+) -> int:
+    """Write answers to several questions with their evidence.
+
+    Columns: `question`, the number that each answer has, `entity`, `name`, `probability`, `known`,
+    and of the triple that it makes those that `write_predictions` writes.
+
+    Args:
+        path: The file; its suffix says what it is. N-Triples have no place for questions.
+        answers: What to write.
+        for_spreadsheet: As in `write_predictions`.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        PredictionFileError: As `write_predictions`.
+    """
+    check_answers_suffix(path)
+    return _write(path, answers, for_spreadsheet=for_spreadsheet)
+
+
+def check_answers_suffix(path: Path) -> None:
+    """Refuse a file of a kind that holds no answers.
+
+    Raises:
+        PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`.
+    """
+    allowed = (*_DIALECTS, *_WRITERS)
+    if path.suffix not in allowed:
+        raise PredictionFileError(
+            f"{path}: found the suffix '{path.suffix}'; allowed: {', '.join(allowed)}"
+        )
+
+
+def _write(path: Path, rows: Iterable[TableRow], *, for_spreadsheet: bool) -> int:
+    """Write rows to a file of any kind but N-Triples."""
+    if path.suffix not in _DIALECTS:
+        _refuse_for_spreadsheet(path, for_spreadsheet)
+        with _written(path) as temporary:
+            return _WRITERS[path.suffix](temporary, iter(rows))
+    with _written(path) as temporary:
+        return write_table(temporary, rows, _DIALECTS[path.suffix], for_spreadsheet=for_spreadsheet)
+
+
+def _refuse_for_spreadsheet(path: Path, for_spreadsheet: bool) -> None:
+    if for_spreadsheet:
         raise PredictionFileError(
             f"{path}: found the suffix '{path.suffix}' of a file for spreadsheets; "
             f"allowed: {', '.join(_DIALECTS)}"
         )
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """Yield where to write; the file takes its place when it is whole.
+
+    Raises:
+        PredictionFileError: If a library is absent or the file cannot be written.
+    """
     try:
         with replacing(path) as temporary:
-            if path.suffix in _DIALECTS:
-                return write_table(
-                    temporary, triples, _DIALECTS[path.suffix], for_spreadsheet=for_spreadsheet
-                )
-            if path.suffix == ".nt":
-                return _write_n_triples(temporary, triples, graph, asserts=asserts)
-            return _WRITERS[path.suffix](temporary, iter(triples))
+            yield temporary
     except ImportError as error:
         raise PredictionFileError(
             f"{path}: found {error}; allowed: pip install 'mocme[files]', which writes it"
@@ -110,7 +171,7 @@ def _write_lines(path: Path, texts: Iterator[str]) -> int:
     return num_triples
 
 
-def _write_json_lines(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+def _write_json_lines(path: Path, triples: Iterator[TableRow]) -> int:
     return _write_lines(path, (json_text(triple.row()) for triple in triples))
 
 
@@ -122,15 +183,14 @@ def _write_n_triples(
     return _write_lines(path, ("\n".join(lines) for lines in found))
 
 
-def _write_parquet(path: Path, triples: Iterator["PredictedTriple"]) -> int:
+def _write_parquet(path: Path, triples: Iterator[TableRow]) -> int:
     import pyarrow
     from pyarrow import parquet
 
     rows = (triple.row() for triple in triples)
     group = list(islice(rows, _ROWS_AT_ONCE))
-    kinds = {True: pyarrow.string(), False: pyarrow.float64()}
     names = group[0] if group else ()
-    schema, num_rows = pyarrow.schema([(name, kinds[name in _TEXTS]) for name in names]), 0
+    schema, num_rows = pyarrow.schema([(name, _kind_of(name)) for name in names]), 0
     with parquet.ParquetWriter(path, schema) as writer:
         while group:
             writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
@@ -139,8 +199,16 @@ def _write_parquet(path: Path, triples: Iterator["PredictedTriple"]) -> int:
     return num_rows
 
 
+def _kind_of(column: str) -> Any:
+    """Return the type of a Parquet file's column."""
+    import pyarrow
+
+    kind = "string" if column in _TEXTS else _OTHER_KINDS.get(column, "float64")
+    return getattr(pyarrow, kind)()
+
+
 _DIALECTS: Mapping[str, Dialect] = {".csv": "excel", ".tsv": "excel-tab"}
-_WRITERS: Mapping[str, Callable[[Path, Iterator["PredictedTriple"]], int]] = {
+_WRITERS: Mapping[str, Callable[[Path, Iterator[TableRow]], int]] = {
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,
 }

@@ -8,12 +8,16 @@ from pathlib import Path
 
 from storage.files.owned import ForeignFileError
 
-_FIRST_COLUMNS = ["head", "head_name", "relation", "tail", "tail_name", "probability"]
+_OF_TRIPLE = ["head", "head_name", "relation", "tail", "tail_name"]
+_FIRST_COLUMNS = (
+    [*_OF_TRIPLE, "probability"],  # of predicted triples
+    ["question", "entity", "name", "probability", "known", *_OF_TRIPLE],  # of answers
+)
 _LONGEST_LINE = 1 << 20  # characters
 
 
 def require_predictions(path: Path) -> None:
-    """Refuse a file that does not begin as predictions do; none and an empty one are fine.
+    """Refuse a file that begins as neither predictions nor answers do; none, or empty: fine.
 
     Args:
         path: The file; its suffix says what it is to hold.
@@ -66,13 +70,18 @@ def _first_line(path: Path) -> str:
 
 def _holds_predictions(path: Path) -> bool:
     if path.suffix == ".parquet":
-        return _columns_of_parquet(path)[: len(_FIRST_COLUMNS)] in ([], _FIRST_COLUMNS)
+        columns = _columns_of_parquet(path)
+        return not columns or _begins_as_written(columns)
     with path.open(encoding="utf-8", newline="") as file:
         first, second = file.readline(_LONGEST_LINE), file.readline(_LONGEST_LINE)
     if path.suffix == ".nt":
         # The triple itself stands before its statement in a file that asserts it.
         return any(it.startswith("_:t0 ") and "#Statement>" in it for it in (first, second))
-    return _columns(first, path.suffix)[: len(_FIRST_COLUMNS)] == _FIRST_COLUMNS
+    return _begins_as_written(_columns(first, path.suffix))
+
+
+def _begins_as_written(columns: Sequence[str]) -> bool:
+    return any(list(columns[: len(first)]) == first for first in _FIRST_COLUMNS)
 
 
 def _columns(line: str, suffix: str) -> Sequence[str]:

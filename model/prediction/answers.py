@@ -31,10 +31,17 @@ class AppliedRule:
         body: Ids of the relations of the facts in a row; `inverse of ID` where a fact is followed
             from its tail to its head.
         confidence: Share of the pairs that such facts join for which the asked relation holds.
+        path: Ids of the entities along the body, from the question's to the answer; empty where no
+            path was looked for, as in files.
+        num_paths: How many such paths there are.
+        sentence: The path and the confidence in words, by names; empty without a path.
     """
 
     body: tuple[str, ...]
     confidence: float
+    path: tuple[str, ...] = ()
+    num_paths: int = 0
+    sentence: str = ""
 
     def __str__(self) -> str:
         return ", ".join(self.body)
@@ -55,6 +62,11 @@ class Answer:
         known: Whether the triple stands in the graph already.
         nearest_facts: The training facts that are most like it, the nearest first.
         rule: The most confident rule that leads to it; None where none does.
+        head: Id of the head of the triple that it makes with the question.
+        head_name: What a person calls it.
+        relation: Id of the triple's relation.
+        tail: Id of its tail.
+        tail_name: What a person calls it.
     """
 
     entity: str
@@ -65,6 +77,11 @@ class Answer:
     known: bool
     nearest_facts: tuple[NearFact, ...]
     rule: AppliedRule | None
+    head: str
+    head_name: str
+    relation: str
+    tail: str
+    tail_name: str
 
     def row(self) -> dict[str, Any]:
         """The fields by name, what spoke for it in columns of their own."""
@@ -73,8 +90,30 @@ class Answer:
             "name": self.name,
             "probability": self.probability,
             "known": self.known,
+            "head": self.head,
+            "head_name": self.head_name,
+            "relation": self.relation,
+            "tail": self.tail,
+            "tail_name": self.tail_name,
             **_reason_columns(self),
         }
+
+
+@dataclass(frozen=True)
+class NumberedAnswer:
+    """An answer to one question of several.
+
+    Attributes:
+        question: The question's number, or its line in a file.
+        answer: The answer.
+    """
+
+    question: int
+    answer: Answer
+
+    def row(self) -> dict[str, Any]:
+        """The answer's row, behind the question's number."""
+        return {"question": self.question, **self.answer.row()}
 
 
 @dataclass(frozen=True)

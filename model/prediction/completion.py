@@ -5,6 +5,9 @@ Shapes: E entities, R relations (inverses not counted), Q questions, B questions
 
 import heapq
 import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +17,8 @@ from torch import Tensor
 from model.inputs import KnownTails, with_inverses
 from model.scoring.blocks import BlockScoring
 from storage.datasets.graph import SPLITS, Graph
+
+_Search = Callable[[BlockScoring, Tensor, KnownTails, int, int, int], tuple[Tensor, Tensor]]
 
 MIN_SHARED = 0.5
 """An entity that takes part in s is asked about r if this share of all that take part in s also
@@ -43,6 +48,7 @@ def most_probable_missing(
     relation: int,
     k: int,
     chunk_size: int = 512,
+    per_head: int | None = None,
 ) -> list[tuple[float, int, int]]:
     """Find the k most probable triples of a relation that stand in no split.
 
@@ -56,19 +62,22 @@ def most_probable_missing(
         relation: Index, below R.
         k: Triples wanted.
         chunk_size: Questions at once; memory is chunk_size * E * 4 bytes a few times over.
+        per_head: Triples of one head at most, its most probable ones; None for any number. The k
+            triples are the most probable ones that this leaves.
 
     Returns:
         Probability, head and tail, the most probable first.
     """
+    find: _Search = _likeliest if per_head is None else partial(_likeliest_of_heads, per_head)
     best: dict[tuple[int, int], float] = {}
     for index in (relation, relation + scoring.num_relations):
         askers = torch.from_numpy(np.flatnonzero(asked[:, index]))
-        log_shares, pairs = _likeliest(scoring, askers, known, index, k, chunk_size)
+        log_shares, pairs = find(scoring, askers, known, index, k, chunk_size)
         odds = scoring.calibrated_log_odds(log_shares[None], torch.tensor([index]))[0]
         for value, (asker, answer) in zip(odds.tolist(), pairs.tolist(), strict=True):
             pair = (asker, answer) if index == relation else (answer, asker)
             best[pair] = max(best.get(pair, -math.inf), value)
-    ranked = heapq.nlargest(k, ((value, *pair) for pair, value in best.items()))
+    ranked = _most_probable(((value, *pair) for pair, value in best.items()), k, per_head)
     chances = torch.tensor([value for value, *_ in ranked], dtype=torch.float64).sigmoid()
     return [(chance, *pair) for chance, (_, *pair) in zip(chances.tolist(), ranked, strict=True)]
 
@@ -91,9 +100,7 @@ def _likeliest(
     best, pairs = torch.empty(0), torch.empty(0, 2, dtype=torch.long)
     for heads in askers.split(chunk_size):
         questions = torch.full_like(heads, question)
-        found = scoring.log_shares(heads, questions)
-        found[known.lookup(heads, questions)] = -torch.inf
-        found[torch.arange(len(heads)), heads] = -torch.inf
+        found = _log_shares_of_missing(scoring, heads, questions, known)
         # Each row's best one is an answer, so at least k are as good as the k-th of these.
         bound = max(_kth_largest(best, k), _kth_largest(found.amax(1), k))
         rows, answers = torch.nonzero((found >= bound) & (found > -torch.inf), as_tuple=True)
@@ -102,6 +109,77 @@ def _likeliest(
         best, kept = best.topk(min(k, len(best)))
         pairs = pairs[kept]
     return best, pairs
+
+
+def _log_shares_of_missing(
+    scoring: BlockScoring, heads: Tensor, questions: Tensor, known: KnownTails
+) -> Tensor:
+    """Return beliefs; -inf in what is known, and in an entity as its own answer. Shape: (B, E)."""
+    found = scoring.log_shares(heads, questions)
+    found[known.lookup(heads, questions)] = -torch.inf
+    found[torch.arange(len(heads)), heads] = -torch.inf
+    return found
+
+
+def _likeliest_of_heads(
+    per_head: int,
+    scoring: BlockScoring,
+    askers: Tensor,
+    known: KnownTails,
+    question: int,
+    k: int,
+    chunk_size: int,
+) -> tuple[Tensor, Tensor]:
+    """Find the k answers that the model believes in most, no more than so many to a head.
+
+    The head of a triple is whoever asks for tails, and the answer to whoever asks for heads. What a
+    chunk may add to a head's best is no more than its own best of that head, so only those are
+    kept.
+
+    Returns:
+        As `_likeliest`.
+    """
+    best, pairs = torch.empty(0), torch.empty(0, 2, dtype=torch.long)
+    asks_for_tails = question < scoring.num_relations
+    for heads in askers.split(chunk_size):
+        questions = torch.full_like(heads, question)
+        found = _log_shares_of_missing(scoring, heads, questions, known)
+        by_head = found if asks_for_tails else found.T
+        top = by_head.topk(min(per_head, by_head.shape[1]))
+        rows, places = torch.nonzero(top.values > -torch.inf, as_tuple=True)
+        others = top.indices[rows, places]
+        new = (heads[rows], others) if asks_for_tails else (heads[others], rows)
+        best = torch.cat([best, top.values[rows, places]])
+        pairs = torch.cat([pairs, torch.stack(new, dim=1)])
+        if not asks_for_tails:  # whose heads come again in every chunk
+            kept = _best_of_each(pairs[:, 1], best, per_head)
+            best, pairs = best[kept], pairs[kept]
+    best, kept = best.topk(min(k, len(best)))
+    return best, pairs[kept]
+
+
+def _best_of_each(groups: Tensor, values: Tensor, most: int) -> Tensor:
+    """Return the places of the largest values of each group. Shapes: (n,), (n,) -> (any,)."""
+    order = values.argsort(descending=True, stable=True)
+    order = order[groups[order].argsort(stable=True)]
+    sorted_groups = groups[order]
+    rank = torch.arange(len(order)) - torch.searchsorted(sorted_groups, sorted_groups)
+    return order[rank < most]
+
+
+def _most_probable(
+    found: Iterable[tuple[float, int, int]], k: int, per_head: int | None
+) -> list[tuple[float, int, int]]:
+    """Return the k likeliest triples, (log-odds, head, tail), no more than so many of a head."""
+    if per_head is None:
+        return heapq.nlargest(k, found)
+    num_taken: Counter[int] = Counter()
+    taken = []
+    for triple in sorted(found, reverse=True):
+        if num_taken[triple[1]] < per_head:
+            num_taken[triple[1]] += 1
+            taken.append(triple)
+    return taken[:k]
 
 
 def _kth_largest(values: Tensor, k: int) -> float:

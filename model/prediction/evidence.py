@@ -47,7 +47,23 @@ def expert_shares(
         By modality, and by part of the model, shares that are at least 0; all together sum to 1.
         Shape: (B, K), K being 1 for parts that have no experts.
     """
-    parts = block_shares(scoring, heads, relations, answers)
+    return divided_shares(scoring, block_shares(scoring, heads, relations, answers), heads, answers)
+
+
+def divided_shares(
+    scoring: BlockScoring, parts: Tensor, heads: Tensor, answers: Tensor
+) -> dict[str, Tensor]:
+    """Divide the shares of blocks among the experts of all modalities, as `expert_shares`.
+
+    Args:
+        scoring: The model.
+        parts: Of `block_shares`. Shape: (B, num_blocks).
+        heads: Entities of the questions. Shape: (B,).
+        answers: Entities. Shape: (B,).
+
+    Returns:
+        As `expert_shares`.
+    """
     shares: dict[str, Tensor] = {}
     unsaid = torch.zeros(len(heads), device=parts.device)
     for block, part in zip(scoring.blocks, parts.unbind(1), strict=True):
@@ -75,6 +91,29 @@ def block_shares(
         Shares that are at least 0 and sum to 1. Shape: (B, num_blocks).
     """
     return in_proportion(scoring.block_parts(heads, relations, answers))
+
+
+@torch.inference_mode()
+def shares_of_triples(scoring: BlockScoring, heads: Tensor, relation: int, tails: Tensor) -> Tensor:
+    """Return `block_shares` of triples of one relation, each head scored once.
+
+    Args:
+        scoring: The model.
+        heads: Shape (B,).
+        relation: As in `BlockScoring.scores`.
+        tails: Shape (B,).
+    """
+    some, place = torch.unique(heads, return_inverse=True)
+    parts = torch.empty(len(heads), len(scoring.blocks))
+    size = max(1, _NUMBERS_AT_ONCE // scoring.num_entities)
+    for first in range(0, len(some), size):
+        chunk = some[first : first + size]
+        rows = torch.nonzero((place >= first) & (place < first + size))[:, 0]
+        of_row, ends = place[rows] - first, tails[rows]
+        by_block = scoring.weighted_scores(chunk, torch.full_like(chunk, relation))
+        for index, scores in enumerate(by_block):
+            parts[rows, index] = scores[of_row, ends] - scores.mean(1)[of_row]
+    return in_proportion(parts)
 
 
 def shares_by_relation(scoring: BlockScoring, triples: Triples, most: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.encoded_block import EncodedBlock
-from model.prediction.evidence import in_proportion
+from model.prediction.evidence import block_shares, in_proportion
 from model.scoring.blocks import BlockScoring
 from storage.datasets.graph import Triples
 
@@ -53,7 +53,13 @@ class FactIndex:
 
     @torch.inference_mode()
     def nearest(
-        self, scoring: BlockScoring, relation: int, heads: Tensor, tails: Tensor, k: int
+        self,
+        scoring: BlockScoring,
+        relation: int,
+        heads: Tensor,
+        tails: Tensor,
+        k: int,
+        shares: Tensor | None = None,
     ) -> NearestFacts:
         """Find the facts of a relation that are most like triples of it.
 
@@ -64,12 +70,17 @@ class FactIndex:
             tails: Entities of the triples. Shape: (B,).
             k: Facts wanted of each; fewer come where the relation has fewer. A triple that is a
                 fact of training itself is none of its own.
+            shares: Of `block_shares`, of the triples as they were asked for; by default as their
+                tails are asked for. Shape: (B, num_blocks).
         """
         facts = self._facts[self._starts[relation] : self._starts[relation + 1]]
+        if shares is None:
+            shares = block_shares(scoring, heads, torch.full_like(heads, relation), tails)
         chunk = max(1, _NUMBERS_AT_ONCE // max(1, len(facts)))
+        chunks = zip(heads.split(chunk), tails.split(chunk), shares.split(chunk), strict=True)
         parts = [
-            _similarities(scoring, relation, *pair, facts).topk(min(k, len(facts)))
-            for pair in zip(heads.split(chunk), tails.split(chunk), strict=True)
+            _similarities(scoring, relation, some, ends, of_block, facts).topk(min(k, len(facts)))
+            for some, ends, of_block in chunks
         ]
         similarities = torch.cat([part.values for part in parts])
         chosen = facts[torch.cat([part.indices for part in parts])]
@@ -77,15 +88,19 @@ class FactIndex:
 
 
 def _similarities(
-    scoring: BlockScoring, relation: int, heads: Tensor, tails: Tensor, facts: Tensor
+    scoring: BlockScoring,
+    relation: int,
+    heads: Tensor,
+    tails: Tensor,
+    shares: Tensor,
+    facts: Tensor,
 ) -> Tensor:
     """Compare triples with facts; a triple with itself: -inf. Shape: (B, F)."""
     inverse = relation + scoring.num_relations
     fact_heads, fact_tails = facts[:, 0], facts[:, 2]
-    parts = scoring.block_parts(heads, torch.full_like(heads, relation), tails)
-    shares = in_proportion(parts[:, : len(scoring.encoded)])
+    of_encoded = in_proportion(shares[:, : len(scoring.encoded)])
     total = torch.zeros(len(heads), len(facts))
-    for block, share in zip(scoring.encoded, shares.unbind(1), strict=True):
+    for block, share in zip(scoring.encoded, of_encoded.unbind(1), strict=True):
         heads_alike = _alike(block, relation, heads, fact_heads)
         total += share[:, None] * heads_alike * _alike(block, inverse, tails, fact_tails)
     is_itself = (heads[:, None] == fact_heads) & (tails[:, None] == fact_tails)
@@ -95,14 +110,18 @@ def _similarities(
 def _alike(block: EncodedBlock, relation: int, entities: Tensor, others: Tensor) -> Tensor:
     """Compare entities as a relation sees them. Shapes: (B,), (F,) -> (B, F), from 0 to 1.
 
-    Of whom the block knows nothing, it knows only that they are themselves.
+    Entities that stand there more than once are compared once. Of whom the block knows nothing, it
+    knows only that they are themselves.
     """
-    some, place = torch.unique(others, return_inverse=True)
+    (rows, place), (columns, other_place) = (
+        torch.unique(who, return_inverse=True) for who in (entities, others)
+    )
     row = block.relations[[relation]]
     left, right = (
         F.normalize(block.scorer.query(block.entities[who], row.expand(len(who), -1)), dim=1)
-        for who in (entities, some)
+        for who in (rows, columns)
     )
-    is_known = block.present[entities][:, None] & block.present[some]
+    is_known = block.present[rows][:, None] & block.present[columns]
     cosines = (left @ right.T).clamp(0, 1) * is_known
-    return torch.where(entities[:, None] == some, 1.0, cosines)[:, place]
+    alike = torch.where(rows[:, None] == columns, 1.0, cosines)
+    return alike[:, other_place][place]

@@ -1,31 +1,39 @@
 """Predictions of a finished run: who answers a question, how likely, and what spoke for it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from model.evaluation.ranking import known_answers
-from model.prediction.answers import Answer, AppliedRule, NearFact, PredictedTriple
+from model.inputs import KnownTails, with_inverses
+from model.prediction.answers import Answer, NumberedAnswer, PredictedTriple
+from model.prediction.best_answers import FoundAnswers, best_answers
 from model.prediction.completion import expected_questions, most_probable_missing
-from model.prediction.evidence import expert_shares
-from model.prediction.names import find_entity, find_relation
-from model.prediction.nearest_facts import FactIndex
+from model.prediction.evidence import shares_of_triples
+from model.prediction.explaining import AskedAnswers, Evidence, Explainer, weights_of
+from model.prediction.questions import AnswerLimits, Question, QuestionFinder, QuestionRow
 from model.runs.run_folder import RunFolder
-from storage.errors import MocmeError
+from storage.datasets.graph import SPLITS, Triples
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 _TRIPLES_AT_ONCE = 256  # whose evidence is looked at together
+_QUESTIONS_AT_ONCE = 4096
+_ANSWERS_AT_ONCE = 2**18
 _FACTS_OF_AN_ANSWER = 3
 
 
 class Predictor:
     """Answers questions with a finished run.
+
+    Triples that the graph holds as negatives, known to be wrong, are never among answers or
+    predicted triples.
 
     Args:
         run_dir: The run's folder.
@@ -38,25 +46,74 @@ class Predictor:
         folder = RunFolder(Path(run_dir))
         self.graph = folder.read_graph()
         self.scoring = folder.read_scoring()
+        self.questions = QuestionFinder(self.graph)
         self._known = known_answers(self.graph, torch.device("cpu"))
-        self._facts = FactIndex(self.graph.train, self.graph.num_relations)
-        self._entity_row = {entity: row for row, entity in enumerate(self.graph.entities)}
-        self._relation_row = {name: row for row, name in enumerate(self.graph.relations)}
+        self._explainer = Explainer(self.graph)
+        self.wording = self._explainer.wording
+
+    @cached_property
+    def _wrong(self) -> KnownTails:
+        """What is known to be wrong, both ways."""
+        return self._both_ways(self.graph.negatives)
+
+    def _both_ways(self, triples: Triples) -> KnownTails:
+        size = self.graph.num_relations
+        return KnownTails(with_inverses(triples, size), 2 * size, torch.device("cpu"))
 
     def predict(
-        self, *, head: str | None = None, relation: str, tail: str | None = None, k: int = 10
+        self,
+        *,
+        head: str | None = None,
+        relation: str | None = None,
+        tail: str | None = None,
+        k: int = 10,
+        new: bool = False,
+        min_probability: float = 0.0,
+        per_head: int | None = None,
     ) -> "DataFrame":
         """Answer a question, in a table: as `answers`, a row each.
 
         Returns:
-            Columns `entity`, `name`, `probability`, `known`, of the nearest training fact
-            `nearest_head`, `nearest_tail`, `similarity`, of the most confident rule `rule` and
-            `rule_confidence`, `weight_<modality>` for each, and `expert_weight_<modality>_<number>`
-            for each expert of several.
+            Columns `entity`, `name`, `probability`, `known`, of the triple `head`, `head_name`,
+            `relation`, `tail`, `tail_name`, of the nearest training fact `nearest_head`,
+            `nearest_tail`, `similarity`, of the most confident rule `rule` and `rule_confidence`,
+            `weight_<modality>` for each, and `expert_weight_<modality>_<number>` for each expert of
+            several.
         """
-        return _table(self.answers(head=head, relation=relation, tail=tail, k=k))
+        limits = AnswerLimits(k, new, min_probability, per_head)
+        return _table(self._answers(Question(head, relation, tail), limits))
 
-    def complete(self, relations: Sequence[str] | None = None, k: int = 10) -> "DataFrame":
+    def predict_many(
+        self,
+        questions: Iterable[Question],
+        *,
+        k: int = 10,
+        new: bool = False,
+        min_probability: float = 0.0,
+        per_head: int | None = None,
+        evidence: bool = True,
+    ) -> "DataFrame":
+        """Answer many questions, in a table: as `answers_to`, a row for each answer.
+
+        Returns:
+            Columns `question`, the question's number from 0, and those of `predict`.
+        """
+        limits = AnswerLimits(k, new, min_probability, per_head)
+        answered = self._answered(questions, limits, evidence=evidence)
+        return _table(
+            NumberedAnswer(number, answer)
+            for number, (_, answers) in enumerate(answered)
+            for answer in answers
+        )
+
+    def complete(
+        self,
+        relations: Sequence[str] | None = None,
+        k: int = 10,
+        *,
+        min_probability: float = 0.0,
+        per_head: int | None = None,
+    ) -> "DataFrame":
         """Find what the graph lacks, in a table: as `missing_triples`, a row each.
 
         Returns:
@@ -65,55 +122,155 @@ class Predictor:
             confident rule `rule` and `rule_confidence`, `weight_<modality>` for each, and
             `expert_weight_<modality>_<number>` for each expert of several.
         """
-        return _table(self.missing_triples(relations, k))
+        return _table(
+            self.missing_triples(relations, k, min_probability=min_probability, per_head=per_head)
+        )
 
-    @torch.inference_mode()
     def answers(
-        self, *, head: str | None = None, relation: str, tail: str | None = None, k: int = 10
+        self,
+        *,
+        head: str | None = None,
+        relation: str | None = None,
+        tail: str | None = None,
+        k: int = 10,
+        new: bool = False,
+        min_probability: float = 0.0,
+        per_head: int | None = None,
     ) -> list[Answer]:
         """Answer (head, relation, ?) or (?, relation, tail).
 
+        Without a relation, every relation is asked for that entities like this one have (see
+        `model.prediction.completion`), and the answers to all are ranked together.
+
         Args:
             head: Id or name of an entity; give either this or `tail`.
-            relation: Id of a relation.
+            relation: Id of a relation; None for all that are to be expected.
             tail: Id or name of an entity.
             k: Answers wanted.
+            new: Whether triples that any split holds are left out. Otherwise they are marked.
+            min_probability: The lowest that is wanted.
+            per_head: Answers at most that make triples of the same head and relation.
 
         Returns:
-            At most k answers, the most probable first; known triples are marked.
+            At most k answers, the most probable first; none if no relation is given and none is to
+            be expected.
 
         Raises:
             MocmeError: If an entity or relation is unknown, not exactly one of head and tail is
-                given, or k is below 1.
+                given, or a number is out of its bounds.
         """
-        if (head is None) == (tail is None):
-            raise MocmeError(f"found head {head!r} and tail {tail!r}; allowed: exactly one of them")
-        _check_wanted(k)
-        asks_for_head = head is None
-        named, part = (str(tail), "tail") if asks_for_head else (str(head), "head")
-        entity = find_entity(self.graph, named, part)
-        index = self._relation_row[find_relation(self.graph, relation)]
-        heads = torch.tensor([self._entity_row[entity]])
-        question = torch.tensor([index + self.graph.num_relations * asks_for_head])
-        odds = self.scoring.log_odds(heads, question)[0]
-        known = set(self._known.lookup(heads, question)[1].tolist())
-        top = odds.topk(min(k, len(odds)))
-        asker = heads.expand(len(top.indices))
-        shares = self._shares(asker, question.expand(len(asker)), top.indices)
-        pair = (top.indices, asker) if asks_for_head else (asker, top.indices)
-        facts = self._nearest(index, *pair, _FACTS_OF_AN_ANSWER)
-        rows = top.indices.tolist()
-        rules = self._rules(asker, int(question), top.indices)
-        ids, names = self.graph.entities, self.graph.names
-        return [
-            Answer(ids[row], names[row], chance, *share, row in known, near, rule)
-            for chance, row, share, near, rule in zip(
-                top.values.sigmoid().tolist(), rows, shares, facts, rules, strict=True
+        limits = AnswerLimits(k, new, min_probability, per_head)
+        return self._answers(Question(head, relation, tail), limits)
+
+    def _answers(self, question: Question, limits: AnswerLimits) -> list[Answer]:
+        found = self._find([self.questions.row(question)], limits)
+        return [answer for _, answer in self._named(found, evidence=True, with_paths=True)]
+
+    def answers_to(
+        self,
+        questions: Iterable[Question],
+        *,
+        k: int = 10,
+        new: bool = False,
+        min_probability: float = 0.0,
+        per_head: int | None = None,
+        evidence: bool = True,
+    ) -> Iterator[tuple[Question, list[Answer]]]:
+        """Answer many questions, thousands at once, in their order and as they are read.
+
+        Args:
+            questions: What is asked; see `answers` of each.
+            k: Answers wanted to each question; the other limits apply to each, too.
+            new: As in `answers`.
+            min_probability: As in `answers`.
+            per_head: As in `answers`.
+            evidence: Whether nearest facts and rules are looked for, which takes most of the time;
+                rules come without paths.
+
+        Yields:
+            A question and its answers; no answers are an empty list.
+
+        Raises:
+            MocmeError: As `answers`; the message begins with the question's number, from 0.
+        """
+        limits = AnswerLimits(k, new, min_probability, per_head)
+        return self._answered(questions, limits, evidence=evidence)
+
+    def _answered(
+        self, questions: Iterable[Question], limits: AnswerLimits, *, evidence: bool
+    ) -> Iterator[tuple[Question, list[Answer]]]:
+        size = max(1, min(_QUESTIONS_AT_ONCE, _ANSWERS_AT_ONCE // limits.k))
+        waiting, number = iter(questions), 0
+        while some := list(islice(waiting, size)):
+            found = self._find(self.questions.rows(some, number), limits)
+            answers: list[list[Answer]] = [[] for _ in some]
+            for place, answer in self._named(found, evidence=evidence):
+                answers[place].append(answer)
+            yield from zip(some, answers, strict=True)
+            number += len(some)
+
+    def _find(self, rows: Sequence[QuestionRow], limits: AnswerLimits) -> FoundAnswers:
+        return best_answers(self.scoring, rows, self._known, self._wrong, limits)
+
+    def _named(
+        self, found: FoundAnswers, *, evidence: bool, with_paths: bool = False
+    ) -> Iterator[tuple[int, Answer]]:
+        """Yield answers by ids and names, each behind the number of its question."""
+        reasons = self._reasons(found, evidence=evidence, with_paths=with_paths)
+        columns = (found.questions, found.entities, found.relations, found.answers)
+        rows = zip(*(it.tolist() for it in columns), strict=True)
+        chances = found.log_odds.sigmoid().tolist()
+        ids, names, num_relations = self.graph.entities, self.graph.names, self.graph.num_relations
+        for (number, entity, relation, answer), chance, known, reason in zip(
+            rows, chances, found.known.tolist(), reasons, strict=True
+        ):
+            head, tail = (entity, answer) if relation < num_relations else (answer, entity)
+            yield (
+                number,
+                Answer(
+                    ids[answer],
+                    names[answer],
+                    chance,
+                    reason.modality_weights,
+                    reason.expert_weights,
+                    known,
+                    reason.nearest_facts,
+                    reason.rule,
+                    ids[head],
+                    names[head],
+                    self.graph.relations[relation % num_relations],
+                    ids[tail],
+                    names[tail],
+                ),
             )
-        ]
+
+    @torch.inference_mode()
+    def _reasons(
+        self, found: FoundAnswers, *, evidence: bool, with_paths: bool
+    ) -> Sequence[Evidence]:
+        """Return what spoke for answers, those of a relation looked at together."""
+        reasons: dict[int, Evidence] = {}
+        for relation in found.relations.unique().tolist():
+            rows = (found.relations == relation).nonzero()[:, 0]
+            some = found[rows]
+            asked = AskedAnswers(relation, some.entities, some.answers, some.shares)
+            if evidence:
+                explained = self._explainer.evidence(
+                    self.scoring, asked, _FACTS_OF_AN_ANSWER, with_paths=with_paths
+                )
+            else:
+                weights = weights_of(self.scoring, asked)
+                explained = [Evidence(*of_answer, (), None) for of_answer in weights]
+            reasons.update(zip(rows.tolist(), explained, strict=True))
+        return [reasons[row] for row in range(len(reasons))]
 
     def missing_triples(
-        self, relations: Sequence[str] | None = None, k: int = 10
+        self,
+        relations: Sequence[str] | None = None,
+        k: int = 10,
+        *,
+        min_probability: float = 0.0,
+        per_head: int | None = None,
     ) -> Iterator[PredictedTriple]:
         """Find the k most probable triples of every relation that the graph lacks.
 
@@ -122,95 +279,57 @@ class Predictor:
         Args:
             relations: Relation ids; None = all.
             k: Triples per relation.
+            min_probability: The lowest that is wanted.
+            per_head: Triples of a relation at most that have the same head.
 
         Raises:
-            MocmeError: If a relation is unknown, or k is below 1.
+            MocmeError: If a relation is unknown, or a number is out of its bounds.
         """
-        _check_wanted(k)
+        limits = AnswerLimits(k, True, min_probability, per_head)
         wanted = self.graph.relations if relations is None else relations
-        names = [find_relation(self.graph, name) for name in wanted]
-        asked = expected_questions(self.graph)
-        for name in names:
-            index = self._relation_row[name]
-            found = iter(most_probable_missing(self.scoring, asked, self._known, index, k))
+        indices = [self.questions.relation(name) for name in wanted]
+        asked, left_out = expected_questions(self.graph), self._left_out()
+        for index in indices:
+            triples = most_probable_missing(
+                self.scoring, asked, left_out, index, k, per_head=per_head
+            )
+            found = (triple for triple in triples if triple[0] >= limits.min_probability)
             while chunk := list(islice(found, _TRIPLES_AT_ONCE)):
                 yield from self._explained(index, chunk)
 
+    def _left_out(self) -> KnownTails:
+        """What is no missing triple: what is known, and what is known to be wrong."""
+        if len(self.graph.negatives) == 0:
+            return self._known
+        everything = [*(self.graph.split(name) for name in SPLITS), self.graph.negatives]
+        return self._both_ways(np.concatenate(everything))
+
+    @torch.inference_mode()
     def _explained(
         self, relation: int, found: Sequence[tuple[float, int, int]]
-    ) -> Iterator[PredictedTriple]:
+    ) -> list[PredictedTriple]:
         """Name triples, (probability, head, tail), and say what spoke for them."""
         heads = torch.tensor([head for _, head, _ in found])
         tails = torch.tensor([tail for _, _, tail in found])
-        shares = self._shares(heads, torch.full_like(heads, relation), tails)
-        facts = self._nearest(relation, heads, tails, 1)
-        rules = self._rules(heads, relation, tails)
+        shares = shares_of_triples(self.scoring, heads, relation, tails)
+        asked = AskedAnswers(relation, heads, tails, shares)
+        reasons = self._explainer.evidence(self.scoring, asked, 1)
         ids, names = self.graph.entities, self.graph.names
-        for (chance, head, tail), share, near, rule in zip(
-            found, shares, facts, rules, strict=True
-        ):
-            yield PredictedTriple(
+        return [
+            PredictedTriple(
                 ids[head],
                 names[head],
                 self.graph.relations[relation],
                 ids[tail],
                 names[tail],
                 chance,
-                *share,
-                near,
-                rule,
+                *reason,
             )
-
-    def _shares(
-        self, heads: Tensor, relations: Tensor, answers: Tensor
-    ) -> list[tuple[dict[str, float], dict[str, list[float]]]]:
-        """Return every answer's shares by modality, and by expert. Shapes: (B,) each."""
-        found = expert_shares(self.scoring, heads, relations, answers)
-        columns = {name: share.tolist() for name, share in found.items()}
-        rows = [
-            {name: column[number] for name, column in columns.items()}
-            for number in range(len(heads))
-        ]
-        return [
-            (
-                {name: sum(weights) for name, weights in row.items()},
-                {name: weights for name, weights in row.items() if len(weights) > 1},
-            )
-            for row in rows
+            for (chance, head, tail), reason in zip(found, reasons, strict=True)
         ]
 
-    def _nearest(
-        self, relation: int, heads: Tensor, tails: Tensor, k: int
-    ) -> list[tuple[NearFact, ...]]:
-        """Return the k training facts most like each triple, of those that are like it at all."""
-        found = self._facts.nearest(self.scoring, relation, heads, tails, k)
-        columns = (found.heads.tolist(), found.tails.tolist(), found.similarities.tolist())
-        return [
-            tuple(self._near_fact(*fact) for fact in zip(*rows, strict=True) if fact[-1] > 0)
-            for rows in zip(*columns, strict=True)
-        ]
 
-    def _rules(self, heads: Tensor, relation: int, answers: Tensor) -> list[AppliedRule | None]:
-        """Return the most confident rule that leads to each answer; None where none does."""
-        if self.scoring.rules is None:
-            return [None] * len(heads)
-        names = [*self.graph.relations, *(f"inverse of {it}" for it in self.graph.relations)]
-        return [
-            found and AppliedRule(tuple(names[step] for step in found[0]), found[1])
-            for found in self.scoring.rules.best_rules(heads, relation, answers)
-        ]
-
-    def _near_fact(self, head: int, tail: int, similarity: float) -> NearFact:
-        ids, names = self.graph.entities, self.graph.names
-        return NearFact(ids[head], names[head], ids[tail], names[tail], similarity)
-
-
-def _check_wanted(k: int) -> None:
-    if k < 1:
-        raise MocmeError(f"found k {k}; allowed: at least 1")
-
-
-def _table(found: Iterable[Answer | PredictedTriple]) -> "DataFrame":
+def _table(found: Iterable[Answer | NumberedAnswer | PredictedTriple]) -> "DataFrame":
     import pandas
 
     return pandas.DataFrame([it.row() for it in found])

@@ -19,6 +19,7 @@ from model.candidates import CandidateSample
 from model.config import RULES
 from model.inputs import with_inverses
 from model.rules.mining import Rules, mine_rules
+from model.rules.paths import RulePath, find_path
 from model.rules.walks import Body, Walks
 from storage.datasets.graph import Graph, Triples
 
@@ -142,6 +143,10 @@ class RuleBlock:
                 best[row] = rule
             open_rows &= ~led_to
         return best
+
+    def path(self, body: Body, start: int, end: int) -> RulePath | None:
+        """Return a path along a body between two entities; None if it does not lead there."""
+        return find_path(self._walks, body, start, end)
 
     def grown(self, edges: Triples, num_entities: int) -> Self:
         """Apply the same rules to other edges, of more entities."""

@@ -42,6 +42,12 @@ class Walks:
         """Entities from which a relation leads somewhere, in ascending order."""
         return np.unique(_edges_of(self._by_relation, relation)[:, 0])
 
+    def reached(self, start: int, relation: int) -> NDArray[np.int64]:
+        """Entities to which a relation leads from one entity, in ascending order."""
+        step = self._step(relation)
+        first, end = step.indptr[start : start + 2]
+        return np.asarray(step.indices[first:end], dtype=np.int64)
+
     def walk_from(self, starts: NDArray[np.int64]) -> "Walk":
         """Begin at some entities. Shape: (B,)."""
         return Walk(self._step, starts)

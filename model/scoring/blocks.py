@@ -6,7 +6,7 @@ Shapes: B batch, E entities, R relations (inverses included), D width.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,13 @@ class BlockScoring:
         Returns:
             Logits: their softmax over entities is the model's belief. Shape: (B, E).
         """
-        return sum(
-            (self._block_scores(index, heads, relations) for index in range(len(self.blocks))),
-            start=torch.zeros((), device=heads.device),
-        )
+        start = torch.zeros((), device=heads.device)
+        return sum(self.weighted_scores(heads, relations), start=start)
+
+    def weighted_scores(self, heads: Tensor, relations: Tensor) -> Iterator[Tensor]:
+        """Yield what each block adds to `scores`, block by block. Shape: (B, E) each."""
+        for index in range(len(self.blocks)):
+            yield self._block_scores(index, heads, relations)
 
     def log_shares(self, heads: Tensor, relations: Tensor) -> Tensor:
         """The logarithm of the model's belief in each entity as the tail.
@@ -152,10 +155,10 @@ class BlockScoring:
         Returns:
             Shape (B, num_blocks).
         """
-        columns = []
-        for index in range(len(self.blocks)):
-            scores = self._block_scores(index, heads, relations)
-            columns.append(scores.gather(1, answers.unsqueeze(1))[:, 0] - scores.mean(1))
+        columns = [
+            scores.gather(1, answers.unsqueeze(1))[:, 0] - scores.mean(1)
+            for scores in self.weighted_scores(heads, relations)
+        ]
         return torch.stack(columns, dim=1)
 
     @torch.no_grad()

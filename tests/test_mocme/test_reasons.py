@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from small_runs import Command, mocme
 
+from model.prediction.wording import readable_relation
+
 
 @pytest.fixture(scope="module")
 def question(first_run: tuple[Path, Command]) -> list[str]:
@@ -35,17 +37,31 @@ def entity_of(project: Path, name: str) -> dict[str, Any]:
 def test_every_answer_is_told_with_facts_and_media(project: Path, question: list[str]) -> None:
     answers = ask(project, *question, "--json").json["answers"]
     lines = ask(project, *question, "--why").stdout.splitlines()
-    reasons = lines[lines.index(f"asked of {question[1]}") :]
+    asked = entity_of(project, question[1])["name"]
+    assert asked != question[1]
+    reasons = lines[lines.index(f"asked of {asked}") :]
     for number, answer in enumerate(answers, start=1):
         start = reasons.index(f"{number}. {answer['name']}")
         assert reasons[start + 1].startswith("   weights: ")
         fact = answer["nearest_facts"][0]
-        expected = f"{fact['head_name']} {question[3]} {fact['tail_name']}"
+        relation = readable_relation(question[3])
+        expected = f"{fact['head_name']} {relation} {fact['tail_name']}"
         assert reasons[start + 2] == f"   like: {expected} ({fact['similarity']:.2f})"
         own = takewhile(lambda line: line.startswith("   "), reasons[start + 1 :])
         rule = answer["rule"]
-        told = [f"   rule: {', '.join(rule['body'])} ({rule['confidence']:.2f})"] if rule else []
+        told = [f"   rule: {rule['sentence']}"] if rule else []
         assert [line for line in own if line.startswith("   rule: ")] == told
+
+
+def test_of_several_relations_answers_are_told_as_triples(
+    project: Path, question: list[str]
+) -> None:
+    words = [*question[:2], "-k", "3"]
+    answers = ask(project, *words, "--json").json["answers"]
+    lines = ask(project, *words, "--why").stdout.splitlines()
+    for number, answer in enumerate(answers, start=1):
+        relation = readable_relation(answer["relation"])
+        assert f"{number}. {answer['head_name']} {relation} {answer['tail_name']}" in lines
 
 
 def test_media_are_files_that_are_there(project: Path, question: list[str]) -> None:

@@ -96,6 +96,31 @@ def test_is_the_definition(graph: Graph, relation: int, k: int, chunk_size: int)
     np.testing.assert_allclose([c for c, *_ in found], [c for c, *_ in expected], rtol=1e-4)
 
 
+@pytest.mark.parametrize("relation", [0, 1, 2])
+@pytest.mark.parametrize("per_head", [1, 2, 50])
+@pytest.mark.parametrize(("k", "chunk_size"), [(1, 3), (9, 3), (9, 512), (500, 5)])
+def test_no_more_of_a_head_is_the_definition(
+    graph: Graph, relation: int, per_head: int, k: int, chunk_size: int
+) -> None:
+    """The most probable ones of all, one after another, if their head has not had its number."""
+    num_taken: Counter[int] = Counter()
+    expected = []
+    for _, head, tail in plain_missing(graph, relation, 10_000):
+        if num_taken[head] < per_head:
+            num_taken[head] += 1
+            expected.append((head, tail))
+    found = most_probable_missing(
+        unsure_scoring(),
+        expected_questions(graph),
+        known_answers(graph, torch.device("cpu")),
+        relation,
+        k,
+        chunk_size,
+        per_head=per_head,
+    )
+    assert [(head, tail) for _, head, tail in found] == expected[:k]
+
+
 def test_what_is_next_to_impossible_has_no_chance(graph: Graph) -> None:
     """Log-odds may be thousands below zero."""
     scoring = random_scoring(NUM_ENTITIES, NUM_RELATIONS)
@@ -126,6 +151,18 @@ class TestOfARun:
             chances = [triple.probability for triple in found if triple.relation == name]
             assert chances == sorted(chances, reverse=True)
             assert 0 < chances[-1] <= chances[0] <= 1
+
+    def test_limits_leave_out_and_the_rest_is_as_it_was(self, predictor: Predictor) -> None:
+        name = predictor.graph.relations[0]
+        everything = list(predictor.missing_triples([name], k=40))
+        least = everything[7].probability
+        sure = list(predictor.missing_triples([name], k=40, min_probability=least))
+        assert sure == [it for it in everything if it.probability >= least]
+        one_each = list(predictor.missing_triples([name], k=10, per_head=1))
+        assert len({it.head for it in one_each}) == len(one_each) == 10
+        assert predictor.complete([name], 10, per_head=1)["head"].tolist() == [
+            it.head for it in one_each
+        ]
 
     def test_the_chance_is_that_of_the_more_certain_question(self, predictor: Predictor) -> None:
         size = predictor.graph.num_entities

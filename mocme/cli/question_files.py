@@ -1,0 +1,101 @@
+"""Answering a file of questions, thousands at once."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.stages.staged_run import StagedRun
+from flows.terminal.output import STDERR, STDOUT, print_json, print_line, print_note
+from mocme.absent_names import explained
+from mocme.cli.answering import Wanted, triple_of
+from mocme.cli.options import ASKED_RUN
+from mocme.exporting.prediction_files import check_answers_suffix, write_answers
+from mocme.exporting.prior_file import require_predictions
+from mocme.questions_file import LineOfQuestion, check_question_suffix, read_questions
+from mocme.tables import table
+
+if TYPE_CHECKING:
+    from model.prediction.answers import Answer, NumberedAnswer
+    from model.prediction.predictor import Predictor
+    from model.prediction.wording import Wording
+
+_Answered = Iterable[tuple[LineOfQuestion, "list[Answer]"]]
+
+
+def answer_file(folder: StagedRun, file: Path, wanted: Wanted, *, evidence: bool) -> None:
+    """Answer the questions of a file, and write the answers to another one or print them.
+
+    Args:
+        folder: The run.
+        file: The questions.
+        wanted: Which answers are wanted of each.
+        evidence: Whether nearest facts and rules are looked for.
+    """
+    from model.prediction.predictor import Predictor  # imports torch
+
+    check_question_suffix(file)
+    if wanted.out is not None:
+        check_answers_suffix(wanted.out)
+        require_predictions(wanted.out)
+    predictor = Predictor(folder.path)
+    questions = read_questions(
+        file, predictor.questions, explain=lambda error: explained(error, ASKED_RUN.get())
+    )
+    _note_unexpected(questions, predictor)
+    asked = (it.question for it in questions)
+    answered = predictor.answers_to(asked, **wanted.limits, evidence=evidence)
+    found = zip(questions, (answers for _, answers in answered), strict=True)
+    with STDERR.status(f"answering {len(questions)} questions"):
+        result = _write(found, len(questions), wanted) if wanted.out else list(found)
+    if isinstance(result, list):
+        _show(result, folder.path, predictor.wording, as_json=wanted.as_json)
+    elif wanted.as_json:
+        print_json({"run_dir": str(folder.path), **result})
+    else:
+        counts = f"{result['answers']} answers to {result['questions']} questions"
+        print_line(f"{counts} written to {wanted.out}")
+
+
+def _note_unexpected(questions: Sequence[LineOfQuestion], predictor: "Predictor") -> None:
+    """Say how many questions name no relation and have none to be expected."""
+    lines = [it.line for it in questions if not predictor.questions.row(it.question).relations]
+    if lines:
+        print_note(
+            f"{len(lines)} questions without a relation are about entities that none is to be "
+            f"expected of, and have no answers; the first is in line {lines[0]}"
+        )
+
+
+def _write(found: _Answered, num_questions: int, wanted: Wanted) -> dict[str, Any]:
+    """Write answers as they are found, and return what was written where."""
+    out = Path(str(wanted.out))
+    count = write_answers(out, _numbered(found), for_spreadsheet=wanted.for_spreadsheet)
+    return {"written": str(out), "questions": num_questions, "answers": count}
+
+
+def _numbered(found: _Answered) -> Iterator["NumberedAnswer"]:
+    from model.prediction.answers import NumberedAnswer
+
+    return (NumberedAnswer(it.line, answer) for it, answers in found for answer in answers)
+
+
+def _show(found: _Answered, run_dir: Path, wording: "Wording", *, as_json: bool) -> None:
+    """Print all answers: a JSON object, or one table."""
+    if as_json:
+        questions = [
+            {
+                "question": it.line,
+                **asdict(it.question),
+                "answers": [asdict(answer) for answer in answers],
+            }
+            for it, answers in found
+        ]
+        print_json({"run_dir": str(run_dir), "questions": questions})
+        return
+    rows = [
+        (it.line, *triple_of(answer, wording), answer.probability, "known" if answer.known else "")
+        for it, answers in found
+        for answer in answers
+    ]
+    STDOUT.print(table("answers", ["line", "head", "relation", "tail", "probability", ""], rows))
