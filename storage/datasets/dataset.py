@@ -6,6 +6,7 @@ Two forms are read, told apart by what lies in the folder:
 - An OpenKE folder; see `storage.datasets.openke`.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from storage.datasets import dataset_folder, openke
+from storage.datasets.further import FurtherFiles
 from storage.datasets.graph import Graph
 from storage.datasets.items import Entity, Item, ItemKind, ItemReader
+from storage.datasets.near_misses import but_there_is, near_misses
 from storage.errors import DatasetError
 from storage.words.suggestion import did_you_mean
 from storage.words.visible import quoted
@@ -45,12 +48,14 @@ class Dataset:
         graph: Entities and triples as indices.
         entities: The entities, in the order of `graph.entities`.
         form: How the folder is written.
+        further: Which `*.jsonl` files add fields to entities, and which are not the dataset's.
     """
 
     root: Path
     graph: Graph
     entities: tuple[Entity, ...]
     form: DatasetForm = "jsonl"
+    further: FurtherFiles = dataclasses.field(default_factory=FurtherFiles)
 
     @property
     def entities_file(self) -> Path:
@@ -112,8 +117,9 @@ def read_dataset(path: Path) -> Dataset:
         found = "a folder with both forms" if forms else _describe_path(path)
         raise DatasetError(path, found=found, allowed=_FORMS)
     form = forms[0]
-    entities, graph = openke.read(path) if form == "openke" else dataset_folder.read(path)
-    return Dataset(path, graph, entities, form)
+    read = openke.read if form == "openke" else dataset_folder.read
+    entities, graph, further = read(path)
+    return Dataset(path, graph, entities, form, further)
 
 
 def _describe_path(path: Path) -> str:
@@ -121,4 +127,6 @@ def _describe_path(path: Path) -> str:
         return "no such folder"
     if not path.is_dir():
         return "a file"
-    return "neither entities.jsonl nor entity2id.txt"
+    read = (*_ENTITIES_FILES.values(), *dataset_folder.FILES)
+    meant = near_misses(path, ("entities",), read)
+    return f"neither entities.jsonl nor entity2id.txt{but_there_is(meant)}"
