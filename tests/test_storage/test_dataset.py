@@ -191,7 +191,11 @@ BROKEN = {
     "two columns": Broken("train.tsv", b"cat\tchases", 1, "2 columns", "head<TAB>relation<TAB>"),
     "five columns": Broken("valid.tsv", b"cat\teats\tant\t1\t1", 1, "5 columns", "head<TAB>"),
     "spaces for tabs": Broken(
-        "test.tsv", b"cat eats ant", 1, "1 column in string 'cat eats ant', separated by sp", "<TAB>"
+        "test.tsv",
+        b"cat eats ant",
+        1,
+        "1 column in string 'cat eats ant', separated by sp",
+        "<TAB>",
     ),
     "commas for tabs": Broken(
         "test.tsv", b"New York,is in,USA", 1, "separated by commas", "separated by tabs"
