@@ -121,7 +121,7 @@ def _print_unknown(error: "UnknownNamesError", as_json: bool) -> None:
     names = error.to_list()
     if as_json:
         lines = {"unknown_lines": error.num_lines, "has_more": error.has_more}
-        print_json({"unknown": names, **lines})
+        print_json({"error": str(error), "unknown": names, **lines})
         return
     more = "the first " * error.has_more
     title = f"Unknown names: {more}{len(names):,}, in {error.num_lines:,} lines"

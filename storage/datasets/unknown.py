@@ -1,5 +1,6 @@
 """Names that no entity and no relation of a dataset has: all of them, not the first alone."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,8 @@ class UnknownNamesError(DatasetError):
                 at_least = "at least " * self.has_more
                 more.append(f"{at_least}{num} more unknown {of if num == 1 else plural}")
         lines = f"in {self.num_lines} line{'s' * (self.num_lines != 1)}"
-        return f"{''.join(f' and {it}' for it in more)} {lines}: `mocme audit {root}` lists them"
+        command = f"mocme audit {shlex.quote(str(root))}"
+        return f"{''.join(f' and {it}' for it in more)} {lines}: `{command}` lists them"
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return a JSON object for each name: of, name, suggestion, file, line, field, lines.
