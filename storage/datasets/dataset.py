@@ -99,8 +99,14 @@ class Dataset:
             raise DatasetError(
                 self.entities_file,
                 found=f"no entity with a field {quoted(field)}{did_you_mean(field, listed | own)}",
-                allowed=f"a field of some entity: {names}{more}; for texts also 'id', 'name'",
+                allowed=f"a field of some entity: {names}{more}; for texts also 'id', 'name'"
+                f"{self._ignored_files()}",
             )
+
+    def _ignored_files(self) -> str:
+        """Say which files might have had a field that no entity has."""
+        names = ", ".join(map(quoted, self.further.ignored[:_MOST_NAMED]))
+        return f"; not read, for the first object has no 'id': {names}" if names else ""
 
 
 def read_dataset(path: Path) -> Dataset:

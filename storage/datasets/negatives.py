@@ -12,7 +12,13 @@ import numpy as np
 
 from storage.datasets.graph import Graph, Triples
 from storage.datasets.keys import pack
-from storage.datasets.triple_lines import ALLOWED, refuse_header, split_lines, unknown_ends
+from storage.datasets.triple_lines import (
+    ALLOWED,
+    mention_header,
+    refuse_header,
+    split_lines,
+    unknown_ends,
+)
 from storage.datasets.unknown import Sighting, UnknownNames
 
 NEGATIVES_FILE = "negatives.tsv"
@@ -50,6 +56,7 @@ def read_negatives(
         sightings = unknown_ends(head, tail, entities, entities_file)
         if sightings and is_first:
             refuse_header(file, number, columns, entities_file)
+            sightings = mention_header(sightings)
         is_first = False
         if relation not in relations:
             allowed = "a relation of the dataset's triples"
@@ -59,6 +66,8 @@ def read_negatives(
         else:
             flat += (entities[head], relations[relation], entities[tail])
     triples = np.array(flat, dtype=np.int64).reshape(-1, 3)
+    if not flat:
+        return triples
     keys = pack(triples, len(entities), len(relations))
     return triples[np.unique(keys, return_index=True)[1]]
 

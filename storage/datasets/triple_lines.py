@@ -80,7 +80,8 @@ def read_columns(
         if not is_known:
             if not has_lines:
                 refuse_header(file, number, columns, entities_file)
-            unknown.add(file, number, unknown_ends(head, tail, rows, entities_file))
+            ends = unknown_ends(head, tail, rows, entities_file)
+            unknown.add(file, number, ends if has_lines else mention_header(ends))
         has_lines = True
         confidence = _parse_confidence(file, number, columns[3]) if len(columns) == 4 else None
         if not is_known:
@@ -128,6 +129,13 @@ def unknown_ends(
     ]
 
 
+def mention_header(ends: list[Sighting]) -> list[Sighting]:
+    """Return the unknown ends of a first line; if both are, it may be a header of any words."""
+    if len(ends) < 2:
+        return ends
+    return [it._replace(allowed=f"{it.allowed}, and no header line") for it in ends]
+
+
 def uncertain_triples(
     triples: Triples, stated: NDArray[np.float32], num_entities: int, num_relations: int
 ) -> tuple[Triples, NDArray[np.float32]]:
@@ -161,7 +169,11 @@ def _parse_confidence(file: Path, number: int, text: str) -> float:
 
 
 def refuse_header(file: Path, number: int, columns: Sequence[str], entities_file: str) -> None:
-    """Refuse a first line that names the columns."""
+    """Refuse a first line that names the columns.
+
+    Raises:
+        DatasetError: If at least two of its columns are called as those of tables are.
+    """
     words = [column.strip().strip('"#:<>').lower() for column in columns]
     words = [word.removesuffix("_id").removesuffix("id").rstrip("_ ") or word for word in words]
     matches = sum(word in names for word, names in zip(words, _HEADERS, strict=False))

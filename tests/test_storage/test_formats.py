@@ -53,6 +53,24 @@ def test_the_examples_of_the_page_are_datasets(examples: Path) -> None:
     assert len(openke.graph.negatives) == 1
 
 
+def test_a_table_with_a_header_becomes_triples(
+    examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = examples / "zoo"
+    expected = read_dataset(zoo).graph.digest
+    rows = (zoo / "triples.tsv").read_text("utf-8").replace("\t", ",")
+    (zoo / "triples.csv").write_text(f"\ufeffhead,relation,tail\r\n{rows}", encoding="utf-8")
+    (zoo / "triples.tsv").unlink()
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```$",
+        (_DOCS / "formats.md").read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    monkeypatch.chdir(zoo)
+    exec(code)  # noqa: S102 - it is the page's
+    assert read_dataset(zoo).graph.digest == expected
+
+
 def test_the_examples_follow_the_schemas(examples: Path) -> None:
     for file in examples.glob("*/*.jsonl"):
         name = "entity" if file.name == "entities.jsonl" else "further"

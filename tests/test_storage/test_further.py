@@ -201,3 +201,12 @@ def test_all_unknown_ids_of_a_file_are_told(folder: Path) -> None:
     assert f"{folder / 'more.jsonl'}, line 2, field 'id': found the unknown entity 'x0'" in message
     assert f" and 11 more unknown entities in 40 lines: `mocme audit {folder}` lists" in message
     assert message.endswith("allowed: an id of entities.jsonl")
+
+
+def test_a_field_that_is_missing_names_the_files_that_were_not_read(folder: Path) -> None:
+    _write(folder / "sounds.jsonl", {"entity": "cat", "sound": "purr.ogg"})
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(folder).items(["sound"], "file")
+    assert str(caught.value).endswith(
+        "for texts also 'id', 'name'; not read, for the first object has no 'id': 'sounds.jsonl'"
+    )

@@ -124,3 +124,9 @@ def test_what_is_nothing_like_it_is_not_named(folder: Path) -> None:
     (folder / "README.md").write_text("x")
     with pytest.raises(DatasetError, match=r"nor entity2id\.txt; allowed"):
         read_dataset(folder)
+
+
+@pytest.mark.parametrize("name", ["train.tsv", "negatives.tsv"])
+def test_a_header_of_any_words_is_thought_of(folder: Path, name: str) -> None:
+    (folder / name).write_text("animal\tdoes\tto whom\ncat\teats\tdog\n")
+    assert str(_unknown(folder)).endswith("allowed: an id of entities.jsonl, and no header line")
