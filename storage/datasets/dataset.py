@@ -18,6 +18,7 @@ from storage.datasets.further import FurtherFiles
 from storage.datasets.graph import Graph
 from storage.datasets.items import Entity, Item, ItemKind, ItemReader
 from storage.datasets.near_misses import but_there_is, near_misses
+from storage.datasets.triple_lines import ALLOWED
 from storage.errors import DatasetError
 from storage.words.suggestion import did_you_mean
 from storage.words.visible import quoted
@@ -30,6 +31,7 @@ _FORMS = (
     "a folder with either entities.jsonl and train.tsv, valid.tsv, test.tsv (or triples.tsv), "
     "or, as OpenKE writes it, entity2id.txt, relation2id.txt and {train,valid,test}2id.txt"
 )
+_LINES = f"; in entities.jsonl a JSON object with an id a line, in .tsv files {ALLOWED}"
 
 _MOST_NAMED = 20  # fields that a message lists
 
@@ -120,8 +122,10 @@ def read_dataset(path: Path) -> Dataset:
     """
     forms = [form for form, file in _ENTITIES_FILES.items() if os.path.lexists(path / file)]
     if len(forms) != 1:
+        meant = [] if forms else _near_misses(path)
         found = "a folder with both forms" if forms else _describe_path(path)
-        raise DatasetError(path, found=found, allowed=_FORMS)
+        allowed = _FORMS + _LINES * bool(meant)
+        raise DatasetError(path, found=f"{found}{but_there_is(meant)}", allowed=allowed)
     form = forms[0]
     read = openke.read if form == "openke" else dataset_folder.read
     entities, graph, further = read(path)
@@ -133,6 +137,10 @@ def _describe_path(path: Path) -> str:
         return "no such folder"
     if not path.is_dir():
         return "a file"
+    return "neither entities.jsonl nor entity2id.txt"
+
+
+def _near_misses(path: Path) -> list[str]:
+    """Return names of files in a folder that may have been meant as one of entities."""
     read = (*_ENTITIES_FILES.values(), *dataset_folder.FILES)
-    meant = near_misses(path, ("entities",), read)
-    return f"neither entities.jsonl nor entity2id.txt{but_there_is(meant)}"
+    return near_misses(path, ("entities",), read)

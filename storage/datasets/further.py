@@ -19,7 +19,7 @@ from storage.words.visible import quoted
 
 _SUFFIX = ".jsonl"
 _ALLOWED = "JSON lines: an object a line, with the id of an entity and fields of it"
-_ONCE = "each field of an entity once over all files"
+_ONCE = "each field of an entity once over all files; move a file that is not the dataset's away"
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ def unread_files(dataset: Dataset) -> dict[str, str]:
     """
     own = dataset_folder.FILES if dataset.form == "jsonl" else (NEGATIVES_FILE,)
     read = {*own, *dataset.further.read}
-    names = {
-        entry.name
+    reasons = {
+        entry.name: _OF_NO_DATASET if entry.is_file() else "no regular file"
         for entry in os.scandir(dataset.root)
         if entry.name.lower().endswith(_LIKE_TABLES)
         and not entry.name.startswith(".")
         and entry.name not in read
     }
-    ignored = set(dataset.further.ignored)
-    return {name: _WITHOUT_ID if name in ignored else _OF_NO_DATASET for name in sorted(names)}
+    reasons |= dict.fromkeys(dataset.further.ignored, _WITHOUT_ID)
+    return dict(sorted(reasons.items()))
