@@ -13,6 +13,7 @@ from mocme.tables import table
 if TYPE_CHECKING:
     from extractors.inspection.media_audit import MediaAudit
     from storage.datasets.dataset import Dataset
+    from storage.datasets.unknown import UnknownNamesError
 
 _MOST_NAMED = 5  # entities
 
@@ -66,6 +67,8 @@ def audit(
 
     Duplicates, leaks between splits, entities and relations unseen in training, and ids that look
     alike and are not the same: of other normalisation, white space, width or hidden characters.
+    Negatives that a split states to be true; files of the folder that are not read. Names that no
+    entity or relation has are all listed, and then the exit code is 2.
     With --media: files that are absent, lead out of the folder, are empty or of a format that is
     not read, and entities without facts or without media.
 
@@ -76,10 +79,17 @@ def audit(
     from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
     from storage.datasets.dataset import read_dataset
+    from storage.datasets.unknown import UnknownNamesError
+    from storage.datasets.unread import unread_files
 
     if config is not None and not media:
         raise typer.BadParameter("--config is for --media")
-    dataset = read_dataset(path)
+    try:
+        dataset = read_dataset(path)
+    except UnknownNamesError as error:
+        _print_unknown(error, as_json)
+        raise
+    unread = unread_files(dataset)
     found = audit_graph(dataset.graph)
     found_alike = alike.find_lookalikes(dataset.graph)
     found_media = _audit_media(dataset, config) if media else None
@@ -87,17 +97,35 @@ def audit(
         write_clean(dataset, clean_dir)
     if as_json:
         also = {} if found_media is None else {"media": found_media.to_dict()}
-        print_json({**found.to_dict(), "lookalikes": found_alike, **also})
+        files = {"further": list(dataset.further.read), "not_read": unread}
+        print_json({**found.to_dict(), "lookalikes": found_alike, "unknown": [], **files, **also})
         return
     STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
     STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
     if pairs := alike.rows_of(found_alike):
         title = f"Look alike and are not the same: {min(len(pairs), _MOST_ALIKE)} of {len(pairs)}"
         STDOUT.print(table(title, alike.HEADER, pairs[:_MOST_ALIKE]))
+    for name in dataset.further.read:
+        print_line(f"adds fields to entities: {name}")
+    for name, reason in unread.items():
+        print_line(f"not read: {name} ({reason})")
     if found_media is not None:
         _print_media(found_media)
     if clean_dir is not None:
         print_line(f"clean splits written to {clean_dir}")
+
+
+def _print_unknown(error: "UnknownNamesError", as_json: bool) -> None:
+    from storage.datasets.unknown import HEADER, rows_of
+
+    names = error.to_list()
+    if as_json:
+        lines = {"unknown_lines": error.num_lines, "has_more": error.has_more}
+        print_json({"error": str(error), "unknown": names, **lines})
+        return
+    more = "the first " * error.has_more
+    title = f"Unknown names: {more}{len(names):,}, in {error.num_lines:,} lines"
+    STDOUT.print(table(title, HEADER, rows_of(names)))
 
 
 def _audit_media(dataset: "Dataset", config: Path | None) -> "MediaAudit":

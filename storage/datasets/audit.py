@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.datasets.graph import SPLITS, Graph, Split, Triples
+from storage.datasets.keys import Keys, first_occurrences, is_among, pack
 
 SUMMARY_HEADER = ("count", "train", "valid", "test")
 RELATION_HEADER = ("relation", "train", "valid", "test", "leaking test", "unseen entity in test")
@@ -25,9 +26,6 @@ _LEAK_DIRECTIONS: tuple[tuple[Split, Split], ...] = (
 
 _MIN_CLEAN_VALID = 100
 _MIN_CLEAN_VALID_FRACTION = 0.1
-
-Keys = NDArray[np.int64]
-"""One number for each triple; equal numbers for equal triples. Shape: (num_triples,)."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +87,23 @@ class RelationCounts:
 
 
 @dataclass(frozen=True)
+class NegativeCounts:
+    """Triples that are stated to be wrong.
+
+    Attributes:
+        distinct: Distinct negatives.
+        train: How many of them stand in train.
+        valid: How many stand in valid.
+        test: How many stand in test.
+    """
+
+    distinct: int
+    train: int
+    valid: int
+    test: int
+
+
+@dataclass(frozen=True)
 class SplitAudit:
     """What the audit of a graph found.
 
@@ -96,11 +111,13 @@ class SplitAudit:
         splits: Counts by split.
         leaks: Counts by (split, source).
         relations: Counts by relation, in the graph's order.
+        negatives: Counts of the negatives, and of those that a split states to be true.
     """
 
     splits: Mapping[Split, SplitCounts]
     leaks: Mapping[tuple[Split, Split], LeakCounts]
     relations: Mapping[str, RelationCounts]
+    negatives: NegativeCounts
 
     @property
     def is_clean(self) -> bool:
@@ -130,6 +147,7 @@ class SplitAudit:
             },
             "valid_is_usable": self.valid_is_usable,
             "is_clean": self.is_clean,
+            "negatives": asdict(self.negatives),
             "relations": {name: asdict(counts) for name, counts in self.relations.items()},
         }
 
@@ -145,6 +163,9 @@ class SplitAudit:
             for name, label in _LEAK_LABELS.items():
                 cells = ("-" if leak is None else f"{asdict(leak)[name]:,}" for leak in leaks)
                 rows.append((label.format(source), *cells))
+        if self.negatives.distinct:
+            cells = (f"{asdict(self.negatives)[split]:,}" for split in SPLITS)
+            rows.append((f"of {self.negatives.distinct:,} negatives stand here", *cells))
         return rows
 
     def relation_rows(self) -> list[tuple[str, ...]]:
@@ -185,7 +206,10 @@ def audit(graph: Graph) -> SplitAudit:
     }
     splits = {split: _count_split(graph, distinct, split) for split in SPLITS}
     leaking = is_among(keys["test"], distinct["train"]) | is_among(keys["test"], distinct["valid"])
-    return SplitAudit(splits, leaks, _count_relations(graph, leaking))
+    negatives = np.unique(triple_keys(graph, graph.negatives))
+    found = (int(is_among(negatives, distinct[split]).sum()) for split in SPLITS)
+    counts = NegativeCounts(len(negatives), *found)
+    return SplitAudit(splits, leaks, _count_relations(graph, leaking), counts)
 
 
 def clean_test_mask(graph: Graph) -> NDArray[np.bool_]:
@@ -209,35 +233,7 @@ def triple_keys(graph: Graph, triples: Triples) -> Keys:
     Raises:
         OverflowError: If the graph has so many entities and relations that 63 bits are too few.
     """
-    if graph.num_entities**2 * graph.num_relations > np.iinfo(np.int64).max:
-        raise OverflowError(
-            f"{graph.num_entities:,} entities and {graph.num_relations:,} relations "
-            "make more triples than fit into 63 bits"
-        )
-    heads, relations, tails = triples.T
-    keys: Keys = (heads * graph.num_relations + relations) * graph.num_entities + tails
-    return keys
-
-
-def first_occurrences(keys: Keys) -> NDArray[np.bool_]:
-    """Return which keys no earlier one equals. Shape: that of `keys`."""
-    mask = np.zeros(len(keys), dtype=np.bool_)
-    mask[np.unique(keys, return_index=True)[1]] = True
-    return mask
-
-
-def is_among(keys: Keys, distinct: Keys) -> NDArray[np.bool_]:
-    """Return which keys stand in a sorted array; several times faster than `np.isin`.
-
-    Args:
-        keys: Shape: (num_keys,).
-        distinct: Sorted, without duplicates. Shape: (num_distinct,).
-    """
-    if not len(distinct):
-        return np.zeros(len(keys), dtype=np.bool_)
-    places = np.minimum(np.searchsorted(distinct, keys), len(distinct) - 1)
-    among: NDArray[np.bool_] = distinct[places] == keys
-    return among
+    return pack(triples, graph.num_entities, graph.num_relations)
 
 
 def _has_unseen_entity(graph: Graph, triples: Triples) -> NDArray[np.bool_]:

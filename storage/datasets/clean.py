@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from storage.datasets import dataset_folder, openke
-from storage.datasets.audit import SplitAudit, audit, first_occurrences, is_among, triple_keys
+from storage.datasets.audit import SplitAudit, audit, triple_keys
 from storage.datasets.dataset import Dataset
 from storage.datasets.graph import SPLITS, Graph
 from storage.datasets.items import Entity
+from storage.datasets.keys import first_occurrences, is_among
 from storage.datasets.split import carve
 from storage.errors import DatasetError
 from storage.files.file_access import FilesBelow, FileSignature
@@ -87,7 +88,8 @@ def _with_carved_valid(graph: Graph, num_published: int) -> Graph:
 def write_clean(dataset: Dataset, out_dir: Path) -> Graph:
     """Write the clean variant of a dataset in the form in which the dataset is written.
 
-    Entities and relations are copied as they are. Media files that entities list are hard-linked
+    Entities, relations and further files are copied as they are; confidences stay with their
+    triples, and negatives are written, too. Media files that entities list are hard-linked
     (copied where the file system cannot), so nothing is stored twice; a link out of the dataset
     folder is not followed. `clean.json` holds the counts of the audit before and after.
 
@@ -126,7 +128,9 @@ def _write(dataset: Dataset, graph: Graph, out_dir: Path) -> None:
     else:
         shutil.copyfile(dataset.entities_file, out_dir / dataset.entities_file.name)
         dataset_folder.write_splits(out_dir, graph)
-        _link_media(dataset, out_dir)  # last, so that no write can reach a linked original
+    for name in dataset.further.read:
+        shutil.copyfile(dataset.root / name, out_dir / name)
+    _link_media(dataset, out_dir)  # last, so that no write can reach a linked original
 
 
 def _make_empty(out_dir: Path) -> None:

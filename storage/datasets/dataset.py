@@ -6,6 +6,7 @@ Two forms are read, told apart by what lies in the folder:
 - An OpenKE folder; see `storage.datasets.openke`.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from storage.datasets import dataset_folder, openke
+from storage.datasets.further import FurtherFiles
 from storage.datasets.graph import Graph
 from storage.datasets.items import Entity, Item, ItemKind, ItemReader
+from storage.datasets.near_misses import but_there_is, near_misses
+from storage.datasets.triple_lines import ALLOWED
 from storage.errors import DatasetError
 from storage.words.suggestion import did_you_mean
 from storage.words.visible import quoted
@@ -27,6 +31,7 @@ _FORMS = (
     "a folder with either entities.jsonl and train.tsv, valid.tsv, test.tsv (or triples.tsv), "
     "or, as OpenKE writes it, entity2id.txt, relation2id.txt and {train,valid,test}2id.txt"
 )
+_LINES = f"; in entities.jsonl a JSON object with an id a line, in .tsv files {ALLOWED}"
 
 _MOST_NAMED = 20  # fields that a message lists
 
@@ -45,12 +50,14 @@ class Dataset:
         graph: Entities and triples as indices.
         entities: The entities, in the order of `graph.entities`.
         form: How the folder is written.
+        further: Which `*.jsonl` files add fields to entities, and which are not the dataset's.
     """
 
     root: Path
     graph: Graph
     entities: tuple[Entity, ...]
     form: DatasetForm = "jsonl"
+    further: FurtherFiles = dataclasses.field(default_factory=FurtherFiles)
 
     @property
     def entities_file(self) -> Path:
@@ -94,8 +101,14 @@ class Dataset:
             raise DatasetError(
                 self.entities_file,
                 found=f"no entity with a field {quoted(field)}{did_you_mean(field, listed | own)}",
-                allowed=f"a field of some entity: {names}{more}; for texts also 'id', 'name'",
+                allowed=f"a field of some entity: {names}{more}; for texts also 'id', 'name'"
+                f"{self._ignored_files()}",
             )
+
+    def _ignored_files(self) -> str:
+        """Say which files might have had a field that no entity has."""
+        names = ", ".join(map(quoted, self.further.ignored[:_MOST_NAMED]))
+        return f"; not read, for the first object has no 'id': {names}" if names else ""
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -109,11 +122,14 @@ def read_dataset(path: Path) -> Dataset:
     """
     forms = [form for form, file in _ENTITIES_FILES.items() if os.path.lexists(path / file)]
     if len(forms) != 1:
+        meant = [] if forms else _near_misses(path)
         found = "a folder with both forms" if forms else _describe_path(path)
-        raise DatasetError(path, found=found, allowed=_FORMS)
+        allowed = _FORMS + _LINES * bool(meant)
+        raise DatasetError(path, found=f"{found}{but_there_is(meant)}", allowed=allowed)
     form = forms[0]
-    entities, graph = openke.read(path) if form == "openke" else dataset_folder.read(path)
-    return Dataset(path, graph, entities, form)
+    read = openke.read if form == "openke" else dataset_folder.read
+    entities, graph, further = read(path)
+    return Dataset(path, graph, entities, form, further)
 
 
 def _describe_path(path: Path) -> str:
@@ -122,3 +138,9 @@ def _describe_path(path: Path) -> str:
     if not path.is_dir():
         return "a file"
     return "neither entities.jsonl nor entity2id.txt"
+
+
+def _near_misses(path: Path) -> list[str]:
+    """Return names of files in a folder that may have been meant as one of entities."""
+    read = (*_ENTITIES_FILES.values(), *dataset_folder.FILES)
+    return near_misses(path, ("entities",), read)

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.datasets.keys import Keys, pack
+
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
@@ -74,6 +76,32 @@ class Graph:
         seen = np.zeros(self.num_entities, dtype=np.bool_)
         seen[self.train[:, [0, 2]].ravel()] = True
         return seen
+
+    def confidence(self, triples: Triples) -> NDArray[np.float32]:
+        """Return how confident the dataset is of each triple: 1 where it does not say.
+
+        Args:
+            triples: Any triples, of whatever split or of none. Shape: (num_triples, 3).
+
+        Returns:
+            From 0 to 1. Shape: (num_triples,).
+        """
+        found = np.ones(len(triples), dtype=np.float32)
+        if not len(self.uncertain) or not len(triples):
+            return found
+        keys, confidences = self._sorted_uncertain
+        wanted = pack(triples, self.num_entities, self.num_relations)
+        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        is_stated = keys[places] == wanted
+        found[is_stated] = confidences[places[is_stated]]
+        return found
+
+    @cached_property
+    def _sorted_uncertain(self) -> tuple[Keys, NDArray[np.float32]]:
+        """The keys of `uncertain` in ascending order, and the confidences in that order."""
+        keys = pack(self.uncertain, self.num_entities, self.num_relations)
+        order = np.argsort(keys)
+        return keys[order], self.confidences[order]
 
     @cached_property
     def digest(self) -> str:

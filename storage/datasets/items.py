@@ -1,15 +1,31 @@
 """Entities and the raw items that they list: files, texts and numbers."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from storage.errors import DatasetError
 
 ItemKind = Literal["file", "text", "numbers"]
 
 _TEXT_JOINT = ". "
+
+
+class Origin(NamedTuple):
+    """Where a field was read.
+
+    Attributes:
+        file: Name of a file in the dataset's folder.
+        line: Its line, counted from 1.
+    """
+
+    file: str
+    line: int
+
+
+_NO_ORIGINS: Mapping[str, Origin] = {}  # shared by all entities whose fields are of one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +35,16 @@ class Entity:
     Attributes:
         id: Unique name by which triples call it.
         name: What a person calls it.
-        fields: The other fields of its object, as read from JSON.
+        fields: The other fields of its objects, as read from JSON.
         line: Its line in the file of entities, counted from 1.
+        origins: Where those fields were read that come from other files than that one.
     """
 
     id: str
     name: str
     fields: Mapping[str, object]
     line: int
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=lambda: _NO_ORIGINS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +142,10 @@ class ItemReader:
             raise self._error(entity, field, path, allowed)
 
     def _error(self, entity: Entity, field: str, value: object, allowed: str) -> DatasetError:
+        origin = entity.origins.get(field, Origin(self.file.name, entity.line))
+        file = self.file.with_name(origin.file)
         return DatasetError(
-            self.file, line=entity.line, field=field, found=describe(value), allowed=allowed
+            file, line=origin.line, field=field, found=describe(value), allowed=allowed
         )
 
 

@@ -3,6 +3,7 @@
 `entity2id.txt` and `relation2id.txt`: a count, then rows of a name and an index, separated by a
 tab or a space; the name may itself hold spaces; the indices run from 0 to count - 1 in any order.
 `train2id.txt`, `valid2id.txt` and `test2id.txt`: a count, then rows of head, **tail**, relation.
+Beside them, as in a dataset folder, `negatives.tsv` (by name) and `*.jsonl` files that add fields.
 Source: github.com/thunlp/OpenKE, benchmarks.
 """
 
@@ -13,9 +14,12 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from storage.datasets.further import FurtherFiles, kinds_of_entities, with_further_fields
 from storage.datasets.graph import SPLITS, Graph, Split, Triples
 from storage.datasets.items import Entity
 from storage.datasets.lines import numbered_lines
+from storage.datasets.negatives import read_negatives, write_negatives
+from storage.datasets.unknown import UnknownNames
 from storage.errors import DatasetError
 from storage.words.visible import quoted
 
@@ -32,30 +36,37 @@ _NAME_AND_INDEX = re.compile(r"(.*[^ \t])[ \t]+([^ \t]+)[ \t]*", re.DOTALL)
 _URI_NAMESPACE = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^/]+/resource/|.*[/#](?=.))", re.IGNORECASE)
 
 
-def read(root: Path) -> tuple[tuple[Entity, ...], Graph]:
-    """Read entities and graph of an OpenKE folder.
+def read(root: Path) -> tuple[tuple[Entity, ...], Graph, FurtherFiles]:
+    """Read entities and graph of an OpenKE folder, and which further files add fields.
 
     Args:
         root: The folder.
 
     Raises:
         DatasetError: If a file is missing, empty or not as described above.
+        UnknownNamesError: If files name entities or relations that are not listed; all of them.
     """
-    entities = tuple(
+    listed = tuple(
         Entity(name, readable_name(name), {}, line)
         for name, line in read_names(root / ENTITIES_FILE, inside=root)
     )
     relations = tuple(name for name, _ in read_names(root / RELATIONS_FILE, inside=root))
+    unknown = UnknownNames()
+    unnamed = set(range(len(listed)))  # what is readable in an id is no name that anybody gave
+    entities, further = with_further_fields(root, listed, unnamed, ENTITIES_FILE, unknown)
     train, valid, test = (
         _read_triples(_triples_file(root, split), len(entities), len(relations)) for split in SPLITS
     )
     ids = tuple(entity.id for entity in entities)
-    names = tuple(entity.name for entity in entities)
-    return entities, Graph(ids, names, relations, train, valid, test)
+    rows, indices = ({name: row for row, name in enumerate(it)} for it in (ids, relations))
+    negatives = read_negatives(root, rows, indices, ENTITIES_FILE, unknown)
+    unknown.raise_if_any({"entity": rows, "relation": indices}, root)
+    names, kinds = tuple(entity.name for entity in entities), kinds_of_entities(entities)
+    return entities, Graph(ids, names, relations, train, valid, test, negatives, kinds), further
 
 
 def write_splits(root: Path, graph: Graph) -> None:
-    """Write the graph's splits into an OpenKE folder, beside its two files of names.
+    """Write the graph's splits and negatives into an OpenKE folder, beside its two files of names.
 
     Args:
         root: The folder.
@@ -68,6 +79,7 @@ def write_splits(root: Path, graph: Graph) -> None:
             file.writelines(
                 f"{head} {tail} {relation}\n" for head, relation, tail in triples.tolist()
             )
+    write_negatives(root, graph)
 
 
 def readable_name(name: str) -> str:

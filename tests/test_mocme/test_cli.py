@@ -113,6 +113,30 @@ def test_an_audit_counts_and_writes_the_clean_variant(project: Path, tmp_path: P
     assert "lines that stand in train" in mocme("audit", project).stdout
 
 
+def test_an_audit_lists_all_unknown_names_and_what_was_not_read(project: Path) -> None:
+    (project / "questions.jsonl").write_text('{"head": "x"}\n')
+    first = (project / "train.tsv").read_text().splitlines()[0].split("\t")
+    (project / "negatives.tsv").write_text("\t".join(first) + "\n")
+    found = mocme("audit", project, "--json").json
+    assert found["negatives"] == {"distinct": 1, "train": 1, "valid": 0, "test": 0}
+    assert found["unknown"] == []
+    assert found["not_read"]["questions.jsonl"] == "its first object has no 'id'"
+    shown = mocme("audit", project)
+    assert shown.exit_code == 0
+    assert "of 1 negatives stand here" in shown.stdout
+    assert "not read: questions.jsonl (its first object has no 'id')" in shown.stdout
+    with (project / "train.tsv").open("a") as file:
+        file.writelines(f"\x1b[31m{i}\t{first[1]}\t{first[2]}\n" for i in range(12))
+    shown = mocme("audit", project)
+    assert shown.exit_code == 2
+    assert "and 11 more unknown entities in 12 lines: `mocme audit " in shown.stderr
+    assert all(f"\\x1b[31m{i} " in shown.stdout for i in range(12))
+    assert "\x1b[31m" not in shown.stdout + shown.stderr
+    found = mocme("audit", project, "--json").json
+    assert [it["name"] for it in found["unknown"]] == [f"\x1b[31m{i}" for i in range(12)]
+    assert found["error"] in shown.stderr
+
+
 def test_an_audit_of_the_media_names_what_an_extraction_would_fail_on(project: Path) -> None:
     torn = "media/image/torn.png"  # a whole beginning: found by decoding alone
     found = mocme("audit", project, "--media", "--json")

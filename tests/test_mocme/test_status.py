@@ -1,5 +1,6 @@
 """`mocme status`: it foretells the run that follows, says why, and leaves no trace."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -212,3 +213,21 @@ def test_runs_of_another_version_are_no_riddle(project: Path) -> None:
     found = status(project, "train.epochs=3")["stages"]["train"]["reasons"]
     assert found[0] == "no training has finished here before"
     assert found[1] == f"{run_of(project).name} is of another version's format"
+
+
+def test_numbers_in_a_file_of_their_own_are_the_same_and_count_when_edited(project: Path) -> None:
+    entities, further = project / "entities.jsonl", project / "numbers.jsonl"
+    objects = [json.loads(line) for line in entities.read_text("utf-8").splitlines()]
+    moved = [{"id": it["id"], "numeric": it.pop("numeric")} for it in objects if it.get("numeric")]
+    entities.write_text("".join(json.dumps(it) + "\n" for it in objects))
+    further.write_text("".join(json.dumps(it) + "\n" for it in moved))
+    assert moved
+    assert states(status(project)) == "ffff"
+    attribute = next(iter(moved[0]["numeric"]))
+    moved[0]["numeric"][attribute] = 12345
+    further.write_text("".join(json.dumps(it) + "\n" for it in moved))
+    assert states(status(project)) == "ssss"
+    ran = small("run", project / "mocme.yaml")
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.json["extracted"]["numeric"]["new"] == 1
+    assert ran.json["stages"]["train"] == "ran"

@@ -189,9 +189,27 @@ BROKEN = {
         "entities.jsonl", b'{"id": "cat", "name": 3}', 1, "number 3", "a string"
     ),
     "two columns": Broken("train.tsv", b"cat\tchases", 1, "2 columns", "head<TAB>relation<TAB>"),
-    "four columns": Broken("valid.tsv", b"cat\teats\tant\t1", 1, "4 columns", "head<TAB>"),
-    "spaces for tabs": Broken("test.tsv", b"cat eats ant", 1, "1 column in string", "<TAB>"),
+    "five columns": Broken("valid.tsv", b"cat\teats\tant\t1\t1", 1, "5 columns", "head<TAB>"),
+    "spaces for tabs": Broken(
+        "test.tsv",
+        b"cat eats ant",
+        1,
+        "1 column in string 'cat eats ant', separated by sp",
+        "<TAB>",
+    ),
+    "commas for tabs": Broken(
+        "test.tsv", b"New York,is in,USA", 1, "separated by commas", "separated by tabs"
+    ),
     "a header": Broken("train.tsv", b"head\trelation\ttail\n", 1, "'head'", "an id of entities"),
+    "a header of RDF": Broken(
+        "test.tsv", b"Subject\tpredicate\tOBJECT\n", 1, "a header line", "no header line"
+    ),
+    "a header with confidence": Broken(
+        "test.tsv", b"head_id\trelation\ttail_id\tconfidence\n", 1, "a header", "no header line"
+    ),
+    "a header of Neo4j": Broken(
+        "test.tsv", b":START_ID\t:TYPE\t:END_ID\n", 1, "a header line", "no header line"
+    ),
     "unknown head": Broken(
         "train.tsv", b"cat\tchases\tdog\ncta\teats\tant", 2, "'cta' (did you mean 'cat'?)", "an id"
     ),
