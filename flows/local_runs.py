@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.exit_codes import INPUT_ERROR, RUN_FAILED
+from flows.inputs import check_inputs
 from flows.server.proxies import set_proxies_right
 from flows.server.surroundings import empty_folder, prepare_environment
 from flows.server.temporary_server import TemporaryServer
@@ -27,7 +28,7 @@ _ENGINE_MODULES = {"flow_engine", "task_engine"}
 def run_locally(
     name: str, config: Path, overrides: Sequence[str], *, verbose: bool = False
 ) -> tuple[RunRecord, int]:
-    """Run a flow on a config.
+    """Run a flow on a config, whose input is read and checked before Prefect is imported.
 
     Args:
         name: The flow, and its module.
@@ -40,12 +41,15 @@ def run_locally(
     """
     record = start_record()
     exit_code = _attempt(
-        lambda: _call(name, load_config(config, overrides), verbose), record, verbose
+        lambda: _call(name, load_config(config, overrides), record, verbose), record, verbose
     )
     return record, exit_code
 
 
-def _call(name: str, config: PipelineConfig, verbose: bool) -> None:
+def _call(name: str, config: PipelineConfig, record: RunRecord, verbose: bool) -> None:
+    prepare_environment()  # extractors may import libraries that read it
+    with working_in(empty_folder()), STDERR.status("reading the input"):
+        check_inputs(name, config, record)
     with open_flow(name, verbose=verbose) as flow:
         flow(config)
 
