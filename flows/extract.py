@@ -16,14 +16,13 @@ from flows.failure_report import write_failures
 from flows.inputs import plan_modality, read_inputs
 from flows.server.artifacts import publish_extraction, publish_stages
 from flows.server.clusters import ShardCluster, open_cluster
+from flows.server.feature_events import FEATURES_UPDATED, features_resource
 from flows.server.progress import StageProgress
 from flows.server.states import as_state, failure_recorded
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import Outcome, since, start_clock
 from storage.datasets.dataset import Dataset
-
-FEATURES_UPDATED = "mocme.features.updated"
-"""Event that tells a server of new features; `prefect.yaml` starts training by it."""
+from storage.words.visible import visible_line
 
 EXTRACTION_RUNNER: Any = ThreadPoolTaskRunner(max_workers=1)
 """One modality at a time: each has worker processes of its own, or a cluster's, and a device has
@@ -149,15 +148,19 @@ def extract(config: PipelineConfig | str) -> dict[str, Any]:
         extract_features(settings, read_inputs(settings, record), record)
     finally:
         publish_stages(record)
-        _announce({name: counts.new for name, counts in record.extracted.items() if counts.new})
+        new = {name: counts.new for name, counts in record.extracted.items() if counts.new}
+        _announce(settings, new)
     return record.as_json(extraction_only=True)
 
 
-def _announce(num_new: Mapping[str, int]) -> None:
+def _announce(config: PipelineConfig, num_new: Mapping[str, int]) -> None:
     """Emit the event that starts what waits for new features."""
     if num_new:
         emit_event(
             FEATURES_UPDATED,
-            resource={"prefect.resource.id": "mocme.cache.features"},
+            resource={
+                "prefect.resource.id": features_resource(config),
+                "prefect.resource.name": visible_line(f"{config.dataset} in {config.store}"),
+            },
             payload={"new": dict(num_new)},
         )

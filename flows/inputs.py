@@ -18,7 +18,6 @@ from storage.datasets.dataset import Dataset, read_dataset
 from storage.files.file_access import FileProblem, FilesBelow
 from storage.words.suggestion import did_you_mean
 
-
 _BEHIND_A_TRAINING = ("evaluate", "predict")
 """Flows that work in the newest run, and read no dataset."""
 

@@ -87,13 +87,10 @@ def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
     Raises:
         ServerError: If no server answers.
     """
-    prepare_environment()
-    for line in set_proxies_right():
-        print_warning(line)
-    with working_in(empty_folder()):
+    with prefect_surroundings():
         with STDERR.status("starting Prefect"):
             server = None if "PREFECT_API_URL" in os.environ else TemporaryServer()
-            flow = _import_flow(name)
+            flow = getattr(import_with_prefect(f"flows.{name}"), name)
             from flows.server.connection import connect
 
             is_temporary = connect(server)
@@ -103,10 +100,24 @@ def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
             yield flow
 
 
-def _import_flow(name: str) -> Any:
-    """Import a flow, and Prefect with it, which reads its settings then."""
+@contextmanager
+def prefect_surroundings() -> Iterator[None]:
+    """See to what Prefect finds around it, until the end: its environment and an empty folder."""
+    prepare_environment()
+    for line in set_proxies_right():
+        print_warning(line)
+    with working_in(empty_folder()):
+        yield
+
+
+def import_with_prefect(module: str) -> Any:
+    """Import a module, and Prefect with it, which reads its settings then.
+
+    Raises:
+        MocmeError: If Prefect refuses its settings.
+    """
     try:
-        return getattr(importlib.import_module(f"flows.{name}"), name)
+        return importlib.import_module(module)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise MocmeError(

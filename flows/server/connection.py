@@ -30,6 +30,27 @@ def connect(server: TemporaryServer | None) -> bool:
     return False
 
 
+def require_server() -> str:
+    """Return the address of the server that Prefect's settings name, without a password.
+
+    Raises:
+        ServerError: If they name none, or it does not answer, or is none of Prefect's.
+    """
+    url = get_current_settings().api.url
+    if url is None:
+        raise ServerError(
+            "PREFECT_API_URL: found no Prefect server; allowed: the address of a running one, such "
+            "as PREFECT_API_URL=http://127.0.0.1:4200/api after `prefect server start` "
+            "(docs/operations.md)"
+        )
+    _check(str(url))
+    return _shown(str(url))
+
+
+def _shown(url: str) -> str:
+    return str(httpx.URL(url).copy_with(userinfo=b""))
+
+
 def _check(url: str) -> None:
     """Raise a ServerError if there is no Prefect server at an address."""
     try:
@@ -38,7 +59,7 @@ def _check(url: str) -> None:
     except Exception as error:  # of httpx, of JSON, of versions: whatever is at the address
         raise ServerError(
             "PREFECT_API_URL: found no Prefect server that answers at "
-            f"{httpx.URL(url).copy_with(userinfo=b'')}: {one_line(str(error.__cause__ or error))}; "
+            f"{_shown(url)}: {one_line(str(error.__cause__ or error))}; "
             "allowed: the address of a running one (with PREFECT_API_AUTH_STRING, if it asks for "
             "that), or none, to run without"
         ) from error

@@ -13,6 +13,7 @@ from mocme.cli import (
     ablation,
     ask,
     datasets,
+    deploying,
     graph_exports,
     placing,
     report,
@@ -80,6 +81,7 @@ app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("ablate")(ablation.ablate)
 app.command("tune")(tuning.tune)
+app.command("deploy")(deploying.deploy)
 app.command("audit")(datasets.audit)
 app.add_typer(stores.app, name="store")
 app.add_typer(graph_exports.app, name="export")
