@@ -26,7 +26,7 @@ def connect(server: TemporaryServer | None) -> bool:
         return True
     if server is not None:
         server.stop()
-    _check(str(url))
+    _check(str(url), ", or none, to run without")
     return False
 
 
@@ -51,8 +51,8 @@ def _shown(url: str) -> str:
     return str(httpx.URL(url).copy_with(userinfo=b""))
 
 
-def _check(url: str) -> None:
-    """Raise a ServerError if there is no Prefect server at an address."""
+def _check(url: str, otherwise: str = "") -> None:
+    """Raise a ServerError, which names what else is allowed, if no Prefect server answers."""
     try:
         with get_client(sync_client=True) as client:
             client.raise_for_api_version_mismatch_once()
@@ -61,5 +61,5 @@ def _check(url: str) -> None:
             "PREFECT_API_URL: found no Prefect server that answers at "
             f"{_shown(url)}: {one_line(str(error.__cause__ or error))}; "
             "allowed: the address of a running one (with PREFECT_API_AUTH_STRING, if it asks for "
-            "that), or none, to run without"
+            f"that){otherwise}"
         ) from error

@@ -17,7 +17,8 @@ def check_cron(option: str, cron: str) -> None:
     """
     try:
         CronSchedule(cron=cron)
-        croniter(cron).get_next()  # type: ignore[no-untyped-call] - fails where there is none
+        # It fails where there is none.
+        croniter(cron).get_next()  # type: ignore[no-untyped-call]
         is_usual = cron.startswith("@") or len(cron.split()) == _NUM_FIELDS
     except (ValidationError, CroniterBadDateError):
         is_usual = False

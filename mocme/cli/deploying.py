@@ -25,11 +25,11 @@ def deploy(
     ] = None,
     extract_cron: Annotated[
         str | None,
-        typer.Option(metavar="CRON", help="When to extract; by default every night at 2."),
+        typer.Option(metavar="CRON", help="When to extract; by default every night."),
     ] = None,
     pipeline_cron: Annotated[
         str | None,
-        typer.Option(metavar="CRON", help="When to run all stages; by default Sundays at 4."),
+        typer.Option(metavar="CRON", help="When to run all stages; by default every week."),
     ] = None,
     timezone: Annotated[
         str | None,
