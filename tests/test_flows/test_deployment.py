@@ -5,6 +5,7 @@ One server and worker for all tests, which follow each other as days do.
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,9 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         animals = [f"{family}-{number}" for number in range(12)]
         entities = [{"id": name, "text": f"One of the {family}."} for name in (*animals, family)]
         (folder / "entities.jsonl").write_text("\n".join(map(json.dumps, entities)))
-        (folder / "triples.tsv").write_text(
-            "".join(f"{name}\tmember_of\t{family}\n" for name in animals)
-        )
+        facts = [f"{name}\tmember_of\t{family}\n" for name in animals]
+        facts += [f"{one}\tbeside\t{other}\n" for one, other in pairwise(animals)]
+        (folder / "triples.tsv").write_text("".join(facts))
         config = {"dataset": ".", "modalities": {"text": {"extractor": "text_hash"}}}
         (folder / "mocme.yaml").write_text(json.dumps(config))
         write_small_config(folder)
