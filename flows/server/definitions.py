@@ -53,7 +53,8 @@ def deployment_name(config_file: Path) -> str:
     """
     stem = config_file.stem
     words = [config_file.parent.name, *([] if stem == _USUAL_STEM else [stem])]
-    readable = _NOT_IN_A_NAME.sub("-", "-".join(words)).strip("-")[:_LONGEST_NAME]
+    plain = [_NOT_IN_A_NAME.sub("-", word).strip("-") for word in words]
+    readable = "-".join(filter(None, plain))[:_LONGEST_NAME]
     digest = hashlib.sha256(os.fsencode(config_file)).hexdigest()[:_ID_DIGITS]
     return f"{readable}-{digest}".lstrip("-")
 
