@@ -22,7 +22,7 @@ _BEHIND_A_TRAINING = ("evaluate", "predict")
 """Flows that work in the newest run, and read no dataset."""
 
 _MOST_ENTITIES_LISTED = 20_000
-"""Up to which items are listed once more than the extraction does (0.1 s): to check their fields."""
+"""Up to these, items are listed once more than the extraction does (0.1 s): to check fields."""
 
 
 def check_inputs(name: str, config: PipelineConfig, record: RunRecord) -> None:
