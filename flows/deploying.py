@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,12 @@ from flows.configs.config_source import ConfigError
 from flows.configs.pipeline_config import load_config
 from flows.inputs import check_inputs
 from flows.local_runs import import_with_prefect, prefect_surroundings
-from flows.server.definitions import DeploymentChoices, automations, definitions_for
+from flows.server.definitions import (
+    DeploymentChoices,
+    automations,
+    definitions_for,
+    full_names,
+)
 from flows.server.surroundings import prepare_environment
 from flows.stages.run_record import RunRecord
 from flows.terminal.output import STDERR
@@ -20,6 +26,7 @@ from storage.words.suggestion import did_you_mean
 if TYPE_CHECKING:
     from flows.server.deployments import DeployedConfig
 
+_POOL_NAME = re.compile(r"[^/%&<>\s][^/%&<>]*")
 _NOT_TO_STAY = ("/dev/", "/proc/")  # names of what a process has open
 
 
@@ -46,6 +53,7 @@ def deploy_config(
     path = _lasting_path(config_file)
     parameter = config.model_dump(mode="json") if overrides else str(path)
     _check_text(path, parameter)
+    _check_pool(choices.pool)
     _check_timezone(choices.timezone)
     with STDERR.status("reading the input"):
         check_inputs("pipeline", config, RunRecord())
@@ -57,6 +65,22 @@ def deploy_config(
         deployments = import_with_prefect("flows.server.deployments")
         deployed: DeployedConfig = deployments.deploy_all(definitions, automations())
         return deployed
+
+
+def remove_config(config_file: Path) -> list[str]:
+    """Take the deployments of a config off the server, and return the names of those it had.
+
+    Args:
+        config_file: The YAML file, which may be gone.
+
+    Raises:
+        ServerError: If no server is named, or it does not answer.
+    """
+    names = full_names(Path(os.path.abspath(config_file)))  # noqa: PTH100 - resolves no links
+    with prefect_surroundings(), STDERR.status("removing"):
+        deployments = import_with_prefect("flows.server.deployments")
+        removed: list[str] = deployments.remove_all(names)
+        return removed
 
 
 def _lasting_path(config_file: Path) -> Path:
@@ -79,6 +103,11 @@ def _check_text(path: Path, parameter: Any) -> None:
         raise ConfigError(
             f"{path}: found a path that is not UTF-8; allowed: paths that a Prefect server can keep"
         ) from error
+
+
+def _check_pool(name: str | None) -> None:
+    if name is not None and not _POOL_NAME.fullmatch(name):
+        raise ConfigError(f"--pool: found {name!r}; allowed: a name without / % & < >")
 
 
 def _check_timezone(timezone: str | None) -> None:

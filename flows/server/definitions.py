@@ -59,6 +59,16 @@ def deployment_name(config_file: Path) -> str:
     return f"{readable}-{digest}".lstrip("-")
 
 
+def full_names(config_file: Path) -> list[str]:
+    """Return `FLOW/NAME` of all deployments of a config, whether they are on a server or not.
+
+    Args:
+        config_file: Absolute path of the config, which need not be there.
+    """
+    name = deployment_name(config_file)
+    return [f"{it['name']}/{name}" for it in _read("prefect.yaml")["deployments"]]
+
+
 def definitions_for(
     config_file: Path, config: PipelineConfig, parameter: Any, choices: DeploymentChoices
 ) -> list[Definition]:

@@ -1,7 +1,8 @@
 """Puts deployments on a Prefect server: makes them, or brings those of their names up to date."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,18 +76,46 @@ def deploy_all(
     """
     server = require_server()
     pool = str(definitions[0]["work_pool"]["name"])
+    with _asking(server) as client:
+        is_new = _make_pool(client, pool)
+        deployed = [_deploy(it) for it in definitions]
+        for automation in automations:
+            _make_automation(client, automation)
+    return DeployedConfig(server, pool, is_new, deployed)
+
+
+def remove_all(names: Sequence[str]) -> list[str]:
+    """Take deployments off the server, with their triggers; return those that were there.
+
+    Args:
+        names: `FLOW/NAME` each.
+
+    Raises:
+        ServerError: If no server is named, or it does not answer.
+    """
+    removed = []
+    with _asking(require_server()) as client:
+        for name in names:
+            with suppress(ObjectNotFound):
+                found = client.read_deployment_by_name(name)
+                # The server itself leaves triggers behind, which then fail.
+                client.delete_resource_owned_automations(f"prefect.deployment.{found.id}")
+                client.delete_deployment(found.id)
+                removed.append(name)
+    return removed
+
+
+@contextmanager
+def _asking(server: str) -> Iterator[SyncPrefectClient]:
+    """Yield a client; what the server refuses is a ServerError."""
     try:
         with get_client(sync_client=True) as client:
-            is_new = _make_pool(client, pool)
-            deployed = [_deploy(it) for it in definitions]
-            for automation in automations:
-                _make_automation(client, automation)
+            yield client
     except (httpx.HTTPError, PrefectException, DeploymentApplyError) as error:
         raise ServerError(
-            f"{server}: found that the server did not take a deployment: {one_line(str(error))}; "
-            "allowed: a Prefect server of this version, and names without / % & < >"
+            f"{server}: found a server that refused: {one_line(str(error))}; "
+            "allowed: a Prefect server of this version"
         ) from error
-    return DeployedConfig(server, pool, is_new, deployed)
 
 
 def _make_pool(client: SyncPrefectClient, name: str) -> bool:

@@ -3,6 +3,7 @@
 import os
 import shlex
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +39,10 @@ def deploy(
     no_schedule: Annotated[
         bool, typer.Option("--no-schedule", help="Run only when asked to, or by new features.")
     ] = False,
+    remove: Annotated[
+        bool,
+        typer.Option("--remove", help="Take the deployments of CONFIG, which may be gone, away."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Deploy a config to the Prefect server that PREFECT_API_URL or the profile names.
@@ -50,6 +55,11 @@ def deploy(
     """
     from flows.deploying import deploy_config
 
+    if remove:
+        if overrides or pool or extract_cron or pipeline_cron or timezone or no_schedule:
+            raise typer.BadParameter("give --remove with CONFIG alone")
+        _remove(config, as_json=as_json)
+        return
     given = {"extract": extract_cron, "pipeline": pipeline_cron}
     crons = {flow: cron for flow, cron in given.items() if cron is not None}
     if no_schedule and (crons or timezone is not None):
@@ -60,6 +70,18 @@ def deploy(
         print_json({**asdict(deployed), "commands": _commands(deployed)})
     else:
         _print(deployed)
+
+
+def _remove(config: Path, *, as_json: bool) -> None:
+    from flows.deploying import remove_config
+
+    removed = remove_config(config)
+    if as_json:
+        print_json({"removed": removed})
+    elif removed:
+        print_line(f"removed: {', '.join(removed)}")
+    else:
+        print_line(f"nothing to remove: the server has no deployment of {config}")
 
 
 def _commands(deployed: "DeployedConfig") -> list[str]:

@@ -91,7 +91,7 @@ class TeamServer:
         return output
 
     def deploy(self, config: Path, *words: str) -> dict[str, Any]:
-        """Deploy a config as its owner does, in the config's folder, and return what it prints."""
+        """Deploy a config as its owner does, in its folder, and return what `--json` prints."""
         command = [sys.executable, "-m", "mocme", "deploy", config.name, "--json", *words]
         done = subprocess.run(
             command, cwd=config.parent, env=self._environment(), capture_output=True

@@ -153,6 +153,9 @@ def test_good_crons_are_not(cron: str) -> None:
     ("words", "said"),
     [
         (("--set", "dataset=nowhere"), "nowhere: found no such folder"),
+        (("--pool", "a/b"), "--pool: found 'a/b'"),
+        (("--pool", ""), "--pool: found ''"),
+        (("--remove", "--pool", "gpu"), "give --remove with CONFIG alone"),
         (("--timezone", "Mars/Olympus"), "--timezone: found 'Mars/Olympus'"),
         (("--no-schedule", "--timezone", "UTC"), "not both"),
     ],

@@ -195,7 +195,20 @@ class TestConfigsOfTheirOwn:
         run = team.run(own["pipeline"])
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         (row,) = (it for it in team.artifact(run, "mocme-stages") if it["stage"] == "train")
-        assert row["reason"] == "train.epochs 2 -&gt; 1"
+        assert row["reason"].startswith("train.epochs 2")
+
+    def test_what_is_removed_leaves_nothing_and_no_one_else_s(
+        self, team: TeamServer, graphs: tuple[Path, Path]
+    ) -> None:
+        own, others = (names_of(team.deploy(config)) for config in graphs)
+        before = {it["name"] for it in team.post("automations/filter", {}).json()}
+        graphs[0].unlink()
+        assert team.deploy(graphs[0], "--remove") == {"removed": list(own.values())}
+        left = {it["name"] for it in team.post("automations/filter", {}).json()}
+        (trigger,) = before - left
+        assert trigger.startswith(own["train"].removeprefix("train/"))
+        assert team.deployment(others["extract"])["name"]
+        assert team.deploy(graphs[0], "--remove") == {"removed": []}
 
 
 def crons(deployment: dict[str, Any]) -> list[tuple[str, str]]:
