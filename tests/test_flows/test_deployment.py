@@ -195,7 +195,7 @@ class TestConfigsOfTheirOwn:
         run = team.run(own["pipeline"])
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         (row,) = (it for it in team.artifact(run, "mocme-stages") if it["stage"] == "train")
-        assert row["reason"].startswith("train.epochs 2")
+        assert row["reason"] == "train.epochs 2 -> 1"
 
     def test_what_is_removed_leaves_nothing_and_no_one_else_s(
         self, team: TeamServer, graphs: tuple[Path, Path]
