@@ -17,7 +17,7 @@ from flows.inputs import check_inputs
 from flows.server.proxies import set_proxies_right
 from flows.server.surroundings import empty_folder, prepare_environment
 from flows.server.temporary_server import TemporaryServer
-from flows.stages.run_record import RunRecord, start_record
+from flows.stages.run_record import RunRecord, start_record, take_record
 from flows.terminal.output import STDERR, print_warning
 from storage.errors import MocmeError
 from storage.isolation import working_in
@@ -43,6 +43,7 @@ def run_locally(
     exit_code = _attempt(
         lambda: _call(name, load_config(config, overrides), record, verbose), record, verbose
     )
+    take_record()  # lest a later flow fills that of one that was never called
     return record, exit_code
 
 

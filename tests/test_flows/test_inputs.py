@@ -11,7 +11,7 @@ from small_runs import SMALL, mocme, run_and_look_at_imports, settings, small
 import flows.inputs
 from flows.configs.pipeline_config import load_config
 from flows.inputs import check_inputs
-from flows.stages.run_record import RunRecord
+from flows.stages.run_record import RunRecord, take_record
 
 ANIMALS = ("lion", "tiger", "wolf")
 WEIGHTS = {"extractor": "text_bert", "model": "weights"}
@@ -112,6 +112,11 @@ def test_what_was_read_for_one_config_serves_no_other(project: Path) -> None:
     other = load_config(project / "mocme.yaml", [*SMALL, "extract.max_failure_rate=0.5"])
     assert record.inputs_for(other).dataset is None
     assert record.inputs_for(other).plans == {}
+
+
+def test_a_run_that_failed_before_its_flow_leaves_the_next_one_nothing(tmp_path: Path) -> None:
+    assert mocme("run", write_graph(tmp_path, dataset="nowhere")).exit_code == 2
+    assert take_record().error is None
 
 
 def test_the_seconds_of_a_run_add_up(project: Path) -> None:
