@@ -79,6 +79,15 @@ class Extractor(ABC, Generic[ConfigT, LoadedT]):
         self.config = config
         self.runtime = runtime or Runtime()
 
+    def check(self) -> None:
+        """Refuse files of the config that cannot do, as far as that is soon found.
+
+        Called before a run begins; nothing is fetched or loaded. The default refuses nothing.
+
+        Raises:
+            MocmeError: If the extractor would fail for them.
+        """
+
     def prepare(self, contents: Iterable[RawContent]) -> None:
         """Learn from all items of the dataset what the space depends on (say, its attributes).
 

@@ -17,6 +17,7 @@ from extractors.weights import (
     ResolvedWeights,
     WeightFiles,
     WeightsError,
+    local_folder,
     read_json,
     resolve,
 )
@@ -57,6 +58,22 @@ class ClipExtractor(PretrainedExtractor[ClipConfig, Pixels]):
     item_kind = "file"
     version = 3
     Config = ClipConfig
+
+    def check(self) -> None:
+        """Refuse a local folder that is no checkpoint of open_clip, by its files' names and config.
+
+        Raises:
+            WeightsError: If it is none; where only this machine may be asked, also if the weights
+                of a hub id are not here.
+        """
+        config = self.config
+        if config.pretrained is not None:
+            return  # open_clip knows which weights these are, and takes seconds to import
+        folder = local_folder(config.model, config.revision, OPEN_CLIP_FILES)
+        if folder is not None:
+            read_json(folder, CONFIG_FILE)
+        elif self.runtime.offline or "/" not in config.model:
+            _ = self.weights
 
     @cached_property
     def weights(self) -> ResolvedWeights:

@@ -62,6 +62,11 @@ class Imported(Extractor[ImportedConfig, NDArray[np.float32]]):
     decodes_in_workers = False
     Config = ImportedConfig
 
+    def check(self) -> None:
+        """Refuse a file or a list of ids that is absent, or is no file."""
+        for path in filter(None, (self.config.file, self.config.ids)):
+            require_file(path)
+
     def prepare(self, contents: Iterable[RawContent]) -> None:
         """Refuse ids that are no entity's, unless they are to be left out.
 

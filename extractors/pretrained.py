@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
@@ -17,6 +18,7 @@ from extractors.weights import (
     ResolvedWeights,
     WeightFiles,
     WeightsError,
+    local_folder,
     read_json,
     resolve,
 )
@@ -65,18 +67,35 @@ class PretrainedExtractor(Extractor[CheckpointConfigT, LoadedT]):
     model_type: ClassVar[str | None] = None
     loads_by_processor: ClassVar[bool] = True
 
+    def check(self) -> None:
+        """Refuse a local folder that is no checkpoint of the kind, by its files' names and config.
+
+        Raises:
+            WeightsError: If it is none; where only this machine may be asked, also if the weights
+                of a hub id are not here.
+        """
+        config = self.config
+        folder = local_folder(config.model, config.revision, TRANSFORMERS_FILES)
+        if folder is not None:
+            self._refuse_other_type(folder)
+        elif self.runtime.offline:
+            _ = self.weights
+
     @cached_property
     def weights(self) -> ResolvedWeights:
         """The checkpoint's folder and identity."""
         config, offline = self.config, self.runtime.offline
         found = resolve(config.model, config.revision, offline, TRANSFORMERS_FILES)
-        model_type = read_json(found.folder, "config.json").get("model_type")
+        self._refuse_other_type(found.folder)
+        return found
+
+    def _refuse_other_type(self, folder: Path) -> None:
+        model_type = read_json(folder, "config.json").get("model_type")
         if self.model_type not in (None, model_type):
             raise WeightsError(
-                f"{found.folder / 'config.json'}: found model_type {model_type!r}; "
+                f"{folder / 'config.json'}: found model_type {model_type!r}; "
                 f"allowed for {self.name}: '{self.model_type}'"
             )
-        return found
 
     @cached_property
     def architecture(self) -> Mapping[str, Any]:

@@ -78,17 +78,34 @@ def resolve(model: str, revision: str | None, offline: bool, files: WeightFiles)
         WeightsNotHereError: If they are not on this machine and nobody else may be asked.
         WeightsError: If they cannot be had.
     """
-    folder = Path(model).expanduser()
-    if folder.is_absolute() and folder.is_dir():
-        if revision is not None:
-            raise WeightsError(
-                f"revision: found '{revision}' beside the local folder {folder}, which has no "
-                "revisions; allowed: a revision beside a hub id"
-            )
-        return _identify_folder(folder.resolve(), files)
-    if model.startswith(_MARKS_OF_A_PATH):
-        raise WeightsError(f"model: found '{model}', which is no folder; allowed: an existing one")
+    folder = local_folder(model, revision, files)
+    if folder is not None:
+        return _identify_folder(folder, files)
     return _find_on_hub(model, revision, offline, files)
+
+
+def local_folder(model: str, revision: str | None, files: WeightFiles) -> Path | None:
+    """Return the local folder that a config names as its model; None if it names a hub id.
+
+    Raises:
+        WeightsError: If it names a folder that is not there, has no weights, or has a revision.
+    """
+    folder = Path(model).expanduser()
+    if not (folder.is_absolute() and folder.is_dir()):
+        if model.startswith(_MARKS_OF_A_PATH):
+            raise WeightsError(
+                f"model: found '{model}', which is no folder; allowed: an existing one"
+            )
+        return None
+    if revision is not None:
+        raise WeightsError(
+            f"revision: found '{revision}' beside the local folder {folder}, which has no "
+            "revisions; allowed: a revision beside a hub id"
+        )
+    folder = folder.resolve()
+    if not files.find(folder):
+        raise WeightsError(f"model: found no weights in the folder {folder}; allowed: {files}")
+    return folder
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
@@ -108,11 +125,8 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
 
 def _identify_folder(folder: Path, files: WeightFiles) -> ResolvedWeights:
     """Digest the names and contents of all files that a loader may read."""
-    weights = files.find(folder)
-    if not weights:
-        raise WeightsError(f"model: found no weights in the folder {folder}; allowed: {files}")
     digest = hashlib.sha256()
-    for path in sorted({*_matching(folder, _SIDE_FILES), *weights}):
+    for path in sorted({*_matching(folder, _SIDE_FILES), *files.find(folder)}):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.name}\0{content}\n".encode())

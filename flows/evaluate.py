@@ -8,13 +8,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.inputs import run_to_work_in
 from flows.server.artifacts import publish_metrics, publish_stages
 from flows.server.states import as_state, failure_recorded
 from flows.stages.keys import evaluate_key
 from flows.stages.manifest import EVALUATION_FILE
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import Outcome, run_stage
-from flows.stages.staged_run import StagedRun, newest_run_of
+from flows.stages.staged_run import StagedRun
 from storage.atomic import write_whole
 from storage.files.file_errors import DamagedFileError, write_errors
 
@@ -64,7 +65,7 @@ def evaluate(config: PipelineConfig | str) -> dict[str, Any]:
     Args:
         config: The whole config, or the path of a YAML file that holds it.
     """
-    record = take_record()
-    evaluate_model(newest_run_of(load_config(config)), record)
+    settings, record = load_config(config), take_record()
+    evaluate_model(run_to_work_in(settings, record), record)
     publish_stages(record)
     return record.as_json()

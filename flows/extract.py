@@ -1,6 +1,6 @@
 """The `extract` flow: raw media to stored feature vectors, one task per modality."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from prefect import flow, get_run_logger, task
@@ -9,20 +9,20 @@ from prefect.events import emit_event
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from extractors.extraction import ExtractionError, extract_modality
+from extractors.plan import ModalityPlan
 from extractors.report import Extraction, Progress
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.failure_report import write_failures
 from flows.inputs import plan_modality, read_inputs
 from flows.server.artifacts import publish_extraction, publish_stages
 from flows.server.clusters import ShardCluster, open_cluster
+from flows.server.feature_events import FEATURES_UPDATED, features_resource
 from flows.server.progress import StageProgress
 from flows.server.states import as_state, failure_recorded
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import Outcome, since, start_clock
 from storage.datasets.dataset import Dataset
-
-FEATURES_UPDATED = "mocme.features.updated"
-"""Event that tells a server of new features; `prefect.yaml` starts training by it."""
+from storage.words.visible import visible_line
 
 EXTRACTION_RUNNER: Any = ThreadPoolTaskRunner(max_workers=1)
 """One modality at a time: each has worker processes of its own, or a cluster's, and a device has
@@ -40,11 +40,13 @@ class ExtractionJob:
         self,
         config: PipelineConfig,
         dataset: Dataset,
+        plans: MutableMapping[str, ModalityPlan],
         progress: StageProgress,
         cluster: ShardCluster | None,
     ) -> None:
         self._config = config
         self._dataset = dataset
+        self._plans = plans
         self._progress = progress
         self._cluster = cluster
 
@@ -59,7 +61,8 @@ class ExtractionJob:
             show(progress)
 
         config = self._config
-        plan, options = plan_modality(config, modality), config.extract
+        plan = self._plans.pop(modality, None) or plan_modality(config, modality)
+        options = config.extract
         found = extract_modality(
             self._dataset, plan, config.store, options, on_progress, self._cluster
         )
@@ -95,7 +98,8 @@ def extract_features(
     """
     start = start_clock()
     with failure_recorded(record, "extract"):
-        extractions, outcomes, errors = _run_tasks(config, dataset)
+        plans = record.inputs_for(config).plans
+        extractions, outcomes, errors = _run_tasks(config, dataset, plans)
         record.extracted = {name: found.counts for name, found in extractions.items()}
         record.warnings = [found.warning for found in extractions.values() if found.warning]
         record.failures_file = write_failures(config.runs, extractions)
@@ -111,14 +115,14 @@ def extract_features(
 
 
 def _run_tasks(
-    config: PipelineConfig, dataset: Dataset
+    config: PipelineConfig, dataset: Dataset, plans: MutableMapping[str, ModalityPlan]
 ) -> tuple[dict[str, Extraction], dict[str, Outcome], list[BaseException]]:
     """Run one task per modality and wait for all of them, whatever becomes of each."""
     extractions: dict[str, Extraction] = {}
     outcomes: dict[str, Outcome] = {}
     errors: list[BaseException] = []
     with StageProgress() as progress, open_cluster(config) as cluster:
-        job = ExtractionJob(config, dataset, progress, cluster)
+        job = ExtractionJob(config, dataset, plans, progress, cluster)
         futures = {name: extract_task.submit(name, job) for name in config.modalities}
         for name, future in futures.items():
             result: Any = future.result(raise_on_failure=False)
@@ -144,15 +148,19 @@ def extract(config: PipelineConfig | str) -> dict[str, Any]:
         extract_features(settings, read_inputs(settings, record), record)
     finally:
         publish_stages(record)
-        _announce({name: counts.new for name, counts in record.extracted.items() if counts.new})
+        new = {name: counts.new for name, counts in record.extracted.items() if counts.new}
+        _announce(settings, new)
     return record.as_json(extraction_only=True)
 
 
-def _announce(num_new: Mapping[str, int]) -> None:
+def _announce(config: PipelineConfig, num_new: Mapping[str, int]) -> None:
     """Emit the event that starts what waits for new features."""
     if num_new:
         emit_event(
             FEATURES_UPDATED,
-            resource={"prefect.resource.id": "mocme.cache.features"},
+            resource={
+                "prefect.resource.id": features_resource(config),
+                "prefect.resource.name": visible_line(f"{config.dataset} in {config.store}"),
+            },
             payload={"new": dict(num_new)},
         )

@@ -1,4 +1,7 @@
-"""What a run reads before any stage, and checks so that no hour is spent on a misspelt name."""
+"""What a run reads before any stage, and checks so that no hour is spent on a misspelt name.
+
+A command does it before it starts Prefect (`check_inputs`); a flow that a worker runs, by itself.
+"""
 
 from pathlib import Path
 
@@ -7,20 +10,70 @@ from extractors.plan import ModalityPlan
 from extractors.registry import build_extractor
 from flows.configs.pipeline_config import PipelineConfig
 from flows.configs.yaml_reader import ConfigError
+from flows.stages.run_inputs import RunInputs
 from flows.stages.run_record import RunRecord
 from flows.stages.stage import since, start_clock
+from flows.stages.staged_run import StagedRun, newest_run_of
 from storage.datasets.dataset import Dataset, read_dataset
 from storage.files.file_access import FileProblem, FilesBelow
 from storage.words.suggestion import did_you_mean
 
+_BEHIND_A_TRAINING = ("evaluate", "predict")
+"""Flows that work in the newest run, and read no dataset."""
+
+_MOST_ENTITIES_LISTED = 20_000
+"""Up to these, items are listed once more than the extraction does (0.1 s): to check fields."""
+
+
+def check_inputs(name: str, config: PipelineConfig, record: RunRecord) -> None:
+    """Read and check what a flow needs, and leave it in the record for the flow.
+
+    No weights are fetched, digested or loaded.
+
+    Args:
+        name: The flow.
+        config: Its config.
+        record: The record that the flow will fill.
+
+    Raises:
+        MocmeError: If the flow would fail for its input.
+    """
+    if name in _BEHIND_A_TRAINING:
+        record.inputs = RunInputs(config, run=newest_run_of(config))
+        return
+    dataset = read_inputs(config, record)
+    start = start_clock()
+    plans = {modality: _checked_plan(config, modality, dataset) for modality in config.modalities}
+    record.inputs = RunInputs(config, dataset, plans)
+    record.reading_seconds += since(start)
+
+
+def _checked_plan(config: PipelineConfig, modality: str, dataset: Dataset) -> ModalityPlan:
+    plan = plan_modality(config, modality)
+    plan.extractor.check()
+    if len(dataset.entities) <= _MOST_ENTITIES_LISTED:
+        plan.items_of(dataset)
+    return plan
+
+
+def run_to_work_in(config: PipelineConfig, record: RunRecord) -> StagedRun:
+    """Return the newest run of a config.
+
+    Raises:
+        NoRunError: If there is none.
+    """
+    return record.inputs_for(config).run or newest_run_of(config)
+
 
 def read_inputs(config: PipelineConfig, record: RunRecord) -> Dataset:
-    """Read the dataset of a run.
+    """Read the dataset of a run, unless that was done before the flow.
 
     Raises:
         DatasetError: If it cannot be read as it is written.
         ConfigError: If the config asks for predictions of a relation that the graph does not have.
     """
+    if (ready := record.inputs_for(config).dataset) is not None:
+        return ready
     start = start_clock()
     dataset = read_dataset(config.dataset)
     record.reading_seconds = since(start)

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.exit_codes import INPUT_ERROR, RUN_FAILED
+from flows.inputs import check_inputs
 from flows.server.proxies import set_proxies_right
 from flows.server.surroundings import empty_folder, prepare_environment
 from flows.server.temporary_server import TemporaryServer
-from flows.stages.run_record import RunRecord, start_record
+from flows.stages.run_record import RunRecord, start_record, take_record
 from flows.terminal.output import STDERR, print_warning
 from storage.errors import MocmeError
 from storage.isolation import working_in
@@ -27,7 +28,7 @@ _ENGINE_MODULES = {"flow_engine", "task_engine"}
 def run_locally(
     name: str, config: Path, overrides: Sequence[str], *, verbose: bool = False
 ) -> tuple[RunRecord, int]:
-    """Run a flow on a config.
+    """Run a flow on a config, whose input is read and checked before Prefect is imported.
 
     Args:
         name: The flow, and its module.
@@ -40,12 +41,16 @@ def run_locally(
     """
     record = start_record()
     exit_code = _attempt(
-        lambda: _call(name, load_config(config, overrides), verbose), record, verbose
+        lambda: _call(name, load_config(config, overrides), record, verbose), record, verbose
     )
+    take_record()  # lest a later flow fills that of one that was never called
     return record, exit_code
 
 
-def _call(name: str, config: PipelineConfig, verbose: bool) -> None:
+def _call(name: str, config: PipelineConfig, record: RunRecord, verbose: bool) -> None:
+    prepare_environment()  # extractors may import libraries that read it
+    with working_in(empty_folder()), STDERR.status("reading the input"):
+        check_inputs(name, config, record)
     with open_flow(name, verbose=verbose) as flow:
         flow(config)
 
@@ -83,13 +88,10 @@ def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
     Raises:
         ServerError: If no server answers.
     """
-    prepare_environment()
-    for line in set_proxies_right():
-        print_warning(line)
-    with working_in(empty_folder()):
+    with prefect_surroundings():
         with STDERR.status("starting Prefect"):
             server = None if "PREFECT_API_URL" in os.environ else TemporaryServer()
-            flow = _import_flow(name)
+            flow = getattr(import_with_prefect(f"flows.{name}"), name)
             from flows.server.connection import connect
 
             is_temporary = connect(server)
@@ -99,10 +101,24 @@ def open_flow(name: str, *, verbose: bool = False) -> Iterator[Any]:
             yield flow
 
 
-def _import_flow(name: str) -> Any:
-    """Import a flow, and Prefect with it, which reads its settings then."""
+@contextmanager
+def prefect_surroundings() -> Iterator[None]:
+    """See to what Prefect finds around it, until the end: its environment and an empty folder."""
+    prepare_environment()
+    for line in set_proxies_right():
+        print_warning(line)
+    with working_in(empty_folder()):
+        yield
+
+
+def import_with_prefect(module: str) -> Any:
+    """Import a module, and Prefect with it, which reads its settings then.
+
+    Raises:
+        MocmeError: If Prefect refuses its settings.
+    """
     try:
-        return getattr(importlib.import_module(f"flows.{name}"), name)
+        return importlib.import_module(module)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise MocmeError(

@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.inputs import run_to_work_in
 from flows.server.artifacts import publish_stages
 from flows.server.states import as_state, failure_recorded
 from flows.stages.keys import predict_key
@@ -14,7 +15,7 @@ from flows.stages.manifest import PREDICTIONS_FILE
 from flows.stages.predictions import write_table
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import run_stage
-from flows.stages.staged_run import StagedRun, newest_run_of
+from flows.stages.staged_run import StagedRun
 from model.config import PredictConfig
 from storage.atomic import replacing
 from storage.files.file_errors import write_errors
@@ -54,6 +55,6 @@ def predict(config: PipelineConfig | str) -> dict[str, Any]:
         config: The whole config, or the path of a YAML file that holds it.
     """
     settings, record = load_config(config), take_record()
-    predict_triples(newest_run_of(settings), settings, record)
+    predict_triples(run_to_work_in(settings, record), settings, record)
     publish_stages(record)
     return record.as_json()

@@ -26,19 +26,40 @@ def connect(server: TemporaryServer | None) -> bool:
         return True
     if server is not None:
         server.stop()
-    _check(str(url))
+    _check(str(url), ", or none, to run without")
     return False
 
 
-def _check(url: str) -> None:
-    """Raise a ServerError if there is no Prefect server at an address."""
+def require_server() -> str:
+    """Return the address of the server that Prefect's settings name, without a password.
+
+    Raises:
+        ServerError: If they name none, or it does not answer, or is none of Prefect's.
+    """
+    url = get_current_settings().api.url
+    if url is None:
+        raise ServerError(
+            "PREFECT_API_URL: found no Prefect server; allowed: the address of a running one, such "
+            "as PREFECT_API_URL=http://127.0.0.1:4200/api after `prefect server start` "
+            "(docs/operations.md)"
+        )
+    _check(str(url))
+    return _shown(str(url))
+
+
+def _shown(url: str) -> str:
+    return str(httpx.URL(url).copy_with(userinfo=b""))
+
+
+def _check(url: str, otherwise: str = "") -> None:
+    """Raise a ServerError, which names what else is allowed, if no Prefect server answers."""
     try:
         with get_client(sync_client=True) as client:
             client.raise_for_api_version_mismatch_once()
     except Exception as error:  # of httpx, of JSON, of versions: whatever is at the address
         raise ServerError(
             "PREFECT_API_URL: found no Prefect server that answers at "
-            f"{httpx.URL(url).copy_with(userinfo=b'')}: {one_line(str(error.__cause__ or error))}; "
+            f"{_shown(url)}: {one_line(str(error.__cause__ or error))}; "
             "allowed: the address of a running one (with PREFECT_API_AUTH_STRING, if it asks for "
-            "that), or none, to run without"
+            f"that){otherwise}"
         ) from error

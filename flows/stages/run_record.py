@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from extractors.report import Counts
+from flows.configs.pipeline_config import PipelineConfig
 from flows.stages.keys import Stage
+from flows.stages.run_inputs import RunInputs
 from flows.stages.stage import Outcome
 
 _SPLITS = ("test", "test_clean", "valid")
@@ -24,8 +26,9 @@ class RunRecord:
         run_dir: Folder of the run.
         failures_file: The report of the items that failed, if any did.
         warnings: Of each modality of which almost every item failed.
-        reading_seconds: How long the dataset took to read.
+        reading_seconds: How long the dataset took to read and to check.
         error: What stopped the run.
+        inputs: What was read before the flow; None if the flow reads it.
     """
 
     extracted: dict[str, Counts] = field(default_factory=dict)
@@ -36,6 +39,13 @@ class RunRecord:
     warnings: list[str] = field(default_factory=list)
     reading_seconds: float = 0.0
     error: str | None = None
+    inputs: RunInputs | None = field(default=None, repr=False)
+
+    def inputs_for(self, config: PipelineConfig) -> RunInputs:
+        """Return what was read for a config before the flow; nothing, if it was for another."""
+        if self.inputs is not None and self.inputs.config == config:
+            return self.inputs
+        return RunInputs(config)
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:

@@ -17,6 +17,7 @@ from mocme.cli import (
     ask,
     configs,
     datasets,
+    deploying,
     graph_exports,
     placing,
     report,
@@ -113,6 +114,7 @@ app.command("status")(status.status)
 app.command("config")(configs.config)
 app.command("ablate", epilog=ablation.variants_help())(ablation.ablate)
 app.command("tune")(tuning.tune)
+app.command("deploy")(deploying.deploy)
 app.command("audit")(datasets.audit)
 app.add_typer(stores.app, name="store")
 app.add_typer(graph_exports.app, name="export")

@@ -90,6 +90,17 @@ class TeamServer:
             raise AssertionError(f"prefect {' '.join(words)}: {output}")
         return output
 
+    def deploy(self, config: Path, *words: str) -> dict[str, Any]:
+        """Deploy a config as its owner does, in its folder, and return what `--json` prints."""
+        command = [sys.executable, "-m", "mocme", "deploy", config.name, "--json", *words]
+        done = subprocess.run(
+            command, cwd=config.parent, env=self._environment(), capture_output=True
+        )
+        if done.returncode != 0:
+            raise AssertionError(done.stderr.decode())
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
     def post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
         """Ask the server; while its database is locked it answers 503, which clients bear with."""
 
@@ -101,8 +112,9 @@ class TeamServer:
         return found
 
     def deployment(self, name: str) -> dict[str, Any]:
-        """Return a deployment as the server has it."""
-        answer = httpx.get(f"{self.url}/deployments/name/{name}/{name}").raise_for_status()
+        """Return a deployment, `FLOW/NAME` or one named as its flow, as the server has it."""
+        full_name = name if "/" in name else f"{name}/{name}"
+        answer = httpx.get(f"{self.url}/deployments/name/{full_name}").raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
@@ -133,7 +145,8 @@ class TeamServer:
 
     def runs_of(self, name: str) -> list[dict[str, Any]]:
         """Return all runs of a deployment, the last one first."""
-        wanted = {"deployments": {"name": {"any_": [name]}}, "sort": "EXPECTED_START_TIME_DESC"}
+        deployments = {"id": {"any_": [self.deployment(name)["id"]]}}
+        wanted = {"deployments": deployments, "sort": "EXPECTED_START_TIME_DESC"}
         found: list[dict[str, Any]] = self.post("flow_runs/filter", wanted).json()
         return found
 

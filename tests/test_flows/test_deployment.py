@@ -3,7 +3,9 @@
 One server and worker for all tests, which follow each other as days do.
 """
 
+import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,124 @@ class TestATeamsDays:
         assert statuses(team, started) == {"extract": "skipped", "train": "ran"}
         (row,) = (it for it in team.artifact(started, "mocme-stages") if it["stage"] == "train")
         assert row["reason"] == "modalities.image.content changed"
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The configs of two users, each with a graph of its own, in folders of the same name."""
+    made = []
+    for family in ("cats", "dogs"):
+        folder = tmp_path_factory.mktemp(family) / "my animals"
+        folder.mkdir()
+        animals = [f"{family}-{number}" for number in range(12)]
+        entities = [{"id": name, "text": f"One of the {family}."} for name in (*animals, family)]
+        (folder / "entities.jsonl").write_text("\n".join(map(json.dumps, entities)))
+        facts = [f"{name}\tmember_of\t{family}\n" for name in animals]
+        facts += [f"{one}\tbeside\t{other}\n" for one, other in pairwise(animals)]
+        (folder / "triples.tsv").write_text("".join(facts))
+        config = {"dataset": ".", "modalities": {"text": {"extractor": "text_hash"}}}
+        (folder / "mocme.yaml").write_text(json.dumps(config))
+        write_small_config(folder)
+        made.append(folder / "mocme.yaml")
+    return made[0], made[1]
+
+
+def names_of(deployed: dict[str, Any]) -> dict[str, str]:
+    return {it["name"].partition("/")[0]: it["name"] for it in deployed["deployments"]}
+
+
+class TestConfigsOfTheirOwn:
+    """`mocme deploy` for two users, on the server and by the worker of the days above."""
+
+    def test_each_config_has_its_own_deployments_with_the_schedules_of_prefect_yaml(
+        self, team: TeamServer, graphs: tuple[Path, Path]
+    ) -> None:
+        first, second = (names_of(team.deploy(config)) for config in graphs)
+        assert list(first) == list(second) == list(FLOWS)
+        assert not set(first.values()) & set(second.values())
+        for flow, name in first.items():
+            own, described = team.deployment(name), team.deployment(flow)
+            assert own["parameters"] == {"config": str(graphs[0])}
+            for key in ("description", "work_pool_name", "job_variables", "concurrency_options"):
+                assert own[key] == described[key]
+            assert own["global_concurrency_limit"]["limit"] == 1
+            assert crons(own) == crons(described)
+            assert set(own["tags"]) > set(described["tags"])
+
+    def test_a_second_call_updates(self, team: TeamServer, graphs: tuple[Path, Path]) -> None:
+        before = team.deploy(graphs[0])
+        after = team.deploy(graphs[0], "--extract-cron", "30 1 * * *", "--timezone", "Asia/Tokyo")
+        assert [it["id"] for it in after["deployments"]] == [
+            it["id"] for it in before["deployments"]
+        ]
+        extract = team.deployment(names_of(after)["extract"])
+        assert crons(extract) == [("30 1 * * *", "Asia/Tokyo")]
+        assert extract["global_concurrency_limit"]["limit"] == 1
+        team.deploy(graphs[0], "--no-schedule")
+        assert crons(team.deployment(names_of(after)["extract"])) == []
+        train = team.deployment(names_of(after)["train"])
+        automations = team.post("automations/filter", {}).json()
+        actions = [action for it in automations for action in it["actions"]]
+        assert sum(action.get("deployment_id") == train["id"] for action in actions) == 1
+        again = [it["name"] for it in automations].count("mocme-start-again-what-died")
+        assert again == 1
+
+    def test_a_pool_of_another_name_is_made(
+        self, team: TeamServer, graphs: tuple[Path, Path]
+    ) -> None:
+        deployed = team.deploy(graphs[1], "--pool", "second", "--set", "train.epochs=3")
+        assert deployed["is_new_pool"]
+        found = team.deployment(names_of(deployed)["train"])
+        assert found["work_pool_name"] == "second"
+        assert found["parameters"]["config"]["train"]["epochs"] == 3
+        assert found["parameters"]["config"]["dataset"] == str(graphs[1].parent)
+        assert not team.deploy(graphs[1])["is_new_pool"]
+        assert team.deployment(names_of(deployed)["train"])["work_pool_name"] == "mocme"
+
+    def test_new_features_start_the_training_of_their_config_alone(
+        self, team: TeamServer, graphs: tuple[Path, Path]
+    ) -> None:
+        own, others = (names_of(team.deploy(config)) for config in graphs)
+        of_the_demo = len(team.runs_of("train"))
+        assert team.run(own["extract"])["state_type"] == "COMPLETED"
+        (started,) = team.eventually(
+            lambda: [it for it in team.runs_of(own["train"]) if it["state_type"] == "COMPLETED"]
+        )
+        assert started["created_by"]["type"] == "AUTOMATION"
+        assert started["parameters"] == {"config": str(graphs[0]), "new_features": {"text": 13}}
+        assert statuses(team, started) == {"extract": "skipped", "train": "ran"}
+        assert (graphs[0].parent / "data" / "runs" / "newest").exists()
+        assert team.runs_of(others["train"]) == []
+        assert len(team.runs_of("train")) == of_the_demo
+
+    def test_a_run_reads_the_config_as_it_is_then(
+        self, team: TeamServer, graphs: tuple[Path, Path]
+    ) -> None:
+        own = names_of(team.deploy(graphs[0]))
+        text = graphs[0].read_text()
+        graphs[0].write_text(text.replace("epochs: 2", "epochs: 1"))
+        run = team.run(own["pipeline"])
+        assert run["state_type"] == "COMPLETED", run["state"]["message"]
+        (row,) = (it for it in team.artifact(run, "mocme-stages") if it["stage"] == "train")
+        assert row["reason"] == "train.epochs 2 -> 1"
+
+    def test_what_is_removed_leaves_nothing_and_no_one_else_s(
+        self, team: TeamServer, graphs: tuple[Path, Path]
+    ) -> None:
+        own, others = (names_of(team.deploy(config)) for config in graphs)
+        before = {it["name"] for it in team.post("automations/filter", {}).json()}
+        graphs[0].unlink()
+        assert team.deploy(graphs[0], "--remove") == {"removed": list(own.values())}
+        left = {it["name"] for it in team.post("automations/filter", {}).json()}
+        (trigger,) = before - left
+        assert trigger.startswith(own["train"].removeprefix("train/"))
+        assert team.deployment(others["extract"])["name"]
+        assert team.deploy(graphs[0], "--remove") == {"removed": []}
+
+
+def crons(deployment: dict[str, Any]) -> list[tuple[str, str]]:
+    schedules = [it["schedule"] for it in deployment["schedules"]]
+    return [(it["cron"], it["timezone"]) for it in schedules]
 
 
 def edit_a_picture(dataset: Path) -> None:

@@ -1,0 +1,128 @@
+"""What is read and checked before Prefect starts: bad input costs no start, good input one read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_runs import SMALL, mocme, run_and_look_at_imports, settings, small
+
+import flows.inputs
+from flows.configs.pipeline_config import load_config
+from flows.inputs import check_inputs
+from flows.stages.run_record import RunRecord, take_record
+
+ANIMALS = ("lion", "tiger", "wolf")
+WEIGHTS = {"extractor": "text_bert", "model": "weights"}
+
+
+def write_graph(folder: Path, **changes: Any) -> Path:
+    """Write a small dataset and a config of it; returns the config's path."""
+    entities = [{"id": name, "text": f"A {name}.", "image": []} for name in (*ANIMALS, "cats")]
+    (folder / "entities.jsonl").write_text("\n".join(map(json.dumps, entities)))
+    for split, name in zip(("train", "valid", "test"), ANIMALS, strict=True):
+        (folder / f"{split}.tsv").write_text(f"{name}\tis_one_of\tcats\n")
+    (folder / "weights").mkdir()
+    path = folder / "mocme.yaml"
+    text = {"extractor": "text_hash"}
+    path.write_text(yaml.safe_dump({"dataset": ".", "modalities": {"text": text}, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"dataset": "nowhere"}, "nowhere: found no such folder"),
+        ({"predict": {"relations": ["is_one_off"]}}, "did you mean 'is_one_of'"),
+        ({"modalities": {"texts": {"extractor": "text_hash"}}}, "field 'texts'"),
+        ({"modalities": {"text": WEIGHTS}}, "found no weights in the folder"),
+        ({"modalities": {"text": {**WEIGHTS, "model": "./gone"}}}, "found './gone'"),
+        ({"modalities": {"image": {**WEIGHTS, "extractor": "image_clip"}}}, "found no weights"),
+        ({"modalities": {"f": {"extractor": "imported", "file": "f.npy"}}}, "f.npy: found"),
+    ],
+)
+def test_bad_input_costs_no_start_of_prefect(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    result, imported = run_and_look_at_imports("run", write_graph(tmp_path, **changes), "--json")
+    assert said in result["error"]
+    assert "; allowed: " in result["error"]
+    assert (result["stages"], result["extracted"], imported) == ({}, {}, [])
+
+
+def test_a_bad_triple_costs_none_either(tmp_path: Path) -> None:
+    config = write_graph(tmp_path)
+    (tmp_path / "valid.tsv").write_text("lion\tis_one_of\tzebras\n")
+    for command in ("run", "train", "extract"):
+        result, imported = run_and_look_at_imports(command, config, "--json")
+        assert "valid.tsv, line 1, field 'tail': found the unknown entity" in result["error"]
+        assert imported == []
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_config_that_was_never_run_costs_none(tmp_path: Path, command: str) -> None:
+    result, imported = run_and_look_at_imports(command, write_graph(tmp_path), "--json")
+    assert "found no finished training of this config" in result["error"]
+    assert imported == []
+
+
+def test_bad_input_exits_with_2(tmp_path: Path) -> None:
+    command = mocme("run", write_graph(tmp_path, dataset="nowhere"))
+    assert command.exit_code == 2
+    assert command.stderr.count("error: ") == 1
+
+
+def test_weights_that_may_not_be_fetched_and_are_not_here_are_missed_at_once(
+    tmp_path: Path,
+) -> None:
+    text = {"extractor": "text_bert", "model": "nobody/has-this"}
+    config = write_graph(tmp_path, modalities={"text": text}, extract={"offline": True})
+    result, imported = run_and_look_at_imports("run", config, "--json")
+    assert "nobody/has-this" in result["error"]
+    assert imported == []
+
+
+def test_the_flow_reuses_what_was_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, planned = [], []
+    read_dataset, build_extractor = flows.inputs.read_dataset, flows.inputs.build_extractor
+
+    def reading(path: Path) -> Any:
+        read.append(path)
+        return read_dataset(path)
+
+    def building(name: str, *rest: Any) -> Any:
+        planned.append(name)
+        return build_extractor(name, *rest)
+
+    monkeypatch.setattr(flows.inputs, "read_dataset", reading)
+    monkeypatch.setattr(flows.inputs, "build_extractor", building)
+    command = small("run", project / "mocme.yaml")
+    assert set(command.json["stages"].values()) == {"skipped"}
+    modalities = load_config(project / "mocme.yaml").modalities
+    assert len(read) == 1
+    assert len(planned) == len(modalities)
+
+
+def test_what_was_read_for_one_config_serves_no_other(project: Path) -> None:
+    record = RunRecord()
+    config = load_config(project / "mocme.yaml", SMALL)
+    check_inputs("pipeline", config, record)
+    assert record.inputs_for(config.model_copy(deep=True)).dataset is not None
+    other = load_config(project / "mocme.yaml", [*SMALL, "extract.max_failure_rate=0.5"])
+    assert record.inputs_for(other).dataset is None
+    assert record.inputs_for(other).plans == {}
+
+
+def test_a_run_that_failed_before_its_flow_leaves_the_next_one_nothing(tmp_path: Path) -> None:
+    assert mocme("run", write_graph(tmp_path, dataset="nowhere")).exit_code == 2
+    assert take_record().error is None
+
+
+def test_the_seconds_of_a_run_add_up(project: Path) -> None:
+    command = mocme("run", project / "mocme.yaml", *settings(*SMALL))
+    (line,) = (it for it in command.stdout.splitlines() if "Prefect and start-up" in it)
+    whole, stages, reading, start_up = (
+        float(word) for word in line.split() if word.replace(".", "", 1).isdigit()
+    )
+    assert whole == pytest.approx(stages + reading + start_up, abs=0.21)
