@@ -21,8 +21,8 @@ from extractors.media.feature_file import (
     read_feature_file,
     require_file,
 )
-from storage.datasets.lines import numbered_lines
-from storage.datasets.openke import ENTITIES_FILE, read_names
+from storage.datasets.reading.lines import numbered_lines
+from storage.datasets.reading.openke import ENTITIES_FILE, read_names
 from storage.files.file_access import open_regular
 from storage.words.id_list import read_ids
 

@@ -13,7 +13,7 @@ from mocme.tables import table
 if TYPE_CHECKING:
     from extractors.inspection.media_audit import MediaAudit
     from storage.datasets.dataset import Dataset
-    from storage.datasets.unknown import UnknownNamesError
+    from storage.datasets.reading.unknown import UnknownNamesError
 
 _MOST_NAMED = 5  # entities
 
@@ -79,7 +79,7 @@ def audit(
     from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
     from storage.datasets.dataset import read_dataset
-    from storage.datasets.unknown import UnknownNamesError
+    from storage.datasets.reading.unknown import UnknownNamesError
     from storage.datasets.unread import unread_files
 
     if config is not None and not media:
@@ -116,7 +116,7 @@ def audit(
 
 
 def _print_unknown(error: "UnknownNamesError", as_json: bool) -> None:
-    from storage.datasets.unknown import HEADER, rows_of
+    from storage.datasets.reading.unknown import HEADER, rows_of
 
     names = error.to_list()
     if as_json:

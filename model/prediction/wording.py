@@ -7,7 +7,7 @@ from functools import cached_property
 
 from model.rules.walks import Body
 from storage.datasets.graph import Graph
-from storage.datasets.openke import readable_name
+from storage.datasets.reading.openke import readable_name
 
 _PREFIX = re.compile(r"^[A-Za-z][\w.-]*:(?=[^\s/:])")  # of a namespace, such as schema:birthPlace
 _PATH = re.compile(r"^/.*/(?=.)")  # Freebase's, such as /people/person/nationality

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from storage.datasets import dataset_folder, openke
 from storage.datasets.audit import SplitAudit, audit, triple_keys
 from storage.datasets.dataset import Dataset
 from storage.datasets.graph import SPLITS, Graph
 from storage.datasets.items import Entity
 from storage.datasets.keys import first_occurrences, is_among
+from storage.datasets.reading import dataset_folder, openke
 from storage.datasets.split import carve
 from storage.errors import DatasetError
 from storage.files.file_access import FilesBelow, FileSignature

@@ -2,8 +2,8 @@
 
 Two forms are read, told apart by what lies in the folder:
 
-- A dataset folder; see `storage.datasets.dataset_folder`.
-- An OpenKE folder; see `storage.datasets.openke`.
+- A dataset folder; see `storage.datasets.reading.dataset_folder`.
+- An OpenKE folder; see `storage.datasets.reading.openke`.
 """
 
 import dataclasses
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from storage.datasets import dataset_folder, openke
-from storage.datasets.further import FurtherFiles
 from storage.datasets.graph import Graph
 from storage.datasets.items import Entity, Item, ItemKind, ItemReader
-from storage.datasets.near_misses import but_there_is, near_misses
-from storage.datasets.triple_lines import ALLOWED
+from storage.datasets.reading import dataset_folder, openke
+from storage.datasets.reading.further import FurtherFiles
+from storage.datasets.reading.near_misses import but_there_is, near_misses
+from storage.datasets.reading.triple_lines import ALLOWED
 from storage.errors import DatasetError
 from storage.words.suggestion import did_you_mean
 from storage.words.visible import quoted

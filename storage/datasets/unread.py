@@ -2,9 +2,9 @@
 
 import os
 
-from storage.datasets import dataset_folder
 from storage.datasets.dataset import Dataset
-from storage.datasets.negatives import NEGATIVES_FILE
+from storage.datasets.reading import dataset_folder
+from storage.datasets.reading.negatives import NEGATIVES_FILE
 
 _LIKE_TABLES = (".jsonl", ".ndjson", ".tsv", ".csv", ".jsonl.gz", ".tsv.gz", ".csv.gz")
 _WITHOUT_ID = "its first object has no 'id'"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.datasets import lines
 from storage.datasets.dataset import read_dataset
+from storage.datasets.reading import lines
 from storage.errors import DatasetError
 from storage.files.file_access import (
     FileProblem,

@@ -7,7 +7,7 @@ import pytest
 
 from storage.datasets.dataset import read_dataset
 from storage.datasets.graph import SPLITS
-from storage.datasets.openke import read_names, readable_name
+from storage.datasets.reading.openke import read_names, readable_name
 from storage.errors import DatasetError
 
 

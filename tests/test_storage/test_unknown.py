@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.datasets import unknown
 from storage.datasets.dataset import read_dataset
-from storage.datasets.unknown import UnknownNamesError, rows_of
+from storage.datasets.reading import unknown
+from storage.datasets.reading.unknown import UnknownNamesError, rows_of
 from storage.errors import DatasetError
 
 

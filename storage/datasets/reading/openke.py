@@ -14,12 +14,12 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from storage.datasets.further import FurtherFiles, kinds_of_entities, with_further_fields
 from storage.datasets.graph import SPLITS, Graph, Split, Triples
 from storage.datasets.items import Entity
-from storage.datasets.lines import numbered_lines
-from storage.datasets.negatives import read_negatives, write_negatives
-from storage.datasets.unknown import UnknownNames
+from storage.datasets.reading.further import FurtherFiles, kinds_of_entities, with_further_fields
+from storage.datasets.reading.lines import numbered_lines
+from storage.datasets.reading.negatives import read_negatives, write_negatives
+from storage.datasets.reading.unknown import UnknownNames
 from storage.errors import DatasetError
 from storage.words.visible import quoted
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage.datasets.items import Entity, Origin, describe
-from storage.datasets.lines import numbered_lines
-from storage.datasets.objects import KIND, check_kind, kinds_of, parse_object, pop_name
-from storage.datasets.unknown import Sighting, UnknownNames
+from storage.datasets.reading.lines import numbered_lines
+from storage.datasets.reading.objects import KIND, check_kind, kinds_of, parse_object, pop_name
+from storage.datasets.reading.unknown import Sighting, UnknownNames
 from storage.errors import DatasetError
 from storage.words.visible import quoted
 

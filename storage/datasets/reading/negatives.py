@@ -12,14 +12,14 @@ import numpy as np
 
 from storage.datasets.graph import Graph, Triples
 from storage.datasets.keys import pack
-from storage.datasets.triple_lines import (
+from storage.datasets.reading.triple_lines import (
     ALLOWED,
     mention_header,
     refuse_header,
     split_lines,
     unknown_ends,
 )
-from storage.datasets.unknown import Sighting, UnknownNames
+from storage.datasets.reading.unknown import Sighting, UnknownNames
 
 NEGATIVES_FILE = "negatives.tsv"
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from storage.datasets.graph import Triples
 from storage.datasets.items import describe
 from storage.datasets.keys import pack
-from storage.datasets.lines import numbered_lines
-from storage.datasets.unknown import Sighting, UnknownNames
+from storage.datasets.reading.lines import numbered_lines
+from storage.datasets.reading.unknown import Sighting, UnknownNames
 from storage.errors import DatasetError
 from storage.words.visible import quoted
 

@@ -17,21 +17,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.datasets.further import FurtherFiles, kinds_of_entities, with_further_fields
 from storage.datasets.graph import SPLITS, Graph, Triples
 from storage.datasets.items import Entity
-from storage.datasets.lines import numbered_lines
-from storage.datasets.near_misses import Wanted, but_there_is, near_misses
-from storage.datasets.negatives import NEGATIVES_FILE, read_negatives, write_negatives
-from storage.datasets.objects import KIND, check_kind, parse_object, pop_id, pop_name
-from storage.datasets.split import split_triples
-from storage.datasets.triple_lines import (
+from storage.datasets.reading.further import FurtherFiles, kinds_of_entities, with_further_fields
+from storage.datasets.reading.lines import numbered_lines
+from storage.datasets.reading.near_misses import Wanted, but_there_is, near_misses
+from storage.datasets.reading.negatives import NEGATIVES_FILE, read_negatives, write_negatives
+from storage.datasets.reading.objects import KIND, check_kind, parse_object, pop_id, pop_name
+from storage.datasets.reading.triple_lines import (
     ALLOWED_WITH_CONFIDENCE,
     TripleColumns,
     read_columns,
     uncertain_triples,
 )
-from storage.datasets.unknown import UnknownNames
+from storage.datasets.reading.unknown import UnknownNames
+from storage.datasets.split import split_triples
 from storage.errors import DatasetError
 from storage.words.visible import quoted
 
