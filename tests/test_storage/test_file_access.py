@@ -188,7 +188,7 @@ def test_a_line_of_any_length_is_not_read_into_memory(
 ) -> None:
     monkeypatch.setattr(lines, "_MAX_LINE_BYTES", 30)
     path = tables("train.tsv")
-    path.write_text(f"a\tr\tb\n{'a' * 25}\tr\tb\n{'a' * 27}\tr\tb\n")
+    path.write_text(f"a\tr\tb\n{'a' * 25}\tr\tb\n")
     with pytest.raises(DatasetError, match="line 2, field 'head': found the unknown"):
         read_dataset(path.parent)
     path.write_text(f"a\tr\tb\n{'a' * 27}\tr\tb\n")
