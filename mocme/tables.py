@@ -6,6 +6,8 @@ from rich.table import Table
 
 from storage.words.visible import visible_line
 
+_LEAST_WEIGHT = 0.005  # that two digits show
+
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table; the first column holds names, the others hold numbers or words."""
@@ -24,7 +26,13 @@ def shown(cell: object) -> str:
     return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
 
 
-def weights(by_modality: Mapping[str, float]) -> str:
-    """Return each modality's weight in an answer, the heaviest first."""
-    heaviest = sorted(by_modality.items(), key=lambda item: -item[1])
-    return ", ".join(f"{modality} {weight:.2f}" for modality, weight in heaviest)
+def weights(by_modality: Mapping[str, float], most: int | None = None) -> str:
+    """Return modalities with their weights in an answer, the heaviest first.
+
+    Args:
+        by_modality: Weights that sum to 1; what rounds to 0 is left out.
+        most: How many are named; None = all.
+    """
+    heaviest = sorted(by_modality.items(), key=lambda item: -item[1])[:most]
+    named = [f"{modality} {weight:.2f}" for modality, weight in heaviest if weight >= _LEAST_WEIGHT]
+    return ", ".join(named)

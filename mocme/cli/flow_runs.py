@@ -10,6 +10,7 @@ import typer
 
 from flows.local_runs import run_locally
 from flows.terminal.output import STDERR, STDOUT, print_error, print_json
+from mocme.predicted import print_predictions
 from mocme.summary import print_summary
 
 
@@ -31,6 +32,8 @@ def run_flow(
     print_summary(STDERR if as_json else STDOUT, record, time.monotonic() - start)
     if record.error is not None:
         print_error(record.error)
+    elif "predict" in record.stages and record.run_dir is not None and not as_json:
+        print_predictions(record.run_dir, config, overrides)
     if as_json:
         print_json(record.as_json(extraction_only=name == "extract"))
     raise typer.Exit(exit_code)

@@ -1,6 +1,7 @@
 """In what two graphs differ, counted: what a reason or a report says of a graph that changed."""
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,14 +77,19 @@ def _more_often(count: int) -> str:
 
 
 def _of_optional_parts(old: Graph, new: Graph) -> Iterator[str]:
-    before, after = (dict(zip(it.entities, it.kinds, strict=False)) for it in (old, new))
-    if before != after:
-        yield "kinds of entities changed"
+    before, after = _kinds(old), _kinds(new)
+    changed = sum(before[entity] != kinds for entity, kinds in after.items() if entity in before)
+    yield from _counted("entity", changed, "of other kinds")
     if not (
         np.array_equal(old.uncertain, new.uncertain)
         and np.array_equal(old.confidences, new.confidences)
     ):
         yield "confidences changed"
+
+
+def _kinds(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return the kinds of each entity, also of a graph in which none has any."""
+    return dict(zip(graph.entities, graph.kinds or repeat(()), strict=False))
 
 
 def _counted(what: str, count: int, how: str) -> Iterator[str]:

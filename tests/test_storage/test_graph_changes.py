@@ -59,7 +59,7 @@ def test_ids_in_another_order_are_the_same_triples() -> None:
         ({"names": ("A", "Bee", "Sea")}, ["2 names changed"]),
         ({"relations": ("likes", "knows", "eats")}, ["1 relation more"]),
         ({"negatives": triples((1, 0, 1))}, ["1 triple known to be wrong more"]),
-        ({"kinds": (("x",), (), ())}, ["kinds of entities changed"]),
+        ({"kinds": (("x",), (), ())}, ["1 entity of other kinds"]),
         (
             {"uncertain": triples((0, 0, 1)), "confidences": np.array([0.5], dtype=np.float32)},
             ["confidences changed"],
@@ -87,3 +87,15 @@ def test_entities_that_come_and_go_with_their_triples() -> None:
         "1 triple of valid gone",
         "1 triple of test gone",
     ]
+
+
+def test_an_entity_more_is_of_no_other_kind_than_before() -> None:
+    kinds = (("k",),) * GRAPH.num_entities
+    before = replace(GRAPH, kinds=kinds)
+    after = replace(
+        before,
+        entities=(*GRAPH.entities, "newcomer"),
+        names=(*GRAPH.names, "newcomer"),
+        kinds=(*kinds, ("other",)),
+    )
+    assert graph_changes(before, after) == ["1 entity more"]
