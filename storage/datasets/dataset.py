@@ -142,7 +142,7 @@ def _describe_path(path: Path) -> str:
 
 def _near_misses(path: Path) -> list[str]:
     """Return names of files in a folder that may have been meant as one of entities or triples."""
-    read = (*_ENTITIES_FILES.values(), *dataset_folder.FILES)
+    read = (*dataset_folder.FILES, *openke.FILES)
     entities = near_misses(path, ("entities",), read)
     triples = near_misses(path, ("triples", "train"), (*read, *entities))
     return [*entities, *triples][:MOST_NAMED]

@@ -125,6 +125,7 @@ def test_a_file_that_is_nearly_entities_is_named(folder: Path, name: str) -> Non
         (["triples.csv"], "'triples.csv'"),
         (["entities.csv", "facts.csv"], "'entities.csv' and 'facts.csv'"),
         (["train.csv", "valid.csv"], "'train.csv' and 'valid.csv'"),
+        (["train2id.txt", "relation2id.txt", "data.csv"], "'data.csv'"),
     ],
 )
 def test_tables_are_named_where_nothing_is_as_it_should_be(
