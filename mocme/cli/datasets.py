@@ -1,7 +1,8 @@
 """Commands about datasets: `sample`, `audit`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 5  # entities
 
-_MOST_ALIKE = 20  # pairs in the table
+_MOST_ROWS = 20  # of a table of pairs or of triples
 
 
 def sample(
@@ -74,7 +75,7 @@ def audit(
 
     Example:  mocme audit data/demo --media --write-clean data/demo-clean
     """
-    from storage.datasets import alike
+    from storage.datasets import alike, contradictions
     from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
     from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
@@ -92,19 +93,21 @@ def audit(
     unread = unread_files(dataset)
     found = audit_graph(dataset.graph)
     found_alike = alike.find_lookalikes(dataset.graph)
+    contradicted = contradictions.find_contradictions(dataset.graph)
     found_media = _audit_media(dataset, config) if media else None
     if clean_dir is not None:
         write_clean(dataset, clean_dir)
     if as_json:
-        also = {} if found_media is None else {"media": found_media.to_dict()}
+        also: dict[str, Any] = {} if found_media is None else {"media": found_media.to_dict()}
+        also["contradictions"] = [it.to_dict() for it in contradicted]
         files = {"further": list(dataset.further.read), "not_read": unread}
         print_json({**found.to_dict(), "lookalikes": found_alike, "unknown": [], **files, **also})
         return
     STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
     STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
-    if pairs := alike.rows_of(found_alike):
-        title = f"Look alike and are not the same: {min(len(pairs), _MOST_ALIKE)} of {len(pairs)}"
-        STDOUT.print(table(title, alike.HEADER, pairs[:_MOST_ALIKE]))
+    pairs, both = alike.rows_of(found_alike), contradictions.rows_of(contradicted)
+    _print_first("Look alike and are not the same", alike.HEADER, pairs)
+    _print_first("Stated to be true and to be wrong", contradictions.HEADER, both)
     for name in dataset.further.read:
         print_line(f"adds fields to entities: {name}")
     for name, reason in unread.items():
@@ -113,6 +116,13 @@ def audit(
         _print_media(found_media)
     if clean_dir is not None:
         print_line(f"clean splits written to {clean_dir}")
+
+
+def _print_first(title: str, header: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print the first rows of a table that may be long; nothing if there are none."""
+    if rows:
+        first = rows[:_MOST_ROWS]
+        STDOUT.print(table(f"{title}: {len(first)} of {len(rows)}", header, first))
 
 
 def _print_unknown(error: "UnknownNamesError", as_json: bool) -> None:

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from storage.datasets.audit import triple_keys
 from storage.datasets.graph import SPLITS, Graph
+from storage.datasets.keys import is_among
 
 
 class KnownTriple(NamedTuple):
@@ -24,8 +26,13 @@ class KnownTriple(NamedTuple):
 
 
 def known_triples(graph: Graph) -> list[KnownTriple]:
-    """Return every triple of the graph's splits once; those known to be wrong are none of them."""
-    triples = np.unique(np.concatenate([graph.split(split) for split in SPLITS]), axis=0)
+    """Return every triple of the graph's splits once, without those that are known to be wrong.
+
+    A dataset may list a triple as both; then it is no fact.
+    """
+    listed = np.concatenate([graph.split(split) for split in SPLITS])
+    wrong = np.unique(triple_keys(graph, graph.negatives))
+    triples = np.unique(listed[~is_among(triple_keys(graph, listed), wrong)], axis=0)
     # The shortest decimal number of float32 is the one that the dataset states.
     stated = {
         tuple(triple): float(str(confidence))

@@ -23,6 +23,9 @@ from storage.datasets.split import carve
 from storage.errors import DatasetError
 from storage.files.file_access import FilesBelow, FileSignature
 
+COUNTS_FILE = "clean.json"
+"""Name of the file beside a clean variant that holds the counts of the audits."""
+
 _MAX_CARVED_FRACTION = 0.1  # of train
 
 
@@ -120,7 +123,7 @@ def write_clean(dataset: Dataset, out_dir: Path) -> Graph:
 
 
 def _write(dataset: Dataset, graph: Graph, out_dir: Path) -> None:
-    _write_counts(out_dir / "clean.json", before=audit(dataset.graph), after=audit(graph))
+    _write_counts(out_dir / COUNTS_FILE, before=audit(dataset.graph), after=audit(graph))
     if dataset.form == "openke":
         for name in (openke.ENTITIES_FILE, openke.RELATIONS_FILE):
             shutil.copyfile(dataset.root / name, out_dir / name)

@@ -17,7 +17,7 @@ from storage.datasets.graph import Graph
 from storage.datasets.items import Entity, Item, ItemKind, ItemReader
 from storage.datasets.reading import dataset_folder, openke
 from storage.datasets.reading.further import FurtherFiles
-from storage.datasets.reading.near_misses import but_there_is, near_misses
+from storage.datasets.reading.near_misses import MOST_NAMED, but_there_is, near_misses
 from storage.datasets.reading.triple_lines import ALLOWED
 from storage.errors import DatasetError
 from storage.words.suggestion import did_you_mean
@@ -33,7 +33,7 @@ _FORMS = (
 )
 _LINES = f"; in entities.jsonl a JSON object with an id a line, in .tsv files {ALLOWED}"
 
-_MOST_NAMED = 20  # fields that a message lists
+_MOST_FIELDS = 20  # that a message lists
 
 _ENTITIES_FILES: dict[DatasetForm, str] = {
     "jsonl": dataset_folder.ENTITIES_FILE,
@@ -96,8 +96,8 @@ class Dataset:
         for field in fields:
             if field in listed or (kind == "text" and field in own):
                 continue
-            names = ", ".join(map(quoted, sorted(listed)[:_MOST_NAMED])) or "none here"
-            more = f" and {len(listed) - _MOST_NAMED} more" * (len(listed) > _MOST_NAMED)
+            names = ", ".join(map(quoted, sorted(listed)[:_MOST_FIELDS])) or "none here"
+            more = f" and {len(listed) - _MOST_FIELDS} more" * (len(listed) > _MOST_FIELDS)
             raise DatasetError(
                 self.entities_file,
                 found=f"no entity with a field {quoted(field)}{did_you_mean(field, listed | own)}",
@@ -107,8 +107,8 @@ class Dataset:
 
     def _ignored_files(self) -> str:
         """Say which files might have had a field that no entity has."""
-        names = ", ".join(map(quoted, self.further.ignored[:_MOST_NAMED]))
-        return f"; not read, for the first object has no 'id': {names}" if names else ""
+        names = ", ".join(map(quoted, self.further.ignored[:_MOST_FIELDS]))
+        return f"; not read, for the first line is no object with an 'id': {names}" if names else ""
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -141,6 +141,8 @@ def _describe_path(path: Path) -> str:
 
 
 def _near_misses(path: Path) -> list[str]:
-    """Return names of files in a folder that may have been meant as one of entities."""
-    read = (*_ENTITIES_FILES.values(), *dataset_folder.FILES)
-    return near_misses(path, ("entities",), read)
+    """Return names of files in a folder that may have been meant as one of entities or triples."""
+    read = (*dataset_folder.FILES, *openke.FILES)
+    entities = near_misses(path, ("entities",), read)
+    triples = near_misses(path, ("triples", "train"), (*read, *entities))
+    return [*entities, *triples][:MOST_NAMED]

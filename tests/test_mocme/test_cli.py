@@ -119,12 +119,16 @@ def test_an_audit_lists_all_unknown_names_and_what_was_not_read(project: Path) -
     (project / "negatives.tsv").write_text("\t".join(first) + "\n")
     found = mocme("audit", project, "--json").json
     assert found["negatives"] == {"distinct": 1, "train": 1, "valid": 0, "test": 0}
+    names = ("head", "relation", "tail")
+    stated = {**dict(zip(names, first, strict=True)), "splits": ["train"]}
+    assert found["contradictions"] == [stated]
     assert found["unknown"] == []
-    assert found["not_read"]["questions.jsonl"] == "its first object has no 'id'"
+    assert found["not_read"]["questions.jsonl"] == "its first line is no object with an 'id'"
     shown = mocme("audit", project)
     assert shown.exit_code == 0
     assert "of 1 negatives stand here" in shown.stdout
-    assert "not read: questions.jsonl (its first object has no 'id')" in shown.stdout
+    assert "Stated to be true and to be wrong: 1 of 1" in shown.stdout
+    assert "not read: questions.jsonl (its first line is no object with an 'id')" in shown.stdout
     with (project / "train.tsv").open("a") as file:
         file.writelines(f"\x1b[31m{i}\t{first[1]}\t{first[2]}\n" for i in range(12))
     shown = mocme("audit", project)

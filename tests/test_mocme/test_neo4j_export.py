@@ -76,6 +76,14 @@ def test_nodes_hold_what_entities_list(tmp_path: Path) -> None:
     assert nodes.renamed["area (km2)"] == "area_km2_2"
 
 
+def test_what_is_known_to_be_wrong_is_no_fact(tmp_path: Path) -> None:
+    graph = odd_graph()
+    wrong = replace(graph, negatives=graph.train[:1])  # a dataset may contradict itself
+    assert write_graph(tmp_path, wrong, predicted()) == 1
+    rows = read_rows(tmp_path / "relationships.csv")
+    assert [(it["START_ID"], it["END_ID"]) for it in rows] == [("e1", "e2"), ("e4", "e5")]
+
+
 def test_headers_say_their_types(tmp_path: Path) -> None:
     header = NodeTable(odd_graph(), odd_dataset(tmp_path / "data")).header
     assert header[:3] == ["id:ID", "name", ":LABEL"]

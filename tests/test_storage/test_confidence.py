@@ -8,6 +8,7 @@ import pytest
 
 from storage.datasets.audit import audit
 from storage.datasets.clean import clean_splits, selection_splits, write_clean
+from storage.datasets.contradictions import find_contradictions
 from storage.datasets.dataset import read_dataset
 from storage.datasets.graph import SPLITS
 from storage.errors import DatasetError
@@ -180,6 +181,18 @@ def test_the_audit_counts_negatives_that_are_stated(folder: Path) -> None:
     found = audit(read_dataset(folder).graph)
     assert found.to_dict()["negatives"] == {"distinct": 3, "train": 1, "valid": 0, "test": 1}
     assert ("of 3 negatives stand here", "1", "0", "1") in found.summary_rows()
+
+
+def test_negatives_that_are_stated_are_named_with_their_splits(folder: Path) -> None:
+    with (folder / "valid.tsv").open("a") as file:
+        file.write("\ncat\tchases\tdog\n")
+    assert find_contradictions(read_dataset(folder).graph) == []
+    (folder / "negatives.tsv").write_text("cat\tchases\tdog\ndog\teats\tdog\ndog\tbites\tcat\n")
+    found = find_contradictions(read_dataset(folder).graph)
+    assert {it[:3]: it.splits for it in found} == {
+        ("cat", "chases", "dog"): ("train", "valid"),
+        ("dog", "bites", "cat"): ("test",),
+    }
 
 
 def test_negatives_beside_openke_go_by_name(openke_folder: Path, tmp_path: Path) -> None:

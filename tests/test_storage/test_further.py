@@ -155,8 +155,8 @@ def test_errors_of_values_name_the_file_that_they_are_from(folder: Path) -> None
 @pytest.mark.parametrize(
     ("content", "place", "found"),
     [
-        ("[\n]", ", line 1", "no JSON"),
-        ("name,text\n", ", line 1", "no JSON"),
+        ("{\n}", ", line 1", "no JSON"),
+        ('"id","text"\n', ", line 1", "no JSON"),
         ('[{"id": "cat"}]', ", line 1", "list"),
         ('{"id": "cat", "x": 1}\n{"x": 2}', ", line 2, field 'id'", "no id"),
         ('{"id": "cat", "x": 1}\n{"id": 3}', ", line 2, field 'id'", "number 3"),
@@ -185,8 +185,55 @@ def test_what_is_not_the_datasets_is_named(folder: Path) -> None:
     assert dataset.graph.digest == expected.graph.digest
     unread = unread_files(dataset)
     assert set(unread) == {"questions.jsonl", "folder.jsonl", "pipe.jsonl", "negative.tsv"}
-    assert unread["questions.jsonl"] == "its first object has no 'id'"
+    assert unread["questions.jsonl"] == "its first line is no object with an 'id'"
     assert unread["pipe.jsonl"] == "no regular file"
+    assert "negatives are read from negatives.tsv" in unread["negative.tsv"]
+
+
+@pytest.mark.parametrize("content", ["buy milk\n", "[\n]", "name,text\n", "[1, 2]", "7", "{}"])
+def test_notes_are_nobodys_error(folder: Path, content: str) -> None:
+    (folder / "notes.jsonl").write_text(content)
+    assert unread_files(read_dataset(folder)) == {
+        "notes.jsonl": "its first line is no object with an 'id'"
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("numbers.json", "Numbers.JSONL", "facts.xlsx", "facts.parquet", "train.txt"),
+        *("entities.jsonl~", "#train.tsv#", "train.tsv.bak", "numbers.jsonl.zip"),
+        *("a\nb.csv", "\udcff.csv"),
+    ],
+)
+@pytest.mark.parametrize("form", ["folder", "openke_folder"])
+def test_what_may_be_meant_and_is_not_read_is_named(
+    request: pytest.FixtureRequest, form: str, name: str
+) -> None:
+    root: Path = request.getfixturevalue(form)
+    assert unread_files(read_dataset(root)) == {}
+    (root / name).write_text("x")
+    (root / "README.md").write_text("x")
+    assert set(unread_files(read_dataset(root))) == {name}
+
+
+def test_the_counts_of_a_clean_variant_are_not_taken_for_a_table(
+    folder: Path, tmp_path: Path
+) -> None:
+    write_clean(read_dataset(folder), tmp_path / "clean")
+    assert unread_files(read_dataset(tmp_path / "clean")) == {}
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert _message(folder) == (
+        f"{folder}: found permission denied; allowed: a folder that can be listed"
+    )
 
 
 def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -201,7 +248,7 @@ def test_all_unknown_ids_of_a_file_are_told(folder: Path) -> None:
     message = _message(folder)
     assert f"{folder / 'more.jsonl'}, line 2, field 'id': found the unknown entity 'x0'" in message
     assert f" and 11 more unknown entities in 40 lines: `mocme audit {folder}` lists" in message
-    assert message.endswith("allowed: an id of entities.jsonl")
+    assert "allowed: an id of entities.jsonl; move a file that is not the dataset's away" in message
 
 
 def test_a_field_that_is_missing_names_the_files_that_were_not_read(folder: Path) -> None:
@@ -209,5 +256,6 @@ def test_a_field_that_is_missing_names_the_files_that_were_not_read(folder: Path
     with pytest.raises(DatasetError) as caught:
         read_dataset(folder).items(["sound"], "file")
     assert str(caught.value).endswith(
-        "for texts also 'id', 'name'; not read, for the first object has no 'id': 'sounds.jsonl'"
+        "for texts also 'id', 'name'; not read, for the first line is no object with an 'id': "
+        "'sounds.jsonl'"
     )

@@ -26,7 +26,8 @@ def test_all_files_are_read_before_unknown_names_are_told(folder: Path) -> None:
     assert str(error) == (
         f"{folder / 'more.jsonl'}, line 1, field 'id': found the unknown entity 'unicorn' "
         "and 3 more unknown entities and 1 more unknown relation in 5 lines: "
-        f"`mocme audit {folder}` lists them; allowed: an id of entities.jsonl"
+        f"`mocme audit {folder}` lists them; allowed: an id of entities.jsonl; "
+        "move a file that is not the dataset's away"
     )
     assert rows_of(error.to_list()) == [
         ("entity", "unicorn", "", "more.jsonl, line 1", "1"),
@@ -116,6 +117,25 @@ def test_a_file_that_is_nearly_entities_is_named(folder: Path, name: str) -> Non
     found, allowed = str(caught.value).split("; allowed: ", 1)
     assert found == f"{folder}: found neither entities.jsonl nor entity2id.txt, but {name!r}"
     assert "a folder with either entities.jsonl" in allowed
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (["triples.csv"], "'triples.csv'"),
+        (["entities.csv", "facts.csv"], "'entities.csv' and 'facts.csv'"),
+        (["train.csv", "valid.csv"], "'train.csv' and 'valid.csv'"),
+        (["train2id.txt", "relation2id.txt", "data.csv"], "'data.csv'"),
+    ],
+)
+def test_tables_are_named_where_nothing_is_as_it_should_be(
+    tmp_path: Path, names: list[str], named: str
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text("head,relation,tail\n")
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(tmp_path)
+    assert f"nor entity2id.txt, but {named}; allowed: " in str(caught.value)
 
 
 def test_what_is_nothing_like_it_is_not_named(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 Each line is an object with the `id` of an entity. A field of an entity is given once over all
 files; null counts as not given. `name` and `kind` may be given here, too. A `*.jsonl` file whose
-first object has no `id`, such as one of predictions or questions, is not the dataset's.
+first line is no object with an `id`, such as one of predictions or notes, is not the dataset's.
 """
 
 import os
@@ -19,7 +19,8 @@ from storage.words.visible import quoted
 
 _SUFFIX = ".jsonl"
 _ALLOWED = "JSON lines: an object a line, with the id of an entity and fields of it"
-_ONCE = "each field of an entity once over all files; move a file that is not the dataset's away"
+_MOVE = "move a file that is not the dataset's away"
+_ONCE = f"each field of an entity once over all files; {_MOVE}"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class FurtherFiles:
 
     Attributes:
         read: Those that add fields to entities.
-        ignored: Those whose first object has no `id`.
+        ignored: Those whose first line is no object with an `id`.
     """
 
     read: tuple[str, ...] = ()
@@ -43,16 +44,10 @@ def find_further_files(root: Path, entities_file: str) -> FurtherFiles:
         entities_file: Name of its file of entities.
 
     Raises:
-        DatasetError: If a file cannot be read, or is not one of JSON lines.
+        DatasetError: If the folder or a file cannot be read, or a file begins with a damaged
+            object.
     """
-    names = sorted(
-        entry.name
-        for entry in os.scandir(root)
-        if entry.name.endswith(_SUFFIX)
-        and not entry.name.startswith(".")
-        and entry.name != entities_file
-        and (entry.is_file() or entry.is_symlink())  # a link is checked when it is opened
-    )
+    names = _names(root, entities_file)
     are_read = {name: _adds_fields(root / name) for name in names}
     return FurtherFiles(
         tuple(name for name in names if are_read[name]),
@@ -60,9 +55,32 @@ def find_further_files(root: Path, entities_file: str) -> FurtherFiles:
     )
 
 
+def _names(root: Path, entities_file: str) -> list[str]:
+    """Return the names of all `*.jsonl` files beside the file of entities, in order."""
+    try:
+        with os.scandir(root) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.name.endswith(_SUFFIX)
+                and not entry.name.startswith(".")
+                and entry.name != entities_file
+                and (entry.is_file() or entry.is_symlink())  # a link is checked when it is opened
+            )
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise DatasetError(root, found=found, allowed="a folder that can be listed") from error
+
+
 def _adds_fields(file: Path) -> bool:
-    """Whether a file's first object has an `id`; an empty file adds nothing."""
+    """Whether a file's first line is an object with an `id`; an empty file adds nothing.
+
+    Notes, tables and lists are somebody else's. A damaged object, and a list of objects with ids,
+    may be meant for the dataset.
+    """
     for number, line in numbered_lines(file, _ALLOWED, inside=file.parent):
+        if not line.lstrip().startswith("{") and '"id"' not in line:
+            return False
         return "id" in parse_object(file, number, line)
     return True
 
@@ -138,14 +156,14 @@ class FurtherFields:
             entity_id = fields.pop("id", None)
             if not isinstance(entity_id, str) or not entity_id:
                 found = describe(entity_id) if entity_id is not None else "no id"
-                allowed = "the id of an entity"
+                allowed = f"the id of an entity, a string; {_MOVE}"
                 raise DatasetError(file, line=number, field="id", found=found, allowed=allowed)
             name = pop_name(file, number, fields)
             check_kind(file, number, fields.get(KIND))
             given = {field: value for field, value in fields.items() if value is not None}
             row = self._rows.get(entity_id)
             if row is None:
-                allowed = f"an id of {self._entities_file}"
+                allowed = f"an id of {self._entities_file}; {_MOVE}"
                 self._unknown.add(file, number, [Sighting("entity", "id", entity_id, allowed)])
             else:
                 self._add(file, Origin(file.name, number), row, name, given)

@@ -26,7 +26,8 @@ _PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 _DATA = (".csv", ".tsv", ".tab", ".nt", ".ttl", ".xlsx", ".parquet")
 _LEAST_SIMILARITY = 80  # percent
 _MOST_LOOKED_AT = 10_000  # files of a folder
-_MOST_NAMED = 3
+MOST_NAMED = 3
+"""Files that a message names at most."""
 
 
 def near_misses(folder: Path, wanted: Sequence[Wanted], read: Collection[str]) -> list[str]:
@@ -45,12 +46,17 @@ def near_misses(folder: Path, wanted: Sequence[Wanted], read: Collection[str]) -
     others = [name for name in names if name not in read and not name.startswith(".")]
     scores = {name: _likeness(name, wanted) for name in others}
     likely = sorted((name for name in others if scores[name]), key=lambda it: (-scores[it], it))
-    return likely[:_MOST_NAMED]
+    return likely[:MOST_NAMED]
 
 
 def but_there_is(names: Sequence[str]) -> str:
     """Return `, but 'triples.csv'`, or nothing."""
     return f", but {' and '.join(map(quoted, names))}" if names else ""
+
+
+def is_like(name: str, wanted: Wanted) -> bool:
+    """Whether a file is called as one of that kind might be."""
+    return _likeness(name, (wanted,)) >= _LEAST_SIMILARITY
 
 
 def _likeness(name: str, wanted: Sequence[Wanted]) -> float:

@@ -18,13 +18,15 @@ from storage.datasets.graph import SPLITS, Graph, Split, Triples
 from storage.datasets.items import Entity
 from storage.datasets.reading.further import FurtherFiles, kinds_of_entities, with_further_fields
 from storage.datasets.reading.lines import numbered_lines
-from storage.datasets.reading.negatives import read_negatives, write_negatives
+from storage.datasets.reading.negatives import NEGATIVES_FILE, read_negatives, write_negatives
 from storage.datasets.reading.unknown import UnknownNames
 from storage.errors import DatasetError
 from storage.words.visible import quoted
 
 ENTITIES_FILE = "entity2id.txt"
 RELATIONS_FILE = "relation2id.txt"
+FILES = (ENTITIES_FILE, RELATIONS_FILE, *(f"{split}2id.txt" for split in SPLITS), NEGATIVES_FILE)
+"""Names of the files that are read, further ones apart."""
 
 _COUNT_ALLOWED = "the number of rows that follow"
 _NAME_ALLOWED = "a name and its index, separated by a tab or a space"
