@@ -59,6 +59,8 @@ def best_answers(
 ) -> FoundAnswers:
     """Find the most probable answers to each of some questions.
 
+    Triples of an entity with itself are left out, but those that stand in the graph.
+
     Args:
         scoring: The model.
         questions: What is asked. Answers for several relations are ranked together.
@@ -96,6 +98,9 @@ def _best_of_chunk(
     odds = scoring.calibrated_log_odds(total.log_softmax(1), relations)
     odds[wrong.lookup(entities, relations)] = -torch.inf
     is_known = known.among_all(entities, relations, scoring.num_entities)
+    rows = torch.arange(len(asked))
+    is_new_loop = ~is_known[rows, entities]
+    odds[rows[is_new_loop], entities[is_new_loop]] = -torch.inf
     if limits.new:
         odds[is_known] = -torch.inf
     top = odds.topk(min(limits.k, scoring.num_entities))
