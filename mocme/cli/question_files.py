@@ -54,9 +54,10 @@ def _note_unexpected(questions: Sequence[LineOfQuestion], predictor: "Predictor"
     """Say how many questions name no relation and have none to be expected."""
     lines = [it.line for it in questions if not predictor.questions.row(it.question).relations]
     if lines:
+        count = "1 question" if len(lines) == 1 else f"{len(lines)} questions"
         print_note(
-            f"{len(lines)} questions without a relation are about entities that none is to be "
-            f"expected of, and have no answers; the first is in line {lines[0]}"
+            f"no answers to {count} without a relation, about entities of which no relation is to "
+            f"be expected; the first is in line {lines[0]}"
         )
 
 

@@ -59,7 +59,7 @@ def best_answers(
 ) -> FoundAnswers:
     """Find the most probable answers to each of some questions.
 
-    Triples of an entity with itself are left out, but those that stand in the graph.
+    Where only new triples are wanted, those of an entity with itself are left out, too.
 
     Args:
         scoring: The model.
@@ -98,11 +98,9 @@ def _best_of_chunk(
     odds = scoring.calibrated_log_odds(total.log_softmax(1), relations)
     odds[wrong.lookup(entities, relations)] = -torch.inf
     is_known = known.among_all(entities, relations, scoring.num_entities)
-    rows = torch.arange(len(asked))
-    is_new_loop = ~is_known[rows, entities]
-    odds[rows[is_new_loop], entities[is_new_loop]] = -torch.inf
     if limits.new:
         odds[is_known] = -torch.inf
+        odds[torch.arange(len(asked)), entities] = -torch.inf
     top = odds.topk(min(limits.k, scoring.num_entities))
     rows, places = torch.nonzero(_is_wanted(top.values, relations, scoring, limits), as_tuple=True)
     answers = top.indices[rows, places]

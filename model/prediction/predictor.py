@@ -32,7 +32,7 @@ class Predictor:
     """Answers questions with a finished run.
 
     Triples that the graph holds as negatives, known to be wrong, are never among answers or
-    predicted triples. Nor are new triples of an entity with itself.
+    predicted triples.
 
     Args:
         run_dir: The run's folder.
@@ -163,7 +163,8 @@ class Predictor:
             relation: Id of a relation; None for all that are to be expected.
             tail: Id or name of an entity.
             k: Answers wanted.
-            new: Whether triples that any split holds are left out. Otherwise they are marked.
+            new: Whether triples that any split holds are left out, and those of the entity with
+                itself. Otherwise the former are marked.
             min_probability: The lowest that is wanted.
             per_head: Answers at most that make triples of the same head and relation.
 

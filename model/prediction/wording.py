@@ -107,9 +107,9 @@ def _without_humps(word: str) -> str:
 
 
 def _listed(facts: Sequence[str]) -> str:
-    """Return `a`, `a and b`, or `a, b and c`."""
+    """Return `a`, `a, and b`, or `a, b, and c`."""
     *before, last = facts
-    return f"{', '.join(before)} and {last}" if before else last
+    return f"{', '.join(before)}, and {last}" if before else last
 
 
 def _percent(share: float) -> str:

@@ -125,7 +125,7 @@ class TestOneQuestion:
         assert "no relation is to be expected of" in found.stderr
 
     def test_rules_come_with_a_path_and_a_sentence(
-        self, run: Path, graph: Graph, asked: Asked
+        self, run: Path, predictor: Predictor, graph: Graph, asked: Asked
     ) -> None:
         answers = [
             answer
@@ -151,7 +151,9 @@ class TestOneQuestion:
                 assert ((start, step, end) if relation == step else (end, relation, start)) in facts
             assert rule["num_paths"] >= 1
             assert rule["sentence"].count(", and ") == (len(path) > 2)
-            assert "of pairs joined like this have" in rule["sentence"]
+            lead, share = rule["sentence"].rsplit(": ", 1)
+            assert f'"{predictor.wording.relation(answer["relation"])}" ' in lead.split(" to ")[-1]
+            assert "of pairs joined like this have" in share
 
     @pytest.mark.parametrize(
         "words",

@@ -69,13 +69,13 @@ def test_ids_stand_only_beside_names_that_are_shared() -> None:
             (BORDER, LANGUAGE),
             (0, 1, 2),
             1,
-            'Andorra "shares border with" Spain and Spain "has language" Spanish lead to {}',
+            'Andorra "shares border with" Spain, and Spain "has language" Spanish lead to {}',
         ),
         (
             (BORDER_BACK, LANGUAGE),
             (0, 1, 2),
             3,
-            'Spain "shares border with" Andorra and Spain "has language" Spanish '
+            'Spain "shares border with" Andorra, and Spain "has language" Spanish '
             "(one of 3 such paths) lead to {}",
         ),
         ((LANGUAGE,), (0, 2), 1, 'Andorra "has language" Spanish leads to {}'),
@@ -83,7 +83,7 @@ def test_ids_stand_only_beside_names_that_are_shared() -> None:
             (BORDER, BORDER_BACK, LANGUAGE),
             (0, 1, 3, 2),
             1,
-            'Andorra "shares border with" Spain, France "shares border with" Spain and '
+            'Andorra "shares border with" Spain, France "shares border with" Spain, and '
             'France "has language" Spanish lead to {}',
         ),
     ],
