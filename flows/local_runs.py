@@ -51,6 +51,7 @@ def _call(name: str, config: PipelineConfig, record: RunRecord, verbose: bool) -
     prepare_environment()  # extractors may import libraries that read it
     with working_in(empty_folder()), STDERR.status("reading the input"):
         check_inputs(name, config, record)
+    record.prefect_started = True
     with open_flow(name, verbose=verbose) as flow:
         flow(config)
 

@@ -25,10 +25,11 @@ def _predict(folder: StagedRun, config: PredictConfig) -> None:
     from model.prediction.predictor import Predictor  # imports torch
 
     relations = None if config.relations == "all" else config.relations
-    triples = Predictor(folder.path).missing_triples(relations, config.k)
+    predictor = Predictor(folder.path)
+    triples = predictor.missing_triples(relations, config.k)
     path = folder.path / PREDICTIONS_FILE
     with write_errors(path), replacing(path) as temporary:
-        write_table(temporary, triples)
+        write_table(temporary, triples, columns=predictor.triple_columns)
 
 
 @task(name="predict", cache_policy=NO_CACHE)

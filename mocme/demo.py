@@ -45,6 +45,7 @@ def _run(pipeline: Any, title: str, config: PipelineConfig) -> RunRecord:
     start = time.monotonic()
     STDOUT.rule(title, align="left")
     record = start_record()
+    record.prefect_started = True
     pipeline(config)
     print_summary(STDOUT, record, time.monotonic() - start)
     return record

@@ -33,10 +33,10 @@ def print_summary(console: Console, record: RunRecord, seconds: float) -> None:
     if record.run_dir is not None:
         _print_path(console, "run", record.run_dir)
     working = sum(outcome.seconds for outcome in record.stages.values())
+    started = "Prefect and start-up" if record.prefect_started else "start-up"
     console.print(
         f"{seconds:.1f} s in all: {working:.1f} s in the stages, {record.reading_seconds:.1f} s "
-        f"reading the dataset, {seconds - working - record.reading_seconds:.1f} s Prefect and "
-        "start-up"
+        f"reading the dataset, {seconds - working - record.reading_seconds:.1f} s {started}"
     )
 
 

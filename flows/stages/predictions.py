@@ -1,7 +1,7 @@
 """Predicted triples as a table, which the stage `predict` leaves and a report reads."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,14 +88,16 @@ def write_table(
     triples: Iterable[TableRow],
     dialect: Dialect = "excel-tab",
     *,
+    columns: Sequence[str] = (),
     for_spreadsheet: bool = False,
 ) -> int:
     """Write a row for each triple below a row of names; see `PredictedTriple.row`.
 
     Args:
         path: The file.
-        triples: What to write; nothing is written for none.
+        triples: What to write.
         dialect: `excel` for CSV, `excel-tab` for TSV.
+        columns: The names of the columns where there is no triple to take them from.
         for_spreadsheet: Whether text that a spreadsheet would compute gets an apostrophe before it;
             it does not read back as it was.
 
@@ -111,4 +113,6 @@ def write_table(
             cells = row.values()
             writer.write(map(without_formula, cells) if for_spreadsheet else cells)
             num_rows += 1
+        if num_rows == 0 and columns:
+            writer.write(columns)
     return num_rows

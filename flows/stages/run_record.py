@@ -27,6 +27,7 @@ class RunRecord:
         failures_file: The report of the items that failed, if any did.
         warnings: Of each modality of which almost every item failed.
         reading_seconds: How long the dataset took to read and to check.
+        prefect_started: Whether Prefect was started; it is not for input that is refused.
         error: What stopped the run.
         inputs: What was read before the flow; None if the flow reads it.
     """
@@ -38,6 +39,7 @@ class RunRecord:
     failures_file: Path | None = None
     warnings: list[str] = field(default_factory=list)
     reading_seconds: float = 0.0
+    prefect_started: bool = False
     error: str | None = None
     inputs: RunInputs | None = field(default=None, repr=False)
 

@@ -16,7 +16,8 @@ Layout of `RUNS/<first digits of the train key>/`:
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -345,14 +346,20 @@ def newest_run_of(config: PipelineConfig) -> StagedRun:
         NoRunError: If there is none.
     """
     wanted = _what_a_run_is_made_from(config)
-    for folder, _ in finished_runs(config.runs):
+    finished = finished_runs(config.runs)
+    for folder, _ in finished:
         with suppress(MocmeError):  # a run that another version of mocme made
             if _what_a_run_is_made_from(folder.config()) == wanted:
                 return folder
     raise NoRunError(
-        f"{config.runs}: found no finished training of this config; "
-        "run `mocme train CONFIG` first, or name a run by --run DIR"
+        f"{config.runs}: found no finished training of this config{' as it is' if finished else ''}"
+        f"; run `mocme train CONFIG` first, or name a run by --run {_an_example(finished)}"
     )
+
+
+def _an_example(finished: Sequence[tuple[StagedRun, Manifest]]) -> str:
+    """Return the folder of the newest of some runs, as a shell takes it; `DIR` if there is none."""
+    return shlex.quote(str(finished[0][0].path)) if finished else "DIR"
 
 
 def open_run(path: Path) -> StagedRun:

@@ -1,17 +1,20 @@
-"""Answering one question on a terminal, and which answers are wanted of any."""
+"""Answering one question, on a terminal or in a file, and which answers are wanted of any."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flows.stages.staged_run import StagedRun
-from flows.terminal.output import STDOUT, print_json, print_note
+from flows.terminal.output import STDERR, STDOUT, print_json, print_line, print_note
 from mocme.cli.reasons import find_media, print_reasons
+from mocme.exporting.prediction_files import check_answers_suffix, write_answers
+from mocme.exporting.prior_file import require_predictions
 from mocme.tables import table, weights
 
 if TYPE_CHECKING:
-    from model.prediction.answers import Answer
+    from model.prediction.answers import Answer, NumberedAnswer
+    from model.prediction.predictor import Predictor
     from model.prediction.wording import Wording
 
 
@@ -58,34 +61,88 @@ class Asked(NamedTuple):
 
 
 def answer_question(folder: StagedRun, asked: Asked, wanted: Wanted, *, why: bool) -> None:
-    """Answer one question and print the answers.
+    """Answer one question, and write the answers to a file or print them.
 
     Args:
         folder: The run.
         asked: The question.
         wanted: Which answers are wanted.
-        why: Whether to say what spoke for each.
+        why: Whether to print what spoke for each.
     """
+    from model.prediction.answers import NumberedAnswer
     from model.prediction.predictor import Predictor  # imports torch
-    from model.prediction.questions import Question
 
+    check_out(wanted.out)
     predictor = Predictor(folder.path)
-    row = predictor.questions.row(Question(*asked))
     answers = predictor.answers(**asked._asdict(), **wanted.limits)
-    entity = predictor.graph.entities[row.entity]
-    if not row.relations:
-        print_note(_nothing_expected(predictor.wording.entity(entity), asked.head is not None))
-    elif not answers:
-        print_note("no answer is left by --new, --min-probability and what is known to be wrong")
+    entity = _note_what_lacks(predictor, asked, has_answers=bool(answers))
+    if wanted.out is not None:
+        found = (NumberedAnswer(1, answer) for answer in answers)
+        write_found(found, 1, predictor, folder.path, wanted)
+        return
     media = find_media(folder, [entity, *(it.entity for it in answers)]) if why else {}
     if wanted.as_json:
-        found = {"run_dir": str(folder.path), "answers": [asdict(answer) for answer in answers]}
-        print_json({**found, "media": media} if why else found)
+        shown = {"run_dir": str(folder.path), "answers": [asdict(answer) for answer in answers]}
+        print_json({**shown, "media": media} if why else shown)
     elif answers:
         _print_answers(asked, answers, predictor.wording)
         if why:
             several = asked.relation is None
             print_reasons(entity, answers, media, predictor.wording, whole_triples=several)
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse a file for answers that cannot hold them, or that is somebody else's.
+
+    Raises:
+        MocmeError: If it is of another kind than tables and JSON lines, or not mocme's.
+    """
+    if out is not None:
+        check_answers_suffix(out)
+        require_predictions(out)
+
+
+def write_found(
+    found: Iterable["NumberedAnswer"],
+    num_questions: int,
+    predictor: "Predictor",
+    run_dir: Path,
+    wanted: Wanted,
+) -> None:
+    """Write answers to a file as they are found, and print how many there were.
+
+    Args:
+        found: The answers.
+        num_questions: How many questions they answer.
+        predictor: Whose answers they are.
+        run_dir: The run's folder.
+        wanted: Names the file.
+    """
+    from model.prediction.answers import numbered
+
+    out = Path(str(wanted.out))
+    columns = numbered(predictor.answer_columns)
+    noun = "question" if num_questions == 1 else "questions"
+    with STDERR.status(f"answering {num_questions} {noun}"):
+        count = write_answers(out, found, columns=columns, for_spreadsheet=wanted.for_spreadsheet)
+    if wanted.as_json:
+        result = {"written": str(out), "questions": num_questions, "answers": count}
+        print_json({"run_dir": str(run_dir), **result})
+    else:
+        print_line(f"{count} answers to {num_questions} {noun} written to {out}")
+
+
+def _note_what_lacks(predictor: "Predictor", asked: Asked, *, has_answers: bool) -> str:
+    """Say why there are no answers, if there are none; return the id of the entity in question."""
+    from model.prediction.questions import Question
+
+    row = predictor.questions.row(Question(*asked))
+    entity = predictor.graph.entities[row.entity]
+    if not row.relations:
+        print_note(_nothing_expected(predictor.wording.entity(entity), asked.head is not None))
+    elif not has_answers:
+        print_note("no answer is left by --new, --min-probability and what is known to be wrong")
+    return entity
 
 
 def _nothing_expected(entity: str, is_head: bool) -> str:

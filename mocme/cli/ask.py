@@ -13,6 +13,7 @@ from mocme.cli.question_files import answer_file
 from mocme.exporting.prediction_files import check_suffix, write_predictions
 from mocme.exporting.prior_file import require_predictions
 
+_NUM_ANSWERS = 10
 _COMPLETED = Path("predictions.csv")  # needs no further package, as .parquet does
 
 
@@ -26,14 +27,21 @@ def predict(
         str | None, typer.Option(metavar="Y", help="Id or name of the tail; asks for heads.")
     ] = None,
     k: Annotated[
-        int, typer.Option("-k", min=1, help="Number of answers; with --out, of each relation.")
-    ] = 10,
+        int | None,
+        typer.Option(
+            "-k",
+            min=1,
+            help="Number of answers, or, of a completed graph, of triples of each relation.  "
+            f"[default: {_NUM_ANSWERS}]",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the most probable missing triples of --relation, or of all relations: "
-            ".csv, .tsv, .jsonl, .parquet or .nt (N-Triples).",
+            help="Write the answers to a question or to --questions, else the most probable "
+            "missing triples of --relation or of all relations: .csv, .tsv, .jsonl, .parquet, and "
+            "missing triples as .nt (N-Triples).",
         ),
     ] = None,
     everything: Annotated[
@@ -96,12 +104,15 @@ def predict(
     --questions FILE asks thousands. It goes to the run in --run DIR, else to the newest run of
     CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable missing
     triples of every relation to the run's predictions.tsv; --all or --out FILE writes them to a
-    file of your own, as many as you like. An older file of predictions is replaced, no other.
+    file of your own, as many as you like. With a question, --out FILE gets its answers. An older
+    file of predictions is replaced, no other.
 
     Example:  mocme predict data/demo/mocme.yaml --head bebolun --new --min-probability 0.5
     """
     is_question = head is not None or tail is not None
-    wanted = Wanted(k, new, min_probability, per_head, out, spreadsheet_safe, as_json)
+    wanted = Wanted(
+        k or _NUM_ANSWERS, new, min_probability, per_head, out, spreadsheet_safe, as_json
+    )
     if no_evidence and questions is None:
         raise typer.BadParameter("--no-evidence is for --questions")
     _check_form(_COMPLETED if everything and out is None else out, spreadsheet_safe, asserts)
@@ -113,19 +124,19 @@ def predict(
             )
         folder = find_run(config, run_dir, overrides)
         answer_file(folder, questions, wanted, evidence=not no_evidence)
+    elif is_question:
+        asked = Asked(head, relation, tail)
+        _check_question(asked, everything=everything, is_to_file=out is not None, why=why)
+        answer_question(find_run(config, run_dir, overrides), asked, wanted, why=why)
     elif everything or out is not None:
-        _check_completion(relation, everything=everything, is_question=is_question or why)
+        _check_completion(relation, everything=everything, why=why)
         folder = find_run(config, run_dir, overrides)
         _complete(folder.path, relation, out or _COMPLETED, wanted, asserts=asserts)
-    elif is_question:
-        if head is not None and tail is not None:
-            raise typer.BadParameter("a question is either --head or --tail, not both")
-        folder = find_run(config, run_dir, overrides)
-        answer_question(folder, Asked(head, relation, tail), wanted, why=why)
     else:
-        if wanted.has_limits:
+        if wanted.has_limits or k is not None:
             raise typer.BadParameter(
-                "--new, --min-probability and --per-head are for questions, --all and --out"
+                "-k, --new, --min-probability and --per-head are for questions, --all and --out; "
+                "CONFIG alone takes --set predict.k=N"
             )
         if config is None or run_dir is not None or relation is not None or why:
             raise typer.BadParameter(
@@ -143,12 +154,28 @@ def _check_form(out: Path | None, for_spreadsheet: bool, asserts: bool) -> None:
         raise typer.BadParameter("--assert is for --out FILE.nt")
 
 
-def _check_completion(relation: str | None, *, everything: bool, is_question: bool) -> None:
+def _check_question(asked: Asked, *, everything: bool, is_to_file: bool, why: bool) -> None:
+    if asked.head is not None and asked.tail is not None:
+        raise typer.BadParameter("a question is either --head or --tail, not both")
+    if everything:
+        raise typer.BadParameter(
+            "--all completes all relations; give it without --head and --tail, which ask for all "
+            "relations without --relation"
+        )
+    if is_to_file and why:
+        raise typer.BadParameter(
+            "--why prints; give it without --out, whose files have the nearest fact and the rule "
+            "of each answer"
+        )
+
+
+def _check_completion(relation: str | None, *, everything: bool, why: bool) -> None:
     if everything and relation is not None:
         raise typer.BadParameter("--all completes all relations; give it without --relation")
-    if is_question:
+    if why:
         raise typer.BadParameter(
-            "--all and --out complete relations; give them without --head, --tail and --why"
+            "--why is for a question, --head or --tail; files have the nearest fact and the rule "
+            "of each triple"
         )
 
 
@@ -169,8 +196,14 @@ def _complete(
             min_probability=wanted.min_probability,
             per_head=wanted.per_head,
         )
-        form = {"for_spreadsheet": wanted.for_spreadsheet, "asserts": asserts}
-        count = write_predictions(out, triples, predictor.graph, **form)
+        count = write_predictions(
+            out,
+            triples,
+            predictor.graph,
+            columns=predictor.triple_columns,
+            for_spreadsheet=wanted.for_spreadsheet,
+            asserts=asserts,
+        )
     if wanted.as_json:
         print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
     else:

@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.stages.staged_run import StagedRun
-from flows.terminal.output import STDERR, STDOUT, print_json, print_line, print_note
+from flows.terminal.output import STDERR, STDOUT, print_json, print_note
 from mocme.absent_names import explained
-from mocme.cli.answering import Wanted, triple_of
+from mocme.cli.answering import Wanted, check_out, triple_of, write_found
 from mocme.cli.options import ASKED_RUN
-from mocme.exporting.prediction_files import check_answers_suffix, write_answers
-from mocme.exporting.prior_file import require_predictions
 from mocme.questions_file import LineOfQuestion, check_question_suffix, read_questions
 from mocme.tables import table
 
@@ -35,9 +33,7 @@ def answer_file(folder: StagedRun, file: Path, wanted: Wanted, *, evidence: bool
     from model.prediction.predictor import Predictor  # imports torch
 
     check_question_suffix(file)
-    if wanted.out is not None:
-        check_answers_suffix(wanted.out)
-        require_predictions(wanted.out)
+    check_out(wanted.out)
     predictor = Predictor(folder.path)
     questions = read_questions(
         file, predictor.questions, explain=lambda error: explained(error, ASKED_RUN.get())
@@ -46,32 +42,23 @@ def answer_file(folder: StagedRun, file: Path, wanted: Wanted, *, evidence: bool
     asked = (it.question for it in questions)
     answered = predictor.answers_to(asked, **wanted.limits, evidence=evidence)
     found = zip(questions, (answers for _, answers in answered), strict=True)
+    if wanted.out is not None:
+        write_found(_numbered(found), len(questions), predictor, folder.path, wanted)
+        return
     with STDERR.status(f"answering {len(questions)} questions"):
-        result = _write(found, len(questions), wanted) if wanted.out else list(found)
-    if isinstance(result, list):
-        _show(result, folder.path, predictor.wording, as_json=wanted.as_json)
-    elif wanted.as_json:
-        print_json({"run_dir": str(folder.path), **result})
-    else:
-        counts = f"{result['answers']} answers to {result['questions']} questions"
-        print_line(f"{counts} written to {wanted.out}")
+        all_found = list(found)
+    _show(all_found, folder.path, predictor.wording, as_json=wanted.as_json)
 
 
 def _note_unexpected(questions: Sequence[LineOfQuestion], predictor: "Predictor") -> None:
     """Say how many questions name no relation and have none to be expected."""
     lines = [it.line for it in questions if not predictor.questions.row(it.question).relations]
     if lines:
+        count = "1 question" if len(lines) == 1 else f"{len(lines)} questions"
         print_note(
-            f"{len(lines)} questions without a relation are about entities that none is to be "
-            f"expected of, and have no answers; the first is in line {lines[0]}"
+            f"no answers to {count} without a relation, about entities of which no relation is to "
+            f"be expected; the first is in line {lines[0]}"
         )
-
-
-def _write(found: _Answered, num_questions: int, wanted: Wanted) -> dict[str, Any]:
-    """Write answers as they are found, and return what was written where."""
-    out = Path(str(wanted.out))
-    count = write_answers(out, _numbered(found), for_spreadsheet=wanted.for_spreadsheet)
-    return {"written": str(out), "questions": num_questions, "answers": count}
 
 
 def _numbered(found: _Answered) -> Iterator["NumberedAnswer"]:

@@ -4,7 +4,7 @@ They are written as they are found, so memory does not grow with their number, a
 place when it is whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -52,6 +52,7 @@ def write_predictions(
     triples: Iterable["PredictedTriple"],
     graph: Graph | None = None,
     *,
+    columns: Sequence[str] = (),
     for_spreadsheet: bool = False,
     asserts: bool = False,
 ) -> int:
@@ -68,6 +69,7 @@ def write_predictions(
         path: The file; its suffix says what it is.
         triples: What to write.
         graph: Whose ids the triples have: in N-Triples, two of them are never one IRI.
+        columns: What the columns are called where there is no triple: `Predictor.triple_columns`.
         for_spreadsheet: Whether text that a spreadsheet would compute gets an apostrophe before it,
             in a `.csv` or `.tsv` file; it does not read back as it was.
         asserts: Whether N-Triples state each triple as a fact, beside the statement about it.
@@ -84,11 +86,15 @@ def write_predictions(
         _refuse_for_spreadsheet(path, for_spreadsheet)
         with _written(path) as temporary:
             return _write_n_triples(temporary, triples, graph, asserts=asserts)
-    return _write(path, triples, for_spreadsheet=for_spreadsheet)
+    return _write(path, triples, columns, for_spreadsheet=for_spreadsheet)
 
 
 def write_answers(
-    path: Path, answers: Iterable["NumberedAnswer"], *, for_spreadsheet: bool = False
+    path: Path,
+    answers: Iterable["NumberedAnswer"],
+    *,
+    columns: Sequence[str] = (),
+    for_spreadsheet: bool = False,
 ) -> int:
     """Write answers to several questions with their evidence.
 
@@ -98,6 +104,8 @@ def write_answers(
     Args:
         path: The file; its suffix says what it is. N-Triples have no place for questions.
         answers: What to write.
+        columns: What the columns are called where there is no answer: `numbered` ones of
+            `Predictor.answer_columns`.
         for_spreadsheet: As in `write_predictions`.
 
     Returns:
@@ -107,7 +115,7 @@ def write_answers(
         PredictionFileError: As `write_predictions`.
     """
     check_answers_suffix(path)
-    return _write(path, answers, for_spreadsheet=for_spreadsheet)
+    return _write(path, answers, columns, for_spreadsheet=for_spreadsheet)
 
 
 def check_answers_suffix(path: Path) -> None:
@@ -123,14 +131,19 @@ def check_answers_suffix(path: Path) -> None:
         )
 
 
-def _write(path: Path, rows: Iterable[TableRow], *, for_spreadsheet: bool) -> int:
-    """Write rows to a file of any kind but N-Triples."""
+def _write(
+    path: Path, rows: Iterable[TableRow], columns: Sequence[str], *, for_spreadsheet: bool
+) -> int:
+    """Write rows to a file of any kind but N-Triples; without rows, the columns' names alone."""
     if path.suffix not in _DIALECTS:
         _refuse_for_spreadsheet(path, for_spreadsheet)
         with _written(path) as temporary:
-            return _WRITERS[path.suffix](temporary, iter(rows))
+            return _WRITERS[path.suffix](temporary, iter(rows), columns)
+    dialect = _DIALECTS[path.suffix]
     with _written(path) as temporary:
-        return write_table(temporary, rows, _DIALECTS[path.suffix], for_spreadsheet=for_spreadsheet)
+        return write_table(
+            temporary, rows, dialect, columns=columns, for_spreadsheet=for_spreadsheet
+        )
 
 
 def _refuse_for_spreadsheet(path: Path, for_spreadsheet: bool) -> None:
@@ -171,7 +184,7 @@ def _write_lines(path: Path, texts: Iterator[str]) -> int:
     return num_triples
 
 
-def _write_json_lines(path: Path, triples: Iterator[TableRow]) -> int:
+def _write_json_lines(path: Path, triples: Iterator[TableRow], _: Sequence[str]) -> int:
     return _write_lines(path, (json_text(triple.row()) for triple in triples))
 
 
@@ -183,13 +196,13 @@ def _write_n_triples(
     return _write_lines(path, ("\n".join(lines) for lines in found))
 
 
-def _write_parquet(path: Path, triples: Iterator[TableRow]) -> int:
+def _write_parquet(path: Path, triples: Iterator[TableRow], columns: Sequence[str]) -> int:
     import pyarrow
     from pyarrow import parquet
 
     rows = (triple.row() for triple in triples)
     group = list(islice(rows, _ROWS_AT_ONCE))
-    names = group[0] if group else ()
+    names = group[0] if group else columns
     schema, num_rows = pyarrow.schema([(name, _kind_of(name)) for name in names]), 0
     with parquet.ParquetWriter(path, schema) as writer:
         while group:
@@ -208,7 +221,7 @@ def _kind_of(column: str) -> Any:
 
 
 _DIALECTS: Mapping[str, Dialect] = {".csv": "excel", ".tsv": "excel-tab"}
-_WRITERS: Mapping[str, Callable[[Path, Iterator[TableRow]], int]] = {
+_WRITERS: Mapping[str, Callable[[Path, Iterator[TableRow], Sequence[str]], int]] = {
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,
 }

@@ -1,7 +1,10 @@
 """What a prediction tells: answers and triples, how probable they are, and what spoke for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+_NUMBER = "question"  # the column of a question's number
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,12 @@ class NumberedAnswer:
 
     def row(self) -> dict[str, Any]:
         """The answer's row, behind the question's number."""
-        return {"question": self.question, **self.answer.row()}
+        return {_NUMBER: self.question, **self.answer.row()}
+
+
+def numbered(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the columns that `NumberedAnswer.row` has, from those of an answer."""
+    return (_NUMBER, *columns)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ def best_answers(
 ) -> FoundAnswers:
     """Find the most probable answers to each of some questions.
 
+    Where only new triples are wanted, those of an entity with itself are left out, too.
+
     Args:
         scoring: The model.
         questions: What is asked. Answers for several relations are ranked together.
@@ -98,6 +100,7 @@ def _best_of_chunk(
     is_known = known.among_all(entities, relations, scoring.num_entities)
     if limits.new:
         odds[is_known] = -torch.inf
+        odds[torch.arange(len(asked)), entities] = -torch.inf
     top = odds.topk(min(limits.k, scoring.num_entities))
     rows, places = torch.nonzero(_is_wanted(top.values, relations, scoring, limits), as_tuple=True)
     answers = top.indices[rows, places]

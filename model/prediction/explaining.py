@@ -5,6 +5,7 @@ Shapes: B answers to questions of one relation, R relations (inverses not counte
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from model.prediction.answers import AppliedRule, NearFact
@@ -135,6 +136,15 @@ class Explainer:
         ids = tuple(self._graph.entities[row] for row in path.entities)
         sentence = self.wording.rule(relation, body, confidence, *path)
         return AppliedRule(names, confidence, ids, path.num_paths, sentence)
+
+
+def no_evidence(scoring: BlockScoring) -> Evidence:
+    """Return evidence with the modalities and experts of a model, all of weight 0."""
+    none = torch.empty(0, dtype=torch.long)
+    found = divided_shares(scoring, torch.empty(0, len(scoring.blocks)), none, none)
+    experts = {name: [0.0] * share.shape[1] for name, share in found.items()}
+    several = {name: weights for name, weights in experts.items() if len(weights) > 1}
+    return Evidence(dict.fromkeys(experts, 0.0), several, (), None)
 
 
 def weights_of(

@@ -11,12 +11,12 @@ import torch
 
 from model.evaluation.ranking import known_answers
 from model.inputs import KnownTails, with_inverses
-from model.prediction.answers import Answer, NumberedAnswer, PredictedTriple
+from model.prediction.answer_builder import AnswerBuilder
+from model.prediction.answers import Answer, NumberedAnswer, PredictedTriple, numbered
 from model.prediction.best_answers import FoundAnswers, best_answers
 from model.prediction.completion import expected_questions, most_probable_missing
-from model.prediction.evidence import shares_of_triples
-from model.prediction.explaining import AskedAnswers, Evidence, Explainer, weights_of
 from model.prediction.questions import AnswerLimits, Question, QuestionFinder, QuestionRow
+from model.prediction.wording import Wording
 from model.runs.run_folder import RunFolder
 from storage.datasets.graph import SPLITS, Triples
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _TRIPLES_AT_ONCE = 256  # whose evidence is looked at together
 _QUESTIONS_AT_ONCE = 4096
 _ANSWERS_AT_ONCE = 2**18
-_FACTS_OF_AN_ANSWER = 3
 
 
 class Predictor:
@@ -48,8 +47,22 @@ class Predictor:
         self.scoring = folder.read_scoring()
         self.questions = QuestionFinder(self.graph)
         self._known = known_answers(self.graph, torch.device("cpu"))
-        self._explainer = Explainer(self.graph)
-        self.wording = self._explainer.wording
+        self._builder = AnswerBuilder(self.graph)
+
+    @property
+    def wording(self) -> Wording:
+        """What entities, relations and rules are called."""
+        return self._builder.wording
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """Names of the columns that answers have in tables and files, even if there are none."""
+        return self._builder.answer_columns(self.scoring)
+
+    @property
+    def triple_columns(self) -> tuple[str, ...]:
+        """Names of the columns that predicted triples have, even if there are none."""
+        return self._builder.triple_columns(self.scoring)
 
     @cached_property
     def _wrong(self) -> KnownTails:
@@ -81,7 +94,8 @@ class Predictor:
             several.
         """
         limits = AnswerLimits(k, new, min_probability, per_head)
-        return _table(self._answers(Question(head, relation, tail), limits))
+        found = self._answers(Question(head, relation, tail), limits)
+        return _table(found, self.answer_columns)
 
     def predict_many(
         self,
@@ -100,11 +114,12 @@ class Predictor:
         """
         limits = AnswerLimits(k, new, min_probability, per_head)
         answered = self._answered(questions, limits, evidence=evidence)
-        return _table(
+        found = (
             NumberedAnswer(number, answer)
             for number, (_, answers) in enumerate(answered)
             for answer in answers
         )
+        return _table(found, numbered(self.answer_columns))
 
     def complete(
         self,
@@ -122,9 +137,10 @@ class Predictor:
             confident rule `rule` and `rule_confidence`, `weight_<modality>` for each, and
             `expert_weight_<modality>_<number>` for each expert of several.
         """
-        return _table(
-            self.missing_triples(relations, k, min_probability=min_probability, per_head=per_head)
+        found = self.missing_triples(
+            relations, k, min_probability=min_probability, per_head=per_head
         )
+        return _table(found, self.triple_columns)
 
     def answers(
         self,
@@ -147,7 +163,8 @@ class Predictor:
             relation: Id of a relation; None for all that are to be expected.
             tail: Id or name of an entity.
             k: Answers wanted.
-            new: Whether triples that any split holds are left out. Otherwise they are marked.
+            new: Whether triples that any split holds are left out, and those of the entity with
+                itself. Otherwise the former are marked.
             min_probability: The lowest that is wanted.
             per_head: Answers at most that make triples of the same head and relation.
 
@@ -164,7 +181,12 @@ class Predictor:
 
     def _answers(self, question: Question, limits: AnswerLimits) -> list[Answer]:
         found = self._find([self.questions.row(question)], limits)
-        return [answer for _, answer in self._named(found, evidence=True, with_paths=True)]
+        return [
+            answer
+            for _, answer in self._builder.answers(
+                self.scoring, found, evidence=True, with_paths=True
+            )
+        ]
 
     def answers_to(
         self,
@@ -204,65 +226,13 @@ class Predictor:
         while some := list(islice(waiting, size)):
             found = self._find(self.questions.rows(some, number), limits)
             answers: list[list[Answer]] = [[] for _ in some]
-            for place, answer in self._named(found, evidence=evidence):
+            for place, answer in self._builder.answers(self.scoring, found, evidence=evidence):
                 answers[place].append(answer)
             yield from zip(some, answers, strict=True)
             number += len(some)
 
     def _find(self, rows: Sequence[QuestionRow], limits: AnswerLimits) -> FoundAnswers:
         return best_answers(self.scoring, rows, self._known, self._wrong, limits)
-
-    def _named(
-        self, found: FoundAnswers, *, evidence: bool, with_paths: bool = False
-    ) -> Iterator[tuple[int, Answer]]:
-        """Yield answers by ids and names, each behind the number of its question."""
-        reasons = self._reasons(found, evidence=evidence, with_paths=with_paths)
-        columns = (found.questions, found.entities, found.relations, found.answers)
-        rows = zip(*(it.tolist() for it in columns), strict=True)
-        chances = found.log_odds.sigmoid().tolist()
-        ids, names, num_relations = self.graph.entities, self.graph.names, self.graph.num_relations
-        for (number, entity, relation, answer), chance, known, reason in zip(
-            rows, chances, found.known.tolist(), reasons, strict=True
-        ):
-            head, tail = (entity, answer) if relation < num_relations else (answer, entity)
-            yield (
-                number,
-                Answer(
-                    ids[answer],
-                    names[answer],
-                    chance,
-                    reason.modality_weights,
-                    reason.expert_weights,
-                    known,
-                    reason.nearest_facts,
-                    reason.rule,
-                    ids[head],
-                    names[head],
-                    self.graph.relations[relation % num_relations],
-                    ids[tail],
-                    names[tail],
-                ),
-            )
-
-    @torch.inference_mode()
-    def _reasons(
-        self, found: FoundAnswers, *, evidence: bool, with_paths: bool
-    ) -> Sequence[Evidence]:
-        """Return what spoke for answers, those of a relation looked at together."""
-        reasons: dict[int, Evidence] = {}
-        for relation in found.relations.unique().tolist():
-            rows = (found.relations == relation).nonzero()[:, 0]
-            some = found[rows]
-            asked = AskedAnswers(relation, some.entities, some.answers, some.shares)
-            if evidence:
-                explained = self._explainer.evidence(
-                    self.scoring, asked, _FACTS_OF_AN_ANSWER, with_paths=with_paths
-                )
-            else:
-                weights = weights_of(self.scoring, asked)
-                explained = [Evidence(*of_answer, (), None) for of_answer in weights]
-            reasons.update(zip(rows.tolist(), explained, strict=True))
-        return [reasons[row] for row in range(len(reasons))]
 
     def missing_triples(
         self,
@@ -295,7 +265,7 @@ class Predictor:
             )
             found = (triple for triple in triples if triple[0] >= limits.min_probability)
             while chunk := list(islice(found, _TRIPLES_AT_ONCE)):
-                yield from self._explained(index, chunk)
+                yield from self._builder.triples(self.scoring, index, chunk)
 
     def _left_out(self) -> KnownTails:
         """What is no missing triple: what is known, and what is known to be wrong."""
@@ -304,32 +274,10 @@ class Predictor:
         everything = [*(self.graph.split(name) for name in SPLITS), self.graph.negatives]
         return self._both_ways(np.concatenate(everything))
 
-    @torch.inference_mode()
-    def _explained(
-        self, relation: int, found: Sequence[tuple[float, int, int]]
-    ) -> list[PredictedTriple]:
-        """Name triples, (probability, head, tail), and say what spoke for them."""
-        heads = torch.tensor([head for _, head, _ in found])
-        tails = torch.tensor([tail for _, _, tail in found])
-        shares = shares_of_triples(self.scoring, heads, relation, tails)
-        asked = AskedAnswers(relation, heads, tails, shares)
-        reasons = self._explainer.evidence(self.scoring, asked, 1)
-        ids, names = self.graph.entities, self.graph.names
-        return [
-            PredictedTriple(
-                ids[head],
-                names[head],
-                self.graph.relations[relation],
-                ids[tail],
-                names[tail],
-                chance,
-                *reason,
-            )
-            for (chance, head, tail), reason in zip(found, reasons, strict=True)
-        ]
 
-
-def _table(found: Iterable[Answer | NumberedAnswer | PredictedTriple]) -> "DataFrame":
+def _table(
+    found: Iterable[Answer | NumberedAnswer | PredictedTriple], columns: Sequence[str]
+) -> "DataFrame":
     import pandas
 
-    return pandas.DataFrame([it.row() for it in found])
+    return pandas.DataFrame([it.row() for it in found], columns=columns)

@@ -60,6 +60,7 @@ class Wording:
         """Return an applied rule as a sentence.
 
         Every step is told as the fact that it is, from head to tail, whichever way it was walked.
+        Relations are in quotes: whether one is called `eats` or `language`, the sentence is one.
 
         Args:
             relation: Index of what the rule implies; inverses count as their relation.
@@ -70,15 +71,19 @@ class Wording:
         """
         steps = zip(path[:-1], body, path[1:], strict=True)
         facts = _listed([self._step(*step) for step in steps])
+        lead = "leads" if len(body) == 1 else "lead"
         others = f" (one of {num_paths} such paths)" if num_paths > 1 else ""
-        implied = self.relation(self._graph.relations[relation % self._graph.num_relations])
-        return f'{facts}{others}: {_percent(confidence)} of pairs joined like this have "{implied}"'
+        implied = self._step(path[0], relation, path[-1])
+        name = self.relation(self._graph.relations[relation % self._graph.num_relations])
+        share = f'{_percent(confidence)} of pairs joined like this have "{name}"'
+        return f"{facts}{others} {lead} to {implied}: {share}"
 
     def _step(self, start: int, relation: int, end: int) -> str:
+        """Return a fact in words, its relation in quotes."""
         if relation >= self._graph.num_relations:
             return self._step(end, relation - self._graph.num_relations, start)
-        ids = self._graph.entities
-        return self.fact(ids[start], self._graph.relations[relation], ids[end])
+        ids, name = self._graph.entities, self.relation(self._graph.relations[relation])
+        return f'{self.entity(ids[start])} "{name}" {self.entity(ids[end])}'
 
 
 def readable_relation(relation: str) -> str:

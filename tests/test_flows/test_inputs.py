@@ -67,8 +67,20 @@ def test_a_config_that_was_never_run_costs_none(tmp_path: Path, command: str) ->
     assert imported == []
 
 
+def test_a_run_of_other_settings_is_named(project: Path) -> None:
+    command = mocme("predict", project / "mocme.yaml", "--head", "x", "--relation", "eats")
+    assert command.exit_code == 2
+    run = (project / "data/runs/newest").resolve()
+    assert (
+        f"of this config as it is; run `mocme train CONFIG` first, or name a run by --run {run}"
+        in (command.stderr)
+    )
+
+
 def test_bad_input_exits_with_2(tmp_path: Path) -> None:
     command = mocme("run", write_graph(tmp_path, dataset="nowhere"))
+    assert " s start-up" in command.stdout
+    assert "Prefect" not in command.stdout
     assert command.exit_code == 2
     assert command.stderr.count("error: ") == 1
 

@@ -125,7 +125,7 @@ class TestOneQuestion:
         assert "no relation is to be expected of" in found.stderr
 
     def test_rules_come_with_a_path_and_a_sentence(
-        self, run: Path, graph: Graph, asked: Asked
+        self, run: Path, predictor: Predictor, graph: Graph, asked: Asked
     ) -> None:
         answers = [
             answer
@@ -151,7 +151,9 @@ class TestOneQuestion:
                 assert ((start, step, end) if relation == step else (end, relation, start)) in facts
             assert rule["num_paths"] >= 1
             assert rule["sentence"].count(", and ") == (len(path) > 2)
-            assert "of pairs joined like this have" in rule["sentence"]
+            lead, share = rule["sentence"].rsplit(": ", 1)
+            assert f'"{predictor.wording.relation(answer["relation"])}" ' in lead.split(" to ")[-1]
+            assert "of pairs joined like this have" in share
 
     @pytest.mark.parametrize(
         "words",
@@ -335,6 +337,58 @@ class TestFiles:
         command = ask(run, "--questions", file, "--out", tmp_path / "x.nt")
         assert command.exit_code == 2
         assert "found the suffix '.nt'; allowed: .csv, .tsv, .jsonl, .parquet" in command.stderr
+
+
+class TestOneQuestionToAFile:
+    @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+    def test_answers_are_those_of_the_terminal(
+        self, run: Path, asked: Asked, tmp_path: Path, suffix: str
+    ) -> None:
+        out = tmp_path / f"a{suffix}"
+        for question in asked:  # each replaces the file before
+            words = [
+                word for part, name in question.items() if name for word in (f"--{part}", name)
+            ]
+            shown = found_by(run, *words, "-k", 4, "--new", "--json").json["answers"]
+            told = found_by(run, *words, "-k", 4, "--new", "--out", out, "--json").json
+            assert told["answers"] == len(shown) == 4
+            assert told["questions"] == 1
+            rows = read(out)
+            assert [row["entity"] for row in rows] == [it["entity"] for it in shown]
+            assert [float(row["probability"]) for row in rows] == [
+                it["probability"] for it in shown
+            ]
+            assert {str(row["question"]) for row in rows} == {"1"}
+
+    def test_without_answers_the_file_has_its_columns(
+        self, run: Path, asked: Asked, tmp_path: Path
+    ) -> None:
+        words = ("--head", asked[0]["head"], "--out", tmp_path / "a.csv")
+        found_by(run, *words)
+        whole = (tmp_path / "a.csv").read_text().splitlines()
+        command = found_by(run, *words, "--min-probability", 1)
+        assert "no answer is left" in command.stderr
+        assert (tmp_path / "a.csv").read_text().splitlines() == whole[:1]
+        assert "0 answers to 1 question written" in command.stdout
+
+    def test_a_file_of_others_stays(self, run: Path, asked: Asked, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("mine\n")
+        command = ask(run, "--head", asked[0]["head"], "--out", tmp_path / "a.csv")
+        assert command.exit_code == 2
+        assert (tmp_path / "a.csv").read_text() == "mine\n"
+
+    def test_formulas_get_an_apostrophe(self, run: Path, asked: Asked, tmp_path: Path) -> None:
+        words = ("--head", asked[0]["head"], "--out", tmp_path / "a.csv", "--spreadsheet-safe")
+        found_by(run, *words)
+        command = ask(run, *words[:2], "--spreadsheet-safe")
+        assert command.exit_code == 2
+        assert "--spreadsheet-safe is for --out" in command.stderr
+
+
+def test_the_number_of_answers_needs_a_question(run: Path, project: Path) -> None:
+    command = mocme("predict", project / "mocme.yaml", "-k", 3)
+    assert command.exit_code == 2
+    assert "predict.k=N" in command.stderr.replace("\n", " ")
 
 
 def test_what_python_needs_is_in_the_package(run: Path, asked: Asked) -> None:

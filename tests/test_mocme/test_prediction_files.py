@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from pyarrow import parquet
-from small_runs import mocme
+from small_runs import mocme, small
 
 from flows.stages.predictions import Prediction, PredictionFileError, read_predictions
 from mocme.exporting.prediction_files import write_predictions
@@ -169,8 +170,11 @@ def test_all_completes_the_graph_with_a_name_for_the_file_or_without(
         ),
         (["--out", "none/x.csv"], "none/x.csv: found No such file or directory"),
         (["--out", "x.csv", "--relation", "nonsense"], "relation: found 'nonsense'"),
-        (["--out", "x.csv", "--head", "a"], "give them without --head, --tail"),
-        (["--all", "--why"], "give them without --head, --tail"),
+        (["--out", "x.csv", "--head", "nobody"], "head: found 'nobody'"),
+        (["--out", "x.csv", "--head", "a", "--why"], "give it without --out"),
+        (["--out", "x.nt", "--head", "a"], "allowed: .csv, .tsv, .jsonl, .parquet"),
+        (["--all", "--head", "a"], "give it without --head and --tail"),
+        (["--all", "--why"], "--why is for a question"),
         (["--all", "--relation", "eats"], "give it without --relation"),
     ],
 )
@@ -211,3 +215,46 @@ def test_no_file_but_older_predictions_is_replaced(
     out.write_bytes(b"")
     for _ in range(2):
         assert mocme("predict", "--run", run, "--all", "--out", out, "-k", 1).exit_code == 0
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".nt"])
+def test_where_nothing_is_probable_enough_there_is_a_header(
+    project: Path, tmp_path: Path, suffix: str
+) -> None:
+    out, run = tmp_path / f"x{suffix}", project / "data/runs/newest"
+    for _ in range(2):  # the second time, it replaces what it has written without a row
+        command = mocme("predict", "--run", run, "--out", out, "--min-probability", 1, "--json")
+        assert command.exit_code == 0, command.stderr
+        assert command.json["triples"] == 0
+    if suffix in (".jsonl", ".nt"):
+        assert out.read_bytes() == b""
+        return
+    names = columns_of(out)
+    assert mocme("predict", "--run", run, "--out", out, "-k", 1).exit_code == 0
+    assert columns_of(out) == names
+
+
+def columns_of(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        return list(parquet.read_schema(path).names)
+    with path.open(newline="") as file:
+        return next(csv.reader(file, "excel" if path.suffix == ".csv" else "excel-tab"))
+
+
+def test_files_of_no_triples_from_earlier_versions_are_replaced(
+    project: Path, tmp_path: Path
+) -> None:
+    run = project / "data/runs/newest"
+    parquet.write_table(pyarrow.table({}), tmp_path / "x.parquet")
+    (tmp_path / "x.csv").touch()
+    for name in ("x.parquet", "x.csv"):
+        assert mocme("predict", "--run", run, "--out", tmp_path / name, "-k", 1).exit_code == 0
+        assert "head" in columns_of(tmp_path / name)
+
+
+def test_the_stage_leaves_a_header_too(project: Path) -> None:
+    command = small("predict", project / "mocme.yaml", "predict.relations=[]")
+    assert command.exit_code == 0, command.stderr
+    found = project / "data/runs/newest/predictions.tsv"
+    assert read_predictions(found) == []
+    assert columns_of(found)[:2] == ["head", "head_name"]

@@ -14,6 +14,7 @@ from small_training import SMALL_MODEL, model_config, train_config
 from model import Predictor
 from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
 from model.prediction.answers import Answer
+from model.prediction.questions import Question
 from model.scoring.blocks import BlockScoring
 from model.training.train import train
 from storage.datasets.graph import SPLITS
@@ -299,6 +300,15 @@ class TestTables:
         assert [*table["head"]] == [triple.head for triple in found]
         assert [*table["tail_name"]] == [triple.tail_name for triple in found]
         assert [*table["weight_text"]] == [triple.modality_weights["text"] for triple in found]
+
+    def test_a_table_without_rows_has_its_columns(self, predictor: Predictor, world: World) -> None:
+        asked = questions(world)[0]
+        whole, none = predictor.predict(**asked), predictor.predict(**asked, min_probability=1)
+        assert len(none) == 0
+        assert [*none.columns] == [*whole.columns]
+        many = predictor.predict_many([Question(**asked)])
+        assert [*predictor.predict_many([]).columns] == [*many.columns]
+        assert [*predictor.complete([]).columns] == [*predictor.complete(k=1).columns]
 
     def test_names_serve_as_well_as_ids(self, predictor: Predictor, world: World) -> None:
         by_name = predictor.predict(head=world.graph.names[12], relation="has colour")

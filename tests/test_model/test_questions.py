@@ -1,5 +1,6 @@
 """Questions of every kind against answers to one question at a time."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -296,3 +297,12 @@ class TestNegatives:
                 for name in careful.graph.relations:
                     expected = [it for it in left if it[1] == name][:5]
                     assert [it for it in triples if it[1] == name] == expected
+
+
+def test_an_entity_is_no_new_answer_to_itself(predictor: Predictor) -> None:
+    graph = predictor.graph
+    for row, relation, side in itertools.product(range(6), (0, 1), ("head", "tail")):
+        asked = {side: graph.entities[row], "relation": graph.relations[relation]}
+        for new in (False, True):
+            found = predictor.answers(**asked, k=graph.num_entities, new=new)
+            assert (graph.entities[row] in {it.entity for it in found}) == (not new)

@@ -69,36 +69,35 @@ def test_ids_stand_only_beside_names_that_are_shared() -> None:
             (BORDER, LANGUAGE),
             (0, 1, 2),
             1,
-            "Andorra shares border with Spain, and Spain has language Spanish: "
-            '41% of pairs joined like this have "has language"',
+            'Andorra "shares border with" Spain, and Spain "has language" Spanish lead to {}',
         ),
         (
             (BORDER_BACK, LANGUAGE),
             (0, 1, 2),
             3,
-            "Spain shares border with Andorra, and Spain has language Spanish "
-            '(one of 3 such paths): 41% of pairs joined like this have "has language"',
+            'Spain "shares border with" Andorra, and Spain "has language" Spanish '
+            "(one of 3 such paths) lead to {}",
         ),
-        (
-            (LANGUAGE,),
-            (0, 2),
-            1,
-            'Andorra has language Spanish: 41% of pairs joined like this have "has language"',
-        ),
+        ((LANGUAGE,), (0, 2), 1, 'Andorra "has language" Spanish leads to {}'),
         (
             (BORDER, BORDER_BACK, LANGUAGE),
             (0, 1, 3, 2),
             1,
-            "Andorra shares border with Spain, France shares border with Spain, and France has "
-            'language Spanish: 41% of pairs joined like this have "has language"',
+            'Andorra "shares border with" Spain, France "shares border with" Spain, and '
+            'France "has language" Spanish lead to {}',
         ),
     ],
 )
 def test_a_rule_is_a_sentence_of_facts(
     body: tuple[int, ...], path: tuple[int, ...], num_paths: int, sentence: str
 ) -> None:
-    for asked_for in (LANGUAGE, LANGUAGE_BACK):
-        assert Wording(graph()).rule(asked_for, body, 0.412, path, num_paths) == sentence
+    share = '41% of pairs joined like this have "has language"'
+    for asked_for, implied in (
+        (LANGUAGE, 'Andorra "has language" Spanish'),
+        (LANGUAGE_BACK, 'Spanish "has language" Andorra'),
+    ):
+        told = Wording(graph()).rule(asked_for, body, 0.412, path, num_paths)
+        assert told == f"{sentence.format(implied)}: {share}"
 
 
 def test_small_confidences_are_not_nothing() -> None:
