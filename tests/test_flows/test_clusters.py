@@ -13,6 +13,7 @@ import pytest
 from cluster_world import contents
 from small_runs import mocme, settings
 
+import flows.inputs
 from extractors.options import ExtractOptions
 from flows.server import clusters
 from storage.features.shards import shard_spaces
@@ -124,7 +125,7 @@ def test_ray(dataset: Path) -> None:
 def test_a_runner_that_is_not_installed(
     name: str, command: str, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clusters, "find_spec", lambda _: None)
+    monkeypatch.setattr(flows.inputs, "find_spec", lambda _: None)
     words = settings(f"store={dataset / 'absent'}", f"extract.task_runner={name}")
     done = mocme(command, dataset / "mocme.yaml", *words)
     assert done.exit_code == 2
@@ -135,10 +136,10 @@ def test_a_runner_that_is_not_installed(
 
 
 @NO_DASK
-def test_no_cluster_at_the_address(dataset: Path) -> None:
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "carrier://pigeon:1"])
+def test_no_cluster_at_the_address(dataset: Path, address: str) -> None:
     import dask.config
 
-    address = "tcp://127.0.0.1:1"
     store = f"store={dataset / 'no-cluster'}"
     words = settings(store, "extract.task_runner=dask", f"extract.cluster={address}")
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
