@@ -35,7 +35,9 @@ def test_the_predictor_is_the_models() -> None:
 
 
 def test_the_older_module_is_the_command_line() -> None:
-    assert output_of("-m", "flows.cli", "--help") == output_of("-m", "mocme", "--help")
+    wanted = output_of("-m", "mocme", "--help")
+    assert output_of("-m", "flows.cli", "--help") == wanted
+    assert output_of("-c", "from flows.cli import main; main()", "--help") == wanted
 
 
 def test_the_command_line_has_one_name_however_it_is_started() -> None:
