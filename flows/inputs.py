@@ -32,7 +32,8 @@ _BEHIND_A_TRAINING = ("evaluate", "predict")
 _DEVICES_OF_ALL_MACHINES = ("auto", "cpu")
 
 _MOST_ENTITIES_LISTED = 20_000
-"""Up to these, items are listed once more than the extraction does (0.1 s): to check fields."""
+"""Up to these, items are listed once more than the extraction does (0.1 s): to check what fields
+hold. Of more entities, only that the fields are there is checked."""
 
 
 def check_inputs(name: str, config: PipelineConfig, record: RunRecord) -> None:
@@ -126,6 +127,8 @@ def _checked_plan(config: PipelineConfig, modality: str, dataset: Dataset) -> Mo
     plan.extractor.check()
     if len(dataset.entities) <= _MOST_ENTITIES_LISTED:
         plan.items_of(dataset)
+    else:
+        dataset.check_fields(plan.fields, plan.extractor.item_kind)
     return plan
 
 

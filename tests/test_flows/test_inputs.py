@@ -14,6 +14,7 @@ import flows.inputs
 from flows.configs.pipeline_config import load_config
 from flows.inputs import check_inputs
 from flows.stages.run_record import RunRecord, take_record
+from storage.errors import DatasetError
 from storage.files.file_errors import FileError
 from storage.files.places import check_place
 
@@ -120,6 +121,15 @@ def test_a_config_that_was_never_run_costs_none(tmp_path: Path, command: str) ->
     result, imported = run_and_look_at_imports(command, write_graph(tmp_path), "--json")
     assert "found no finished training of this config" in result["error"]
     assert imported == []
+
+
+def test_a_misspelt_field_of_a_large_dataset_is_found_as_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows.inputs, "_MOST_ENTITIES_LISTED", 0)
+    config = load_config(write_graph(tmp_path, modalities={"texts": {"extractor": "text_hash"}}))
+    with pytest.raises(DatasetError, match=r"no entity with a field 'texts'.*did you mean 'text'"):
+        check_inputs("pipeline", config, RunRecord())
 
 
 def test_bad_input_exits_with_2(tmp_path: Path) -> None:
