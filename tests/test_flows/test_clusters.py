@@ -136,13 +136,27 @@ def test_a_runner_that_is_not_installed(
 
 
 @NO_DASK
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "carrier://pigeon:1"])
-def test_no_cluster_at_the_address(dataset: Path, address: str) -> None:
+def test_no_cluster_at_the_address(dataset: Path) -> None:
     import dask.config
 
+    address = "tcp://127.0.0.1:1"
     store = f"store={dataset / 'no-cluster'}"
     words = settings(store, "extract.task_runner=dask", f"extract.cluster={address}")
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
         done = mocme("extract", dataset / "mocme.yaml", *words)
     assert done.exit_code == 2
     assert f"found no dask cluster at {address}" in " ".join(done.stderr.split())
+
+
+@NO_DASK
+def test_what_is_no_address_at_all(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(options: ExtractOptions) -> None:
+        """Raise what dask's client does, without what it leaves in this process when it fails."""
+        raise ValueError(f"missing port number in address {options.cluster!r}")
+
+    monkeypatch.setattr(clusters, "_build_runner", refuse)
+    store = f"store={dataset / 'no-address'}"
+    words = settings(store, "extract.task_runner=dask", "extract.cluster=nonsense")
+    done = mocme("extract", dataset / "mocme.yaml", *words)
+    assert done.exit_code == 2
+    assert "found no dask cluster at nonsense: missing port number" in " ".join(done.stderr.split())
