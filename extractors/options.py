@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from extractors.report import ALMOST_ALL
+from storage.words.devices import DeviceName
 
 
 class ExtractOptions(BaseModel):
@@ -13,7 +14,7 @@ class ExtractOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    device: str = Field(
+    device: DeviceName = Field(
         "auto", description="Torch device of the backbones; auto = the first GPU, else the CPU."
     )
     batch_size: int = Field(64, ge=1, le=65536, description="Items per call of a backbone.")

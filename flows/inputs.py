@@ -3,6 +3,7 @@
 A command does it before it starts Prefect (`check_inputs`); a flow that a worker runs, by itself.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from extractors.base import Runtime
@@ -10,19 +11,29 @@ from extractors.plan import ModalityPlan
 from extractors.registry import build_extractor
 from flows.configs.pipeline_config import PipelineConfig
 from flows.configs.yaml_reader import ConfigError
+from flows.stages.keys import evaluate_key, predict_key
 from flows.stages.run_inputs import RunInputs
 from flows.stages.run_record import RunRecord
-from flows.stages.stage import since, start_clock
-from flows.stages.staged_run import StagedRun, newest_run_of
+from flows.stages.stage import since, start_clock, why_stale
+from flows.stages.staged_run import StagedRun, finished_runs, newest_run_of
+from model.prediction.names import some_relations
+from model.runs.run_files import check_answering_files
+from model.runs.run_graph import read_run_graph
 from storage.datasets.dataset import Dataset, read_dataset
+from storage.datasets.graph import Graph
 from storage.files.file_access import FileProblem, FilesBelow
+from storage.files.places import check_place
 from storage.words.suggestion import did_you_mean
+from storage.words.visible import quoted
 
 _BEHIND_A_TRAINING = ("evaluate", "predict")
 """Flows that work in the newest run, and read no dataset."""
 
+_DEVICES_OF_ALL_MACHINES = ("auto", "cpu")
+
 _MOST_ENTITIES_LISTED = 20_000
-"""Up to these, items are listed once more than the extraction does (0.1 s): to check fields."""
+"""Up to these, items are listed once more than the extraction does (0.1 s): to check what fields
+hold. Of more entities, only that the fields are there is checked."""
 
 
 def check_inputs(name: str, config: PipelineConfig, record: RunRecord) -> None:
@@ -39,7 +50,9 @@ def check_inputs(name: str, config: PipelineConfig, record: RunRecord) -> None:
         MocmeError: If the flow would fail for its input.
     """
     if name in _BEHIND_A_TRAINING:
-        record.inputs = RunInputs(config, run=newest_run_of(config))
+        run = newest_run_of(config)
+        _check_run(name, run, config)
+        record.inputs = RunInputs(config, run=run)
         return
     dataset = read_inputs(config, record)
     start = start_clock()
@@ -48,11 +61,74 @@ def check_inputs(name: str, config: PipelineConfig, record: RunRecord) -> None:
     record.reading_seconds += since(start)
 
 
+def check_machine(name: str, config: PipelineConfig) -> None:
+    """Check what a flow needs of this machine: task runner, places to write to, device.
+
+    Nothing is made. A store that can only be read may hold all that is needed.
+
+    Args:
+        name: The flow.
+        config: Its config.
+
+    Raises:
+        MocmeError: If the task runner is not installed, runs or features could not be written, or
+            there is no such device for the first training.
+    """
+    if name in _BEHIND_A_TRAINING:
+        return
+    check_task_runner(config)
+    if config.modalities:
+        check_place("store", config.store, may_be_read_only=True)
+    if name != "extract":
+        check_place("runs", config.runs)
+        _check_device(config)
+
+
+def _check_device(config: PipelineConfig) -> None:
+    """Refuse a device that is not here, where a training is sure to need it.
+
+    Behind another training there may be none to do, and torch takes seconds to import.
+    """
+    name = config.train.device
+    if name not in _DEVICES_OF_ALL_MACHINES and not finished_runs(config.runs):
+        from model.device import choose_device  # imports torch
+
+        choose_device(name)
+
+
+def _check_run(name: str, run: StagedRun, config: PipelineConfig) -> None:
+    """Refuse a run in which a stage could not do its work, unless there is none to do."""
+    run.check_place()
+    is_predicting = name == "predict"
+    key = predict_key(run.trained, config) if is_predicting else evaluate_key(run.trained)
+    if why_stale(run, key) is None:
+        return
+    check_answering_files(run.path)
+    if is_predicting:
+        _check_relations(config, read_run_graph(run.path))
+
+
+def check_task_runner(config: PipelineConfig) -> None:
+    """Refuse a task runner that is not installed.
+
+    Raises:
+        ConfigError: If the config names such a one.
+    """
+    name = config.extract.task_runner
+    if name != "threads" and find_spec(f"prefect_{name}") is None:
+        raise ConfigError(
+            f"'extract.task_runner': found '{name}' and no prefect-{name}; "
+            f"allowed: pip install 'mocme[{name}]', or threads"
+        )
+
+
 def _checked_plan(config: PipelineConfig, modality: str, dataset: Dataset) -> ModalityPlan:
     plan = plan_modality(config, modality)
     plan.extractor.check()
     if len(dataset.entities) <= _MOST_ENTITIES_LISTED:
         plan.items_of(dataset)
+    else:
+        dataset.check_fields(plan.fields, plan.extractor.item_kind)
     return plan
 
 
@@ -77,14 +153,19 @@ def read_inputs(config: PipelineConfig, record: RunRecord) -> Dataset:
     start = start_clock()
     dataset = read_dataset(config.dataset)
     record.reading_seconds = since(start)
-    known = dataset.graph.relations
-    for relation in () if config.predict.relations == "all" else config.predict.relations:
+    _check_relations(config, dataset.graph)
+    return dataset
+
+
+def _check_relations(config: PipelineConfig, graph: Graph) -> None:
+    """Refuse to predict relations that the graph does not have."""
+    known, wanted = graph.relations, config.predict.relations
+    for relation in () if wanted == "all" else wanted:
         if relation not in known:
             raise ConfigError(
-                f"'predict.relations': found '{relation}'{did_you_mean(relation, known)}; "
-                f"allowed: all, or some of {', '.join(known)}"
+                f"'predict.relations': found {quoted(relation)}{did_you_mean(relation, known)}; "
+                f"allowed: all, or some of {some_relations(graph)}"
             )
-    return dataset
 
 
 def plan_modality(config: PipelineConfig, modality: str, *, offline: bool = False) -> ModalityPlan:

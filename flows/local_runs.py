@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.exit_codes import INPUT_ERROR, RUN_FAILED
-from flows.inputs import check_inputs
+from flows.inputs import check_inputs, check_machine
 from flows.server.proxies import set_proxies_right
 from flows.server.surroundings import empty_folder, prepare_environment
 from flows.server.temporary_server import TemporaryServer
@@ -50,6 +50,7 @@ def run_locally(
 def _call(name: str, config: PipelineConfig, record: RunRecord, verbose: bool) -> None:
     prepare_environment()  # extractors may import libraries that read it
     with working_in(empty_folder()), STDERR.status("reading the input"):
+        check_machine(name, config)
         check_inputs(name, config, record)
     record.prefect_started = True
     with open_flow(name, verbose=verbose) as flow:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from model.search_range import SearchRange
+from storage.words.devices import DeviceName
 
 ScorerName = Literal["complex", "rotate", "distmult", "transe", "tucker"]
 FusionName = Literal[
@@ -257,7 +258,9 @@ class TrainConfig(_Section):
         "auto",
         description="Dtype of the matrix products in a step; auto = bfloat16 where that is faster.",
     )
-    device: str = Field("auto", description="Torch device; auto = the first GPU, else the CPU.")
+    device: DeviceName = Field(
+        "auto", description="Torch device; auto = the first GPU, else the CPU."
+    )
     processes: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         1,
         description="Processes that share every batch; auto = one a GPU, or one without any.",

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import Context, copy_context
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from extractors.plan import ModalityPlan
 from extractors.shards import Pending, Shard, ShardReport, extract_shard
 from flows.configs.pipeline_config import PipelineConfig
 from flows.configs.yaml_reader import ConfigError
-from flows.inputs import plan_modality
+from flows.inputs import check_task_runner, plan_modality
 from storage.datasets.dataset import Dataset, read_dataset
 from storage.datasets.items import Item
 
@@ -71,7 +70,7 @@ class ShardCluster:
         parameters = {"config": self._config, "run": self._run, "shard": shard}
         try:
             return self._flow.run(self._runner.submit, shard_task, parameters)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: it is no address at all
             place = self._options.cluster or "this machine"
             self._error = ConfigError(
                 f"'extract.cluster': found no {self._options.task_runner} cluster at {place}: "
@@ -91,15 +90,10 @@ def open_cluster(config: PipelineConfig) -> Iterator[ShardCluster | None]:
     Raises:
         ConfigError: If the config's task runner is not installed.
     """
-    name = config.extract.task_runner
-    if name == "threads":
+    check_task_runner(config)
+    if config.extract.task_runner == "threads":
         yield None
         return
-    if find_spec(f"prefect_{name}") is None:
-        raise ConfigError(
-            f"'extract.task_runner': found '{name}' and no prefect-{name}; "
-            f"allowed: pip install 'mocme[{name}]', or threads"
-        )
     with ExitStack() as closing:
         yield ShardCluster(config, closing)
 

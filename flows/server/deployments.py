@@ -24,6 +24,7 @@ from flows.server.definitions import Definition
 from flows.server.temporary_server import ServerError
 
 _POOL_TYPE = "process"
+_TRIGGER = "{}__automation_1"  # as Prefect names a deployment's first trigger; none has more
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def deploy_all(
     pool = str(definitions[0]["work_pool"]["name"])
     with _asking(server) as client:
         is_new = _make_pool(client, pool)
+        _delete_triggers(client, str(definitions[0]["name"]))
         deployed = [_deploy(it) for it in definitions]
         for automation in automations:
             _make_automation(client, automation)
@@ -95,12 +97,11 @@ def remove_all(names: Sequence[str]) -> list[str]:
     """
     removed = []
     with _asking(require_server()) as client:
+        for own_name in {name.partition("/")[2] for name in names}:
+            _delete_triggers(client, own_name)
         for name in names:
             with suppress(ObjectNotFound):
-                found = client.read_deployment_by_name(name)
-                # The server itself leaves triggers behind, which then fail.
-                client.delete_resource_owned_automations(f"prefect.deployment.{found.id}")
-                client.delete_deployment(found.id)
+                client.delete_deployment(client.read_deployment_by_name(name).id)
                 removed.append(name)
     return removed
 
@@ -128,6 +129,15 @@ def _make_pool(client: SyncPrefectClient, name: str) -> bool:
         client.create_work_pool(pool)
         return True
     return False
+
+
+def _delete_triggers(client: SyncPrefectClient, name: str) -> None:
+    """Delete the triggers of a config's deployments, also of those that somebody has deleted.
+
+    The server leaves triggers behind when it deletes a deployment; they fail then.
+    """
+    for found in client.read_automations_by_name(_TRIGGER.format(name)):
+        client.delete_automation(found.id)
 
 
 def _deploy(described: Definition) -> Deployed:

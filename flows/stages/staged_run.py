@@ -103,8 +103,7 @@ class StagedRun:
         path = self.path / _LOCK_FILE
         with write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            check_own_file(path)
-            check_own_folder(self.path / STAGES_FOLDER)
+        self.check_place()
         lock = FileLock(path)
         with write_errors(path):
             if not _is_acquired_at_once(lock):
@@ -114,6 +113,17 @@ class StagedRun:
             yield
         finally:
             lock.release()
+
+    def check_place(self) -> None:
+        """Refuse a folder in which something of the user's is where a stage writes.
+
+        Raises:
+            FileError: If it cannot be read.
+            ForeignFileError: If there is such a thing.
+        """
+        with write_errors(self.path):
+            check_own_file(self.path / _LOCK_FILE)
+            check_own_folder(self.path / STAGES_FOLDER)
 
     def manifest(self, stage: Stage) -> Manifest | None:
         """Return the manifest of a finished stage; None if there is none, or it is damaged.

@@ -157,6 +157,18 @@ def reading(path: Path) -> Iterator[None]:
         yield
 
 
+def check_answering_files(root: Path) -> None:
+    """Check the files without which a finished training can neither be measured nor answer.
+
+    Raises:
+        OtherFormatError: If another version wrote it.
+        DamagedFileError: If a file is not as the training left it.
+        FileError: If a file is absent or cannot be read.
+    """
+    for name in (GRAPH_FILE, TRIPLES_FILE, SCORING_FILE):
+        check_file(root / name)
+
+
 def is_finished(root: Path) -> bool:
     """Whether a training is done and all that is answered from is as it left it.
 

@@ -81,7 +81,7 @@ class Dataset:
             DatasetError: If no entity has a field at all, a field holds the wrong JSON type, or
                 a path is absolute, empty or climbs with `..`.
         """
-        self._check_fields(fields, kind)
+        self.check_fields(fields, kind)
         contents = ItemReader(tuple(fields), self.entities_file).of_kind(kind)
         return [
             Item(row, content)
@@ -89,8 +89,16 @@ class Dataset:
             for content in contents(entity)
         ]
 
-    def _check_fields(self, fields: Sequence[str], kind: ItemKind) -> None:
-        """Refuse a field that no entity has: a misspelt one would read as 'all missing'."""
+    def check_fields(self, fields: Sequence[str], kind: ItemKind) -> None:
+        """Refuse a field that no entity has: a misspelt one would read as 'all missing'.
+
+        Args:
+            fields: Names of fields.
+            kind: What they hold; for texts, `id` and `name` are fields too.
+
+        Raises:
+            DatasetError: If there is such a field.
+        """
         own = {"id", "name"}
         listed = {field for entity in self.entities for field in entity.fields}
         for field in fields:

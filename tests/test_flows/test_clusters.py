@@ -13,6 +13,7 @@ import pytest
 from cluster_world import contents
 from small_runs import mocme, settings
 
+import flows.inputs
 from extractors.options import ExtractOptions
 from flows.server import clusters
 from storage.features.shards import shard_spaces
@@ -124,7 +125,7 @@ def test_ray(dataset: Path) -> None:
 def test_a_runner_that_is_not_installed(
     name: str, command: str, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clusters, "find_spec", lambda _: None)
+    monkeypatch.setattr(flows.inputs, "find_spec", lambda _: None)
     words = settings(f"store={dataset / 'absent'}", f"extract.task_runner={name}")
     done = mocme(command, dataset / "mocme.yaml", *words)
     assert done.exit_code == 2
@@ -145,3 +146,17 @@ def test_no_cluster_at_the_address(dataset: Path) -> None:
         done = mocme("extract", dataset / "mocme.yaml", *words)
     assert done.exit_code == 2
     assert f"found no dask cluster at {address}" in " ".join(done.stderr.split())
+
+
+@NO_DASK
+def test_what_is_no_address_at_all(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(options: ExtractOptions) -> None:
+        """Raise what dask's client does, without what it leaves in this process when it fails."""
+        raise ValueError(f"missing port number in address {options.cluster!r}")
+
+    monkeypatch.setattr(clusters, "_build_runner", refuse)
+    store = f"store={dataset / 'no-address'}"
+    words = settings(store, "extract.task_runner=dask", "extract.cluster=nonsense")
+    done = mocme("extract", dataset / "mocme.yaml", *words)
+    assert done.exit_code == 2
+    assert "found no dask cluster at nonsense: missing port number" in " ".join(done.stderr.split())

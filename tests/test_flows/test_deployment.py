@@ -186,6 +186,23 @@ class TestConfigsOfTheirOwn:
         assert team.runs_of(others["train"]) == []
         assert len(team.runs_of("train")) == of_the_demo
 
+    def test_a_deployment_that_was_deleted_by_hand_leaves_no_trigger_behind(
+        self, team: TeamServer, graphs: tuple[Path, Path]
+    ) -> None:
+        name = names_of(team.deploy(graphs[1]))["train"]
+        team.prefect("--no-prompt", "deployment", "delete", name)
+        team.deploy(graphs[1])
+        assert self.triggered(team, name) == [team.deployment(name)["id"]]
+        team.prefect("--no-prompt", "deployment", "delete", name)
+        assert name not in team.deploy(graphs[1], "--remove")["removed"]
+        assert self.triggered(team, name) == []
+
+    def triggered(self, team: TeamServer, name: str) -> list[str]:
+        """Return the ids of the deployments that the triggers named as one deployment start."""
+        found = team.post("automations/filter", {}).json()
+        trigger = f"{name.partition('/')[2]}__automation_1"
+        return [it["actions"][0]["deployment_id"] for it in found if it["name"] == trigger]
+
     def test_a_run_reads_the_config_as_it_is_then(
         self, team: TeamServer, graphs: tuple[Path, Path]
     ) -> None:

@@ -1,6 +1,8 @@
 """What is read and checked before Prefect starts: bad input costs no start, good input one read."""
 
 import json
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import flows.inputs
 from flows.configs.pipeline_config import load_config
 from flows.inputs import check_inputs
 from flows.stages.run_record import RunRecord, take_record
+from storage.errors import DatasetError
+from storage.files.file_errors import FileError
+from storage.files.places import check_place
 
 ANIMALS = ("lion", "tiger", "wolf")
 WEIGHTS = {"extractor": "text_bert", "model": "weights"}
@@ -40,6 +45,10 @@ def write_graph(folder: Path, **changes: Any) -> Path:
         ({"modalities": {"text": {**WEIGHTS, "model": "./gone"}}}, "found './gone'"),
         ({"modalities": {"image": {**WEIGHTS, "extractor": "image_clip"}}}, "found no weights"),
         ({"modalities": {"f": {"extractor": "imported", "file": "f.npy"}}}, "f.npy: found"),
+        ({"runs": "entities.jsonl"}, "'runs': "),
+        ({"store": "entities.jsonl/features"}, "'store': "),
+        ({"train": {"device": "gpu"}}, "'train.device': found 'gpu'"),
+        ({"extract": {"device": "cuda:one"}}, "'extract.device': found 'cuda:one'"),
     ],
 )
 def test_bad_input_costs_no_start_of_prefect(
@@ -60,6 +69,53 @@ def test_a_bad_triple_costs_none_either(tmp_path: Path) -> None:
         assert imported == []
 
 
+def test_a_device_that_is_not_here_is_missed_before_anything_is_extracted(tmp_path: Path) -> None:
+    config = write_graph(tmp_path, train={"device": "cuda:99"})
+    result, imported = run_and_look_at_imports("run", config, "--json")
+    assert "train.device: found 'cuda:99'" in result["error"]
+    assert "prefect" not in imported
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.skipif(find_spec("prefect_ray") is not None, reason="prefect-ray is installed")
+def test_a_task_runner_that_is_not_installed_costs_no_start(tmp_path: Path) -> None:
+    config = write_graph(tmp_path, extract={"task_runner": "ray"})
+    result, imported = run_and_look_at_imports("run", config, "--json")
+    assert "'extract.task_runner': found 'ray' and no prefect-ray" in result["error"]
+    assert imported == []
+
+
+def test_a_store_that_can_only_be_read_may_hold_all_that_is_needed(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir(0o500)
+    check_place("store", folder, may_be_read_only=True)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user may write to everything")
+    for place in (folder, folder / "below"):
+        with pytest.raises(FileError, match="cannot be written to; allowed: "):
+            check_place("runs", place)
+
+
+def test_an_existing_run_is_looked_at_before_prefect_starts(project: Path) -> None:
+    config = project / "mocme.yaml"
+    misspelt = [*settings(*SMALL), "--set", "predict.relations=[made_off]"]
+    result, imported = run_and_look_at_imports("predict", config, "--json", *misspelt)
+    assert "'predict.relations': found 'made_off' (did you mean 'made_of'?)" in result["error"]
+    assert imported == []
+    run = (project / "data/runs/newest").resolve()
+    (run / "scoring.safetensors").write_bytes(b"")
+    (run / "evaluation.json").unlink()
+    result, imported = run_and_look_at_imports("evaluate", config, "--json", *settings(*SMALL))
+    assert "scoring.safetensors: found a damaged file" in result["error"]
+    assert imported == []
+
+
+def test_what_is_done_needs_no_whole_run(project: Path) -> None:
+    (project / "data/runs/newest").resolve().joinpath("scoring.safetensors").unlink()
+    command = small("evaluate", project / "mocme.yaml")
+    assert command.json["stages"] == {"evaluate": "skipped"}
+
+
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_a_config_that_was_never_run_costs_none(tmp_path: Path, command: str) -> None:
     result, imported = run_and_look_at_imports(command, write_graph(tmp_path), "--json")
@@ -75,6 +131,15 @@ def test_a_run_of_other_settings_is_named(project: Path) -> None:
         f"of this config as it is; run `mocme train CONFIG` first, or name a run by --run {run}"
         in (command.stderr)
     )
+
+
+def test_a_misspelt_field_of_a_large_dataset_is_found_as_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows.inputs, "_MOST_ENTITIES_LISTED", 0)
+    config = load_config(write_graph(tmp_path, modalities={"texts": {"extractor": "text_hash"}}))
+    with pytest.raises(DatasetError, match=r"no entity with a field 'texts'.*did you mean 'text'"):
+        check_inputs("pipeline", config, RunRecord())
 
 
 def test_bad_input_exits_with_2(tmp_path: Path) -> None:
