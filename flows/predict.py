@@ -12,21 +12,22 @@ from flows.server.artifacts import publish_stages
 from flows.server.states import as_state, failure_recorded
 from flows.stages.keys import predict_key
 from flows.stages.manifest import PREDICTIONS_FILE
+from flows.stages.negatives import negatives_now
 from flows.stages.predictions import write_table
 from flows.stages.run_record import RunRecord, take_record
 from flows.stages.stage import run_stage
 from flows.stages.staged_run import StagedRun
-from model.config import PredictConfig
 from storage.atomic import replacing
 from storage.files.file_errors import write_errors
 
 
-def _predict(folder: StagedRun, config: PredictConfig) -> None:
+def _predict(folder: StagedRun, config: PipelineConfig) -> None:
     from model.prediction.predictor import Predictor  # imports torch
 
-    relations = None if config.relations == "all" else config.relations
+    wanted = config.predict.relations
     predictor = Predictor(folder.path)
-    triples = predictor.missing_triples(relations, config.k)
+    predictor.leave_out(negatives_now(config.dataset, predictor.graph))
+    triples = predictor.missing_triples(None if wanted == "all" else wanted, config.predict.k)
     path = folder.path / PREDICTIONS_FILE
     with write_errors(path), replacing(path) as temporary:
         write_table(temporary, triples, columns=predictor.triple_columns)
@@ -36,7 +37,7 @@ def _predict(folder: StagedRun, config: PredictConfig) -> None:
 def predict_task(folder: StagedRun, config: PipelineConfig) -> Any:
     """Complete the graph by a run's model unless its predictions are up to date."""
     key = predict_key(folder.trained, config)
-    outcome = run_stage(folder, key, lambda: _predict(folder, config.predict))
+    outcome = run_stage(folder, key, lambda: _predict(folder, config))
     return as_state("predict", outcome, outcome)
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model.prediction.predictor import Predictor
+    from mocme.predictor import Predictor
     from model.prediction.questions import Question
 
 __all__ = ["Predictor", "Question", "__version__"]
@@ -17,7 +17,7 @@ __all__ = ["Predictor", "Question", "__version__"]
 def __getattr__(name: str) -> Any:
     """Import what the package offers when it is asked for."""
     if name == "Predictor":
-        from model.prediction.predictor import Predictor  # imports torch
+        from mocme.predictor import Predictor  # imports torch
 
         return Predictor
     if name == "Question":

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flows.configs.pipeline_config import PipelineConfig
+from flows.stages.negatives import negatives_digest
+from storage.datasets.reading.negatives import NEGATIVES_FILE
 from storage.words.visible import shortened
 
 Stage = Literal["extract", "train", "evaluate", "predict"]
@@ -74,10 +76,14 @@ def evaluate_key(trained: str) -> StageKey:
 
 
 def predict_key(trained: str, config: PipelineConfig) -> StageKey:
-    """Return the key of a prediction, given the training's digest."""
-    return StageKey(
-        "predict", {"trained": trained, "predict": config.predict.model_dump(mode="json")}
-    )
+    """Return the key of a prediction, given the training's digest.
+
+    Raises:
+        FileError: If the dataset's file of negatives cannot be read.
+    """
+    parts = {"trained": trained, "predict": config.predict.model_dump(mode="json")}
+    negatives = negatives_digest(config.dataset)
+    return StageKey("predict", parts if negatives is None else {**parts, NEGATIVES_FILE: negatives})
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

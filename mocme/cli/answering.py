@@ -13,8 +13,8 @@ from mocme.exporting.prior_file import require_predictions
 from mocme.tables import table, weights
 
 if TYPE_CHECKING:
+    from mocme.predictor import Predictor
     from model.prediction.answers import Answer, NumberedAnswer
-    from model.prediction.predictor import Predictor
     from model.prediction.wording import Wording
 
 
@@ -69,8 +69,8 @@ def answer_question(folder: StagedRun, asked: Asked, wanted: Wanted, *, why: boo
         wanted: Which answers are wanted.
         why: Whether to print what spoke for each.
     """
+    from mocme.predictor import Predictor  # imports torch
     from model.prediction.answers import NumberedAnswer
-    from model.prediction.predictor import Predictor  # imports torch
 
     check_out(wanted.out)
     predictor = Predictor(folder.path)

@@ -183,7 +183,7 @@ def _complete(
     run_dir: Path, relation: str | None, out: Path, wanted: Wanted, *, asserts: bool
 ) -> None:
     """Write the k most probable missing triples of one relation, or of each."""
-    from model.prediction.predictor import Predictor  # imports torch
+    from mocme.predictor import Predictor  # imports torch
 
     check_suffix(out)
     require_predictions(out)

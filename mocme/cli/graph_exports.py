@@ -45,7 +45,7 @@ def neo4j(
     """
     from mocme.exporting.neo4j import import_command, write_graph
     from mocme.exporting.neo4j_nodes import NodeTable
-    from model.prediction.predictor import Predictor  # imports torch
+    from mocme.predictor import Predictor  # imports torch
 
     run = find_run(config, run_dir, overrides)
     predictor = Predictor(run.path)
@@ -102,7 +102,7 @@ def ntriples(
     Example:  mocme export ntriples data/graph.nt data/demo/mocme.yaml -k 100
     """
     from mocme.exporting.graph_n_triples import check_place, write_graph
-    from model.prediction.predictor import Predictor  # imports torch
+    from mocme.predictor import Predictor  # imports torch
 
     check_place(out)
     run = find_run(config, run_dir, overrides)

@@ -14,8 +14,8 @@ from mocme.questions_file import LineOfQuestion, check_question_suffix, read_que
 from mocme.tables import table
 
 if TYPE_CHECKING:
+    from mocme.predictor import Predictor
     from model.prediction.answers import Answer, NumberedAnswer
-    from model.prediction.predictor import Predictor
     from model.prediction.wording import Wording
 
 _Answered = Iterable[tuple[LineOfQuestion, "list[Answer]"]]
@@ -30,7 +30,7 @@ def answer_file(folder: StagedRun, file: Path, wanted: Wanted, *, evidence: bool
         wanted: Which answers are wanted of each.
         evidence: Whether nearest facts and rules are looked for.
     """
-    from model.prediction.predictor import Predictor  # imports torch
+    from mocme.predictor import Predictor  # imports torch
 
     check_question_suffix(file)
     check_out(wanted.out)

@@ -1,6 +1,7 @@
 """Predictions of a finished run: who answers a question, how likely, and what spoke for it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -31,8 +32,8 @@ _ANSWERS_AT_ONCE = 2**18
 class Predictor:
     """Answers questions with a finished run.
 
-    Triples that the graph holds as negatives, known to be wrong, are never among answers or
-    predicted triples.
+    Triples that are known to be wrong are never among answers or predicted triples: the run's
+    negatives, or those given to `leave_out`.
 
     Args:
         run_dir: The run's folder.
@@ -48,6 +49,15 @@ class Predictor:
         self.questions = QuestionFinder(self.graph)
         self._known = known_answers(self.graph, torch.device("cpu"))
         self._builder = AnswerBuilder(self.graph)
+
+    def leave_out(self, negatives: Triples) -> None:
+        """Take other triples to be wrong than those that the run was made with.
+
+        Args:
+            negatives: By rows of `graph`. Shape: (num_negatives, 3).
+        """
+        self.graph = replace(self.graph, negatives=negatives)
+        self.__dict__.pop("_wrong", None)
 
     @property
     def wording(self) -> Wording:

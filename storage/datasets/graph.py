@@ -105,7 +105,7 @@ class Graph:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything in the graph, in hex."""
+        """SHA-256 of everything in the graph but its negatives, which no training sees, in hex."""
         state = hashlib.sha256()
         for strings in (self.entities, self.names, self.relations):
             _feed_strings(state, strings)
@@ -117,7 +117,6 @@ class Graph:
     def _feed_optional_parts(self, state: "hashlib._Hash") -> None:
         """Feed the parts that most graphs lack; nothing where they are empty."""
         for name, array in (
-            ("negatives", self.negatives),
             ("uncertain", self.uncertain),
             ("confidences", self.confidences),
         ):

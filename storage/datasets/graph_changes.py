@@ -52,9 +52,6 @@ def _of_triples(old: Graph, new: Graph) -> Iterator[str]:
     for split in SPLITS:
         before, after = code.of_old(old.split(split)), code.of_new(new.split(split))
         yield from _compared_triples(f"of {split} ", before, after)
-    yield from _compared_triples(
-        "known to be wrong ", code.of_old(old.negatives), code.of_new(new.negatives)
-    )
 
 
 def _compared_triples(

@@ -29,7 +29,7 @@ def test_the_predictor_is_the_models() -> None:
     import mocme
     from model.prediction.predictor import Predictor
 
-    assert mocme.Predictor is Predictor
+    assert issubclass(mocme.Predictor, Predictor)
     with pytest.raises(AttributeError, match="'mocme' has no attribute 'Predicter'"):
         _ = mocme.Predicter
 
