@@ -11,7 +11,7 @@ from flows.stages.predictions import Prediction, read_predictions
 from flows.stages.run_record import RunRecord, start_record
 from flows.terminal.output import STDERR, STDOUT
 from mocme.summary import metrics_table, print_summary
-from mocme.tables import table, weights
+from mocme.tables import MOST_WEIGHTS, table, weights
 from storage.isolation import isolate_process
 
 DEMO_DIR = Path("data/demo")
@@ -64,7 +64,7 @@ def _show_predictions(folder: Path) -> None:
             f"{found.head} {found.relation} {found.tail}",
             "yes" if _triple(found) in planted else "no",
             f"{found.probability:.2f}",
-            weights(found.weights),
+            weights(found.weights, MOST_WEIGHTS),
         )
         for found in best.values()
     ]

@@ -7,10 +7,9 @@ from pathlib import Path
 from flows.stages.manifest import PREDICTIONS_FILE
 from flows.stages.predictions import Prediction, read_predictions
 from flows.terminal.output import STDOUT, print_line
-from mocme.tables import table, weights
+from mocme.tables import MOST_WEIGHTS, table, weights
 
 _MOST_SHOWN = 5
-_MOST_WEIGHTS = 3
 
 
 def print_predictions(run_dir: Path, config: Path, overrides: Sequence[str]) -> None:
@@ -34,5 +33,5 @@ def print_predictions(run_dir: Path, config: Path, overrides: Sequence[str]) -> 
 
 
 def _row(found: Prediction) -> tuple[object, ...]:
-    shown = weights(found.weights, _MOST_WEIGHTS)
+    shown = weights(found.weights, MOST_WEIGHTS)
     return found.head, found.relation, found.tail, found.probability, shown

@@ -6,6 +6,9 @@ from rich.table import Table
 
 from storage.words.visible import visible_line
 
+MOST_WEIGHTS = 3
+"""How many weights a cell of a table holds."""
+
 _LEAST_WEIGHT = 0.005  # that two digits show
 
 

@@ -10,7 +10,7 @@ from flows.terminal.output import STDERR, STDOUT, print_json, print_line, print_
 from mocme.cli.reasons import find_media, print_reasons
 from mocme.exporting.prediction_files import check_answers_suffix, write_answers
 from mocme.exporting.prior_file import require_predictions
-from mocme.tables import table, weights
+from mocme.tables import MOST_WEIGHTS, table, weights
 
 if TYPE_CHECKING:
     from mocme.predictor import Predictor
@@ -157,15 +157,16 @@ def _print_answers(asked: Asked, answers: Sequence["Answer"], wording: "Wording"
     """Print answers, most probable first, with the weight of each modality."""
     title = f"{asked.head or '?'}  {asked.relation or '?'}  {asked.tail or '?'}"
     marks = [
-        (it.probability, "known" if it.known else "", weights(it.modality_weights))
+        (it.probability, "known" if it.known else "", weights(it.modality_weights, MOST_WEIGHTS))
         for it in answers
     ]
     if asked.relation is None:
         columns = ["head", "relation", "tail"]
         cells: list[tuple[str, ...]] = [triple_of(it, wording) for it in answers]
     else:
-        columns = ["name", "id"]
-        cells = [(it.name, it.entity) for it in answers]
+        has_names = any(it.name != it.entity for it in answers)
+        columns = ["name", "id"] if has_names else ["id"]
+        cells = [(it.name, it.entity)[not has_names :] for it in answers]
     rows = [(*of_answer, *mark) for of_answer, mark in zip(cells, marks, strict=True)]
     STDOUT.print(table(title, [*columns, "probability", "", "weights"], rows))
 

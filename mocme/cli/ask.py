@@ -5,13 +5,11 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal.output import STDERR, print_json, print_line
 from mocme.cli.answering import Asked, Wanted, answer_question
+from mocme.cli.completing import show_missing, write_missing
 from mocme.cli.flow_runs import run_flow
 from mocme.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
 from mocme.cli.question_files import answer_file
-from mocme.exporting.prediction_files import check_suffix, write_predictions
-from mocme.exporting.prior_file import require_predictions
 
 _NUM_ANSWERS = 10
 _COMPLETED = Path("predictions.csv")  # needs no further package, as .parquet does
@@ -100,8 +98,9 @@ def predict(
 ) -> None:
     """Ask a trained model, or complete the graph.
 
-    A question is --head or --tail, with --relation or for all relations that entities like it have;
-    --questions FILE asks thousands. It goes to the run in --run DIR, else to the newest run of
+    A question is --head or --tail, with --relation or for all relations that entities like it have.
+    --relation alone asks for its most probable missing triples, --questions FILE for thousands of
+    answers. It goes to the run in --run DIR, else to the newest run of
     CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable missing
     triples of every relation to the run's predictions.tsv; --all or --out FILE writes them to a
     file of your own, as many as you like. With a question, --out FILE gets its answers. An older
@@ -131,17 +130,19 @@ def predict(
     elif everything or out is not None:
         _check_completion(relation, everything=everything, why=why)
         folder = find_run(config, run_dir, overrides)
-        _complete(folder.path, relation, out or _COMPLETED, wanted, asserts=asserts)
+        write_missing(folder.path, relation, out or _COMPLETED, wanted, asserts=asserts)
+    elif relation is not None:
+        _check_completion(relation, everything=everything, why=why)
+        show_missing(find_run(config, run_dir, overrides).path, relation, wanted)
     else:
         if wanted.has_limits or k is not None:
             raise typer.BadParameter(
                 "-k, --new, --min-probability and --per-head are for questions, --all and --out; "
                 "CONFIG alone takes --set predict.k=N"
             )
-        if config is None or run_dir is not None or relation is not None or why:
+        if config is None or run_dir is not None or why:
             raise typer.BadParameter(
-                "give CONFIG alone, or a question: --head or --tail, with --relation or without; "
-                "--relation alone needs --out"
+                "give CONFIG alone, or a question: --head, --tail or --relation, or two of them"
             )
         run_flow("predict", config, overrides or (), as_json=as_json, verbose=verbose)
 
@@ -177,34 +178,3 @@ def _check_completion(relation: str | None, *, everything: bool, why: bool) -> N
             "--why is for a question, --head or --tail; files have the nearest fact and the rule "
             "of each triple"
         )
-
-
-def _complete(
-    run_dir: Path, relation: str | None, out: Path, wanted: Wanted, *, asserts: bool
-) -> None:
-    """Write the k most probable missing triples of one relation, or of each."""
-    from mocme.predictor import Predictor  # imports torch
-
-    check_suffix(out)
-    require_predictions(out)
-    predictor = Predictor(run_dir)
-    relations = None if relation is None else [relation]
-    with STDERR.status("looking for missing triples"):
-        triples = predictor.missing_triples(
-            relations,
-            wanted.k,
-            min_probability=wanted.min_probability,
-            per_head=wanted.per_head,
-        )
-        count = write_predictions(
-            out,
-            triples,
-            predictor.graph,
-            columns=predictor.triple_columns,
-            for_spreadsheet=wanted.for_spreadsheet,
-            asserts=asserts,
-        )
-    if wanted.as_json:
-        print_json({"run_dir": str(run_dir), "written": str(out), "triples": count})
-    else:
-        print_line(f"{count} triples written to {out}")

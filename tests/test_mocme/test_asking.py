@@ -159,7 +159,7 @@ class TestOneQuestion:
         "words",
         [
             ("--head", "a", "--tail", "b"),
-            ("--relation", "eats"),
+            ("--relation", "eats", "--all"),
             ("--new",),
             ("--head", "a", "--min-probability", "1.5"),
             ("--head", "a", "--per-head", "0"),
@@ -397,3 +397,29 @@ def test_what_python_needs_is_in_the_package(run: Path, asked: Asked) -> None:
     question = package.Question(head=asked[0]["head"], relation=asked[0]["relation"])
     found = package.Predictor(run).predict_many([question], k=2)
     assert found["question"].tolist() == [0, 0]
+
+
+class TestRelationAlone:
+    """What a relation lacks, without a file of questions."""
+
+    def test_its_most_probable_missing_triples_are_told(
+        self, run: Path, predictor: Predictor
+    ) -> None:
+        relation = predictor.graph.relations[0]
+        words = ("--relation", relation, "-k", 7, "--per-head", 1)
+        found = found_by(run, *words, "--json").json["triples"]
+        expected = predictor.missing_triples([relation], k=7, per_head=1)
+        assert [(it["head"], it["tail"]) for it in found] == [(it.head, it.tail) for it in expected]
+        shown = found_by(run, *words).stdout
+        assert all(it["head_name"] in shown for it in found[:3])
+
+    def test_none_that_is_probable_enough_is_said_so(self, run: Path, predictor: Predictor) -> None:
+        words = ("--relation", predictor.graph.relations[0], "--min-probability", 1)
+        command = found_by(run, *words)
+        assert command.stdout == ""
+        assert "no triple is left" in command.stderr
+
+    def test_why_is_for_questions(self, run: Path, predictor: Predictor) -> None:
+        command = ask(run, "--relation", predictor.graph.relations[0], "--why")
+        assert command.exit_code == 2
+        assert "--why is for a question" in command.stderr
