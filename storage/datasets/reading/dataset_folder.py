@@ -107,7 +107,8 @@ def _read_entities(file: Path) -> tuple[tuple[Entity, ...], set[int]]:
         fields = parse_object(file, number, line)
         entity_id = pop_id(file, number, fields)
         name = pop_name(file, number, fields)
-        check_kind(file, number, fields.get(KIND))
+        if KIND in fields:
+            check_kind(file, number, fields[KIND])
         if entity_id in lines:
             found = f"{quoted(entity_id)}, which line {lines[entity_id]} has already"
             raise DatasetError(file, line=number, field="id", found=found, allowed="unique ids")

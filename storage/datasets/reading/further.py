@@ -115,6 +115,8 @@ def with_further_fields(
 
 def kinds_of_entities(entities: Sequence[Entity]) -> tuple[tuple[str, ...], ...]:
     """Return the kinds of each entity, or nothing if none states any."""
+    if not any(KIND in entity.fields for entity in entities):
+        return ()
     kinds = tuple(kinds_of(entity.fields.get(KIND)) for entity in entities)
     return kinds if any(kinds) else ()
 

@@ -30,7 +30,7 @@ def parse_object(file: Path, number: int, line: str) -> dict[str, object]:
     """
     allowed = 'a JSON object such as {"id": "cat", "name": "Cat"}'
     try:
-        value = json.loads(line, object_pairs_hook=_distinct_keys)
+        value = _DECODER.decode(line)
     except (ValueError, RecursionError) as error:
         raise DatasetError(
             file, line=number, found=f"no JSON ({error})", allowed=allowed
@@ -108,6 +108,9 @@ def _distinct_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
         repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise ValueError(f"the key {quoted(repeated)} stands twice in an object")
     return made
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct_keys)  # json.loads makes one a line
 
 
 def _is_nested_deeply(value: object) -> bool:

@@ -73,25 +73,31 @@ def read_columns(
         DatasetError: If the file cannot be read, or is not as described above.
     """
     read = TripleColumns()
-    has_lines = False
-    for number, columns in split_lines(file, ALLOWED_WITH_CONFIDENCE, most_columns=4):
-        head, relation, tail = columns[:3]
-        is_known = head in rows and tail in rows
+    heads, relations, tails = read.heads, read.relations, read.tails
+    is_first, find = True, rows.get
+    # Not by `split_lines`: millions of lines would each pay for one generator more.
+    for number, line in numbered_lines(file, ALLOWED_WITH_CONFIDENCE, inside=file.parent):
+        columns = line.split("\t")
+        if len(columns) != 3 or not columns[1]:
+            _check_columns(file, number, line, ALLOWED_WITH_CONFIDENCE, most_columns=4)
+        head, tail = find(columns[0]), find(columns[2])
+        is_known = head is not None and tail is not None
         if not is_known:
-            if not has_lines:
+            ends = unknown_ends(columns[0], columns[2], rows, entities_file)
+            if is_first:
                 refuse_header(file, number, columns, entities_file)
-            ends = unknown_ends(head, tail, rows, entities_file)
-            unknown.add(file, number, ends if has_lines else mention_header(ends))
-        has_lines = True
-        confidence = _parse_confidence(file, number, columns[3]) if len(columns) == 4 else None
-        if not is_known:
-            continue
-        if confidence is not None:
-            read.confidences[len(read.heads)] = confidence
-        read.heads.append(rows[head])
-        read.relations.append(relation)
-        read.tails.append(rows[tail])
-    if not has_lines:
+                ends = mention_header(ends)
+            unknown.add(file, number, ends)
+        is_first = False
+        if len(columns) == 4:
+            confidence = _parse_confidence(file, number, columns[3])
+            if is_known:
+                read.confidences[len(heads)] = confidence
+        if head is not None and tail is not None:
+            heads.append(head)
+            relations.append(columns[1])
+            tails.append(tail)
+    if is_first:
         raise DatasetError(file, found="no triples", allowed=f"at least one of {ALLOWED}")
     return read
 
@@ -104,17 +110,22 @@ def split_lines(file: Path, allowed: str, most_columns: int) -> Iterator[tuple[i
             relation.
     """
     for number, line in numbered_lines(file, allowed, inside=file.parent):
-        columns = line.split("\t")
-        if not 3 <= len(columns) <= most_columns:
-            found = f"{len(columns)} column{'s' * (len(columns) != 1)} in {describe(line)}"
-            found += _separators(line)
-            raise DatasetError(file, line=number, found=found, allowed=allowed)
-        if not columns[1]:
-            allowed_relation = "a relation's name"
-            raise DatasetError(
-                file, line=number, field="relation", found="nothing", allowed=allowed_relation
-            )
-        yield number, columns
+        _check_columns(file, number, line, allowed, most_columns)
+        yield number, line.split("\t")
+
+
+def _check_columns(file: Path, number: int, line: str, allowed: str, most_columns: int) -> None:
+    """Refuse a line of fewer or more columns, or without a relation."""
+    columns = line.split("\t")
+    if not 3 <= len(columns) <= most_columns:
+        found = f"{len(columns)} column{'s' * (len(columns) != 1)} in {describe(line)}"
+        found += _separators(line)
+        raise DatasetError(file, line=number, found=found, allowed=allowed)
+    if not columns[1]:
+        allowed_relation = "a relation's name"
+        raise DatasetError(
+            file, line=number, field="relation", found="nothing", allowed=allowed_relation
+        )
 
 
 def unknown_ends(
