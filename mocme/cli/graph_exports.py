@@ -54,11 +54,11 @@ def neo4j(
         triples = predictor.missing_triples(k=k)
         count = write_graph(out, predictor.graph, triples, nodes, asserts=asserts)
     _print_renamed(nodes.renamed)
-    print_note(f"read them with: {import_command(out, nodes.array_delimiter)}")
     if as_json:
         print_json({"written": str(out), "predicted": count})
     else:
         print_line(f"the graph and {count} predicted triples written to {out}")
+    print_note(f"read them with: {import_command(out, nodes.array_delimiter)}")
 
 
 def _print_renamed(renamed: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -9,7 +10,9 @@ import typer
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.stages.staged_run import StagedRun, newest_run, newest_run_of, open_run
+from flows.terminal.output import print_note
 from mocme.absent_names import AskedRun
+from mocme.newer_files import newer_files
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")]
 MaybeConfigFile = Annotated[
@@ -54,8 +57,17 @@ def find_run(
         typer.BadParameter: If both are given, or overrides without a config.
     """
     run = _find_run(config, run_dir, overrides)
+    _note_newer_files(run, config)
     ASKED_RUN.set(AskedRun(run, config, tuple(overrides or ())))
     return run
+
+
+def _note_newer_files(run: StagedRun, config: Path | None) -> None:
+    """Say that the dataset may have changed since a run, whose answers do not know it."""
+    if newer := newer_files(run):
+        more = f" and {len(newer) - 1} more" * (len(newer) > 1)
+        status = f"mocme status {shlex.quote(str(config or 'CONFIG'))}"
+        print_note(f"{newer[0]}{more}: newer than this run's training; `{status}` compares them")
 
 
 def _find_run(

@@ -14,7 +14,9 @@ def report(
     run_dir: Annotated[
         Path | None,
         typer.Argument(
-            metavar="RUN_DIR", help="Folder of a run; by default the newest.", show_default=False
+            metavar="RUN_DIR",
+            help="Folder of a run, or a config, whose newest run is meant; by default the newest.",
+            show_default=False,
         ),
     ] = None,
     config: Annotated[
@@ -40,6 +42,8 @@ def report(
     """
     if run_dir is not None and config is not None:
         raise typer.BadParameter("give RUN_DIR or --config CONFIG, not both")
+    if run_dir is not None and run_dir.is_file():
+        config, run_dir = run_dir, None
     folder = find_run(config, run_dir, None)
     from mocme.report.write import MEGABYTE, write_report
 

@@ -30,4 +30,5 @@ def status(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fa
         made.add_row(stage, it.state, _WOULD[it.state], "\n".join(it.reasons))
     STDOUT.print(made)
     if found.run_dir is not None:
-        print_line(f"run: {found.run_dir}")
+        what = "run" if found.run_dir.exists() else "a run would make"
+        print_line(f"{what}: {found.run_dir}")

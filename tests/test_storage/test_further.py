@@ -144,6 +144,16 @@ def test_a_field_is_given_once(
     assert "; allowed: each field of an entity once over all files" in message
 
 
+def test_numbers_of_several_files_are_one_object_if_their_attributes_differ(folder: Path) -> None:
+    _write(folder / "a.jsonl", {"id": "dog", "numbers": {"weight": 9}})
+    _write(folder / "b.jsonl", {"id": "dog", "numbers": {"age": 3}})
+    (item,) = read_dataset(folder).items(["numbers"], "numbers")
+    assert item.content == {"weight": 9, "age": 3}
+    _write(folder / "c.jsonl", {"id": "dog", "numbers": {"height": 1, "age": 4}})
+    place = f"{folder / 'c.jsonl'}, line 1, field 'numbers'"
+    assert _message(folder).startswith(f"{place}: found a second value for 'dog'; b.jsonl, line 1")
+
+
 def test_errors_of_values_name_the_file_that_they_are_from(folder: Path) -> None:
     _write(folder / "more.jsonl", {"id": "dog"}, {"id": "ant", "sound": [7]})
     with pytest.raises(DatasetError) as caught:

@@ -1,8 +1,9 @@
 """Further files of a dataset folder: `*.jsonl` files whose lines add fields to entities by id.
 
 Each line is an object with the `id` of an entity. A field of an entity is given once over all
-files; null counts as not given. `name` and `kind` may be given here, too. A `*.jsonl` file whose
-first line is no object with an `id`, such as one of predictions or notes, is not the dataset's.
+files, of objects such as `numeric` each attribute; null counts as not given. `name` and `kind` may
+be given here, too. A `*.jsonl` file whose first line is no object with an `id`, such as one of
+predictions or notes, is not the dataset's.
 """
 
 import os
@@ -20,7 +21,7 @@ from storage.words.visible import quoted
 _SUFFIX = ".jsonl"
 _ALLOWED = "JSON lines: an object a line, with the id of an entity and fields of it"
 _MOVE = "move a file that is not the dataset's away"
-_ONCE = f"each field of an entity once over all files; {_MOVE}"
+_ONCE = f"each field of an entity once over all files, of numbers each attribute; {_MOVE}"
 
 
 @dataclass(frozen=True)
@@ -173,16 +174,26 @@ class FurtherFields:
     def _add(
         self, file: Path, origin: Origin, row: int, name: str | None, given: Mapping[str, object]
     ) -> None:
-        origins = self._origins.setdefault(row, {})
-        for field in (*given, *(["name"] if name else [])):
-            if (earlier := self._origin_of(row, field)) is not None:
-                whose = quoted(self._entities[row].id)
-                found = f"a second value for {whose}; {earlier.file}, line {earlier.line} has one"
+        origins, fields = self._origins.setdefault(row, {}), self._fields.setdefault(row, {})
+        for field, value in (*given.items(), *([("name", name)] if name else [])):
+            earlier = self._origin_of(row, field)
+            merged = value if earlier is None else self._merged(row, field, value)
+            if merged is None:
+                whose, where = quoted(self._entities[row].id), earlier or origin
+                found = f"a second value for {whose}; {where.file}, line {where.line} has one"
                 raise DatasetError(file, line=origin.line, field=field, found=found, allowed=_ONCE)
             origins[field] = origin
+            if field in given:
+                fields[field] = merged
         if name:
             self._names[row] = name
-        self._fields.setdefault(row, {}).update(given)
+
+    def _merged(self, row: int, field: str, value: object) -> dict[str, object] | None:
+        """Return two objects of different attributes as one; None for anything else."""
+        earlier = self._fields[row].get(field, self._entities[row].fields.get(field))
+        if not isinstance(earlier, dict) or not isinstance(value, dict):
+            return None
+        return None if earlier.keys() & value.keys() else {**earlier, **value}
 
     def _origin_of(self, row: int, field: str) -> Origin | None:
         """Return where a field of an entity is given; None if it is not."""
