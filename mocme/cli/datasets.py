@@ -68,14 +68,15 @@ def audit(
 
     Duplicates, leaks between splits, entities and relations unseen in training, and ids that look
     alike and are not the same: of other normalisation, white space, width or hidden characters.
-    Negatives that a split states to be true; files of the folder that are not read. Names that no
+    Negatives that a split states to be true; relations and fields that may be misspelt; files of
+    the folder that are not read. Names that no
     entity or relation has are all listed, and then the exit code is 2.
     With --media: files that are absent, lead out of the folder, are empty or of a format that is
     not read, and entities without facts or without media.
 
     Example:  mocme audit data/demo --media --write-clean data/demo-clean
     """
-    from storage.datasets import alike, contradictions
+    from storage.datasets import alike, contradictions, rare_names
     from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
     from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
@@ -94,12 +95,14 @@ def audit(
     found = audit_graph(dataset.graph)
     found_alike = alike.find_lookalikes(dataset.graph)
     contradicted = contradictions.find_contradictions(dataset.graph)
+    rare = rare_names.find_rare_names(dataset)
     found_media = _audit_media(dataset, config) if media else None
     if clean_dir is not None:
         write_clean(dataset, clean_dir)
     if as_json:
         also: dict[str, Any] = {} if found_media is None else {"media": found_media.to_dict()}
         also["contradictions"] = [it.to_dict() for it in contradicted]
+        also["rare"] = [it.to_dict() for it in rare]
         files = {"further": list(dataset.further.read), "not_read": unread}
         print_json({**found.to_dict(), "lookalikes": found_alike, "unknown": [], **files, **also})
         return
@@ -108,6 +111,7 @@ def audit(
     pairs, both = alike.rows_of(found_alike), contradictions.rows_of(contradicted)
     _print_first("Look alike and are not the same", alike.HEADER, pairs)
     _print_first("Stated to be true and to be wrong", contradictions.HEADER, both)
+    _print_first("Rare and almost as a common one", rare_names.HEADER, rare_names.rows_of(rare))
     for name in dataset.further.read:
         print_line(f"adds fields to entities: {name}")
     for name, reason in unread.items():

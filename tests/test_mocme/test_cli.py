@@ -113,6 +113,21 @@ def test_an_audit_counts_and_writes_the_clean_variant(project: Path, tmp_path: P
     assert "lines that stand in train" in mocme("audit", project).stdout
 
 
+def test_an_audit_names_what_may_be_misspelt(project: Path) -> None:
+    with (project / "train.tsv").open("a") as file:
+        head, relation, tail = (project / "train.tsv").read_text().splitlines()[0].split("\t")
+        file.write(f"{head}\t{relation}z\t{tail}\n")
+    with (project / "entities.jsonl").open("a") as file:
+        file.write('{"id": "newcomer", "txet": "A thing."}\n')
+    rare = mocme("audit", project, "--json").json["rare"]
+    assert [(it["of"], it["name"], it["count"]) for it in rare] == [
+        ("relation", f"{relation}z", 1),
+        ("field", "txet", 1),
+    ]
+    assert [it["common"] for it in rare] == [relation, "text"]
+    assert "Rare and almost as a common one: 2 of 2" in mocme("audit", project).stdout
+
+
 def test_an_audit_lists_all_unknown_names_and_what_was_not_read(project: Path) -> None:
     (project / "questions.jsonl").write_text('{"head": "x"}\n')
     first = (project / "train.tsv").read_text().splitlines()[0].split("\t")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from storage.datasets.dataset import Dataset, read_dataset
+from storage.datasets.graph import SPLITS
 from storage.datasets.items import ItemKind
 from storage.errors import DatasetError
 
@@ -61,14 +62,35 @@ def test_a_table_with_a_header_becomes_triples(
     rows = (zoo / "triples.tsv").read_text("utf-8").replace("\t", ",")
     (zoo / "triples.csv").write_text(f"\ufeffhead,relation,tail\r\n{rows}", encoding="utf-8")
     (zoo / "triples.tsv").unlink()
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```$",
-        (_DOCS / "formats.md").read_text("utf-8"),
-        re.MULTILINE | re.DOTALL,
-    )
     monkeypatch.chdir(zoo)
-    exec(code)  # noqa: S102 - it is the page's
+    exec(_block("python", "triples.csv"), {})  # noqa: S102 - it is the page's
     assert read_dataset(zoo).graph.digest == expected
+
+
+def test_a_table_of_things_becomes_a_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"L{i},,,,static,C;Lisp\n" for i in range(20)]
+    table = _block("csv", "Reads like English") + "".join(rows)
+    (tmp_path / "languages.csv").write_text(table, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(_block("python", "languages.csv"), {})  # noqa: S102 - it is the page's
+    dataset = read_dataset(tmp_path)
+    python, first, *_ = dataset.entities
+    assert python.fields["image"] == ["logos/python.png"]
+    assert python.fields["numeric"] == {"year": 1991.0}
+    assert (first.id, first.fields["numeric"]) == ("C", {"year": 1972.0})
+    assert dataset.graph.relations == ("influenced_by", "typing")
+    num_triples = sum(len(dataset.graph.split(split)) for split in SPLITS)
+    assert num_triples == 2 + 1 + 3 * 20 + 2
+
+
+def _block(language: str, mark: str) -> str:
+    """Return the page's block of code that holds a mark."""
+    page = (_DOCS / "formats.md").read_text("utf-8")
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (found,) = (it for it in blocks if mark in it)
+    return str(found)
 
 
 def test_the_examples_follow_the_schemas(examples: Path) -> None:
