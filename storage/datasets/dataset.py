@@ -32,6 +32,7 @@ _FORMS = (
     "or, as OpenKE writes it, entity2id.txt, relation2id.txt and {train,valid,test}2id.txt"
 )
 _LINES = f"; in entities.jsonl a JSON object with an id a line, in .tsv files {ALLOWED}"
+_FROM_TABLE = "; docs/formats.md, 'From a table of your own', makes such a folder from one"
 
 _MOST_FIELDS = 20  # that a message lists
 
@@ -132,7 +133,7 @@ def read_dataset(path: Path) -> Dataset:
     if len(forms) != 1:
         meant = [] if forms else _near_misses(path)
         found = "a folder with both forms" if forms else _describe_path(path)
-        allowed = _FORMS + _LINES * bool(meant)
+        allowed = _FORMS + _LINES * bool(meant) + _FROM_TABLE * path.is_file()
         raise DatasetError(path, found=f"{found}{but_there_is(meant)}", allowed=allowed)
     form = forms[0]
     read = openke.read if form == "openke" else dataset_folder.read
