@@ -36,7 +36,8 @@ def print_summary(console: Console, record: RunRecord, seconds: float) -> None:
     started = "Prefect and start-up" if record.prefect_started else "start-up"
     console.print(
         f"{seconds:.1f} s in all: {working:.1f} s in the stages, {record.reading_seconds:.1f} s "
-        f"reading the dataset, {seconds - working - record.reading_seconds:.1f} s {started}"
+        f"reading the dataset, {seconds - working - record.reading_seconds:.1f} s {started}",
+        soft_wrap=True,
     )
 
 

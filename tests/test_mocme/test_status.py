@@ -170,7 +170,7 @@ def test_a_run_names_what_status_did(project: Path) -> None:
     assert len(found) == 2
     ran = mocme("run", project / "mocme.yaml", *settings(*SMALL, "train.epochs=3"))
     assert ran.exit_code == 0
-    words = "".join(ran.stdout.split())
+    words = "".join(ran.stdout.replace("│", "").split())
     assert all("".join(reason.split()) in words for reason in found)
 
 
