@@ -170,6 +170,7 @@ class TestConfigsOfTheirOwn:
         assert not team.deploy(graphs[1])["is_new_pool"]
         assert team.deployment(names_of(deployed)["train"])["work_pool_name"] == "mocme"
 
+    @pytest.mark.slow
     def test_new_features_start_the_training_of_their_config_alone(
         self, team: TeamServer, graphs: tuple[Path, Path]
     ) -> None:
