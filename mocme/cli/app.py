@@ -26,7 +26,7 @@ from mocme.cli import (
     stores,
     tuning,
 )
-from mocme.cli.options import ASKED_RUN
+from mocme.cli.options import ASKED_RUN, note_newer_files
 from storage.errors import MocmeError
 
 
@@ -37,7 +37,9 @@ class CommandGroup(TyperGroup):
         """Run the command."""
         ASKED_RUN.set(None)
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            note_newer_files()
+            return result
         except MocmeError as error:
             print_error(explained(error, ASKED_RUN.get()))
             raise typer.Exit(INPUT_ERROR) from error

@@ -57,16 +57,15 @@ def find_run(
         typer.BadParameter: If both are given, or overrides without a config.
     """
     run = _find_run(config, run_dir, overrides)
-    _note_newer_files(run, config)
     ASKED_RUN.set(AskedRun(run, config, tuple(overrides or ())))
     return run
 
 
-def _note_newer_files(run: StagedRun, config: Path | None) -> None:
-    """Say that the dataset may have changed since a run, whose answers do not know it."""
-    if newer := newer_files(run):
+def note_newer_files() -> None:
+    """Say that the dataset may have changed since the run that was asked, which does not know."""
+    if (asked := ASKED_RUN.get()) is not None and (newer := newer_files(asked.run)):
         more = f" and {len(newer) - 1} more" * (len(newer) > 1)
-        status = f"mocme status {shlex.quote(str(config or 'CONFIG'))}"
+        status = f"mocme status {shlex.quote(str(asked.config or 'CONFIG'))}"
         print_note(f"{newer[0]}{more}: newer than this run's training; `{status}` compares them")
 
 

@@ -140,6 +140,7 @@ class TestConfigsOfTheirOwn:
             assert crons(own) == crons(described)
             assert set(own["tags"]) > set(described["tags"])
 
+    @pytest.mark.slow
     def test_a_second_call_updates(self, team: TeamServer, graphs: tuple[Path, Path]) -> None:
         before = team.deploy(graphs[0])
         after = team.deploy(graphs[0], "--extract-cron", "30 1 * * *", "--timezone", "Asia/Tokyo")
@@ -158,6 +159,7 @@ class TestConfigsOfTheirOwn:
         again = [it["name"] for it in automations].count("mocme-start-again-what-died")
         assert again == 1
 
+    @pytest.mark.slow
     def test_a_pool_of_another_name_is_made(
         self, team: TeamServer, graphs: tuple[Path, Path]
     ) -> None:
