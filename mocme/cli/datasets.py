@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -69,20 +69,16 @@ def audit(
     Duplicates, leaks between splits, entities and relations unseen in training, and ids that look
     alike and are not the same: of other normalisation, white space, width or hidden characters.
     Negatives that a split states to be true; relations and fields that may be misspelt; files of
-    the folder that are not read. Names that no
-    entity or relation has are all listed, and then the exit code is 2.
+    the folder that are not read. Names that no entity or relation has are all listed, and then the
+    exit code is 2.
     With --media: files that are absent, lead out of the folder, are empty or of a format that is
     not read, and entities without facts or without media.
 
     Example:  mocme audit data/demo --media --write-clean data/demo-clean
     """
-    from storage.datasets import alike, contradictions, rare_names
-    from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER
-    from storage.datasets.audit import audit as audit_graph
     from storage.datasets.clean import write_clean
     from storage.datasets.dataset import read_dataset
     from storage.datasets.reading.unknown import UnknownNamesError
-    from storage.datasets.unread import unread_files
 
     if config is not None and not media:
         raise typer.BadParameter("--config is for --media")
@@ -91,24 +87,39 @@ def audit(
     except UnknownNamesError as error:
         _print_unknown(error, as_json)
         raise
-    unread = unread_files(dataset)
-    found = audit_graph(dataset.graph)
-    found_alike = alike.find_lookalikes(dataset.graph)
-    contradicted = contradictions.find_contradictions(dataset.graph)
-    rare = rare_names.find_rare_names(dataset)
     found_media = _audit_media(dataset, config) if media else None
     if clean_dir is not None:
         write_clean(dataset, clean_dir)
+    _print_findings(dataset, found_media, as_json)
+    if clean_dir is not None and not as_json:
+        print_line(f"clean splits written to {clean_dir}")
+
+
+def _print_findings(dataset: "Dataset", media: "MediaAudit | None", as_json: bool) -> None:
+    """Look through a dataset's graph, names and files, and print what was found."""
+    from storage.datasets import alike, contradictions, rare_names
+    from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER, audit
+    from storage.datasets.unread import unread_files
+
+    found, unread = audit(dataset.graph), unread_files(dataset)
+    lookalikes = alike.find_lookalikes(dataset.graph)
+    contradicted = contradictions.find_contradictions(dataset.graph)
+    rare = rare_names.find_rare_names(dataset)
     if as_json:
-        also: dict[str, Any] = {} if found_media is None else {"media": found_media.to_dict()}
-        also["contradictions"] = [it.to_dict() for it in contradicted]
-        also["rare"] = [it.to_dict() for it in rare]
-        files = {"further": list(dataset.further.read), "not_read": unread}
-        print_json({**found.to_dict(), "lookalikes": found_alike, "unknown": [], **files, **also})
+        named = {
+            "lookalikes": lookalikes,
+            "unknown": [],
+            "further": list(dataset.further.read),
+            "not_read": unread,
+            "contradictions": [it.to_dict() for it in contradicted],
+            "rare": [it.to_dict() for it in rare],
+        }
+        also = {} if media is None else {"media": media.to_dict()}
+        print_json({**found.to_dict(), **named, **also})
         return
     STDOUT.print(table("Splits", SUMMARY_HEADER, found.summary_rows()))
     STDOUT.print(table("Relations", RELATION_HEADER, found.relation_rows()))
-    pairs, both = alike.rows_of(found_alike), contradictions.rows_of(contradicted)
+    pairs, both = alike.rows_of(lookalikes), contradictions.rows_of(contradicted)
     _print_first("Look alike and are not the same", alike.HEADER, pairs)
     _print_first("Stated to be true and to be wrong", contradictions.HEADER, both)
     _print_first("Rare and almost as a common one", rare_names.HEADER, rare_names.rows_of(rare))
@@ -116,10 +127,8 @@ def audit(
         print_line(f"adds fields to entities: {name}")
     for name, reason in unread.items():
         print_line(f"not read: {name} ({reason})")
-    if found_media is not None:
-        _print_media(found_media)
-    if clean_dir is not None:
-        print_line(f"clean splits written to {clean_dir}")
+    if media is not None:
+        _print_media(media)
 
 
 def _print_first(title: str, header: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:

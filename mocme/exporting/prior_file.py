@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from storage.files.owned import ForeignFileError
@@ -25,19 +25,7 @@ def require_predictions(path: Path) -> None:
     Raises:
         ForeignFileError: If another file, or none that can be read, stands there.
     """
-    if not os.path.lexists(path):
-        return
-    try:
-        is_own = path.is_file() and (path.stat().st_size == 0 or _holds_predictions(path))
-    except ImportError:
-        return  # the writer needs the same library, and says so
-    except (OSError, ValueError, csv.Error):
-        is_own = False
-    if not is_own:
-        raise ForeignFileError(
-            f"{path}: found another file; allowed: another name, or a file that mocme predict has "
-            "written, which is replaced"
-        )
+    _require(path, _holds_predictions, "mocme predict")
 
 
 def require_own_text(path: Path, first_line: str) -> None:
@@ -50,15 +38,22 @@ def require_own_text(path: Path, first_line: str) -> None:
     Raises:
         ForeignFileError: If another file, or none that can be read, stands there.
     """
+    _require(path, lambda it: _first_line(it) == first_line, "this command")
+
+
+def _require(path: Path, is_own: Callable[[Path], bool], writer: str) -> None:
+    """Refuse a file that is there, is not empty and is not one's own."""
     if not os.path.lexists(path):
         return
     try:
-        is_own = path.is_file() and (path.stat().st_size == 0 or _first_line(path) == first_line)
-    except (OSError, ValueError):
-        is_own = False
-    if not is_own:
+        may_be_replaced = path.is_file() and (path.stat().st_size == 0 or is_own(path))
+    except ImportError:
+        return  # the writer needs the same library, and says so
+    except (OSError, ValueError, csv.Error):
+        may_be_replaced = False
+    if not may_be_replaced:
         raise ForeignFileError(
-            f"{path}: found another file; allowed: another name, or a file that this command has "
+            f"{path}: found another file; allowed: another name, or a file that {writer} has "
             "written, which is replaced"
         )
 

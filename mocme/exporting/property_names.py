@@ -34,7 +34,7 @@ def distinct_names(
     """Return a name for each text, no two of them alike: those that clash get a number.
 
     Args:
-        texts: The texts; those that are names already keep theirs, the first of equal ones.
+        texts: The texts. One that is a name already stays as it is; of equal ones the first does.
         to_name: Makes a name of a text.
         taken: Names that none may have.
     """

@@ -110,8 +110,8 @@ def _similarities(
 def _alike(block: EncodedBlock, relation: int, entities: Tensor, others: Tensor) -> Tensor:
     """Compare entities as a relation sees them. Shapes: (B,), (F,) -> (B, F), from 0 to 1.
 
-    Entities that stand there more than once are compared once. Of whom the block knows nothing, it
-    knows only that they are themselves.
+    Entities that occur more than once are compared once. An entity that the block has nothing of
+    is like itself alone.
     """
     (rows, place), (columns, other_place) = (
         torch.unique(who, return_inverse=True) for who in (entities, others)
