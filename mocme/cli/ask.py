@@ -99,12 +99,11 @@ def predict(
     """Ask a trained model, or complete the graph.
 
     A question is --head or --tail, with --relation or for all relations that entities like it have.
-    --relation alone asks for its most probable missing triples, --questions FILE for thousands of
-    answers. It goes to the run in --run DIR, else to the newest run of
-    CONFIG, else to the newest below data/runs. CONFIG alone writes the most probable missing
-    triples of every relation to the run's predictions.tsv; --all or --out FILE writes them to a
-    file of your own, as many as you like. With a question, --out FILE gets its answers. An older
-    file of predictions is replaced, no other.
+    --relation alone asks for its most probable missing triples, --questions FILE asks thousands.
+    They go to the run in --run DIR, else to the newest run of CONFIG, else to the newest below
+    data/runs. CONFIG alone writes the most probable missing triples of every relation to the run's
+    predictions.tsv; --all or --out FILE writes them to a file of your own, as many as you like.
+    With a question, --out FILE gets its answers. Only an older file of predictions is replaced.
 
     Example:  mocme predict data/demo/mocme.yaml --head bebolun --new --min-probability 0.5
     """

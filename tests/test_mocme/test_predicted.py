@@ -30,6 +30,8 @@ def test_a_dataset_newer_than_the_run_is_noted(project: Path) -> None:
     run = project / "data" / "runs" / "newest"
     question = ("predict", "--run", run, "--relation", "eats")
     assert "newer than this run" not in mocme(*question).stderr
+    (project / "facts.tsv").write_text("what a user wrote here is not the dataset's\n")
+    assert "newer than this run" not in mocme(*question).stderr
     os.utime(project / "train.tsv", (2e9, 2e9))
     asked = mocme(*question)
     assert asked.exit_code == 0
