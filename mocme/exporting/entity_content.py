@@ -6,12 +6,12 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from extractors.registry import load_extractor_class
 from flows.configs.pipeline_config import PipelineConfig
 from storage.datasets.dataset import Dataset
-from storage.datasets.items import Entity, ItemKind
+from storage.datasets.items import Entity, ItemKind, may_be_listed
 
 # What the fields hold that configs mostly name; they count where no modality reads them, too.
 _CONVENTIONAL: Mapping[str, tuple[str, ItemKind]] = {
@@ -98,16 +98,10 @@ def _distinct(entity: Entity, name: str) -> list[str]:
 
 def _paths(dataset: Dataset, name: str) -> Strings:
     found = (
-        (entity.id, [it for it in _distinct(entity, name) if _stays_inside(it)])
+        (entity.id, [it for it in _distinct(entity, name) if may_be_listed(it)])
         for entity in dataset.entities
     )
     return {entity: paths for entity, paths in found if paths}
-
-
-def _stays_inside(path: str) -> bool:
-    """Whether a path is one that a dataset may list."""
-    posix = PurePosixPath(path)
-    return not (posix.is_absolute() or ".." in posix.parts or "\0" in path)
 
 
 def _numbers(dataset: Dataset, fields: Sequence[str]) -> dict[str, dict[str, Number]]:

@@ -136,8 +136,7 @@ class ItemReader:
         return strings
 
     def _check_path(self, entity: Entity, field: str, path: str) -> None:
-        posix = PurePosixPath(path)
-        if not posix.parts or posix.is_absolute() or ".." in posix.parts or "\0" in path:
+        if not may_be_listed(path):
             allowed = "a path inside the dataset folder: not empty, not absolute, without '..'"
             raise self._error(entity, field, path, allowed)
 
@@ -147,6 +146,13 @@ class ItemReader:
         return DatasetError(
             file, line=origin.line, field=field, found=describe(value), allowed=allowed
         )
+
+
+def may_be_listed(path: str) -> bool:
+    """Return whether a path, as listed, is one inside the dataset's folder."""
+    posix = PurePosixPath(path)
+    is_outside = posix.is_absolute() or ".." in posix.parts
+    return bool(posix.parts) and not is_outside and "\0" not in path
 
 
 def describe(value: object) -> str:
