@@ -111,7 +111,8 @@ def test_what_a_kill_leaves_is_recognised_and_nothing_else(tmp_path: Path) -> No
     others = [".file.part", ".notes.1234.part", ".my-talk.part", "file.a-1-0123456789abcdef.part"]
     for name in others:
         (tmp_path / name).touch()
-    (tmp_path / f"{left.name[:-6]}0.part").mkdir()
+    last = left.name[-6]
+    (tmp_path / f"{left.name[:-6]}{'1' if last == '0' else '0'}.part").mkdir()
     assert leftovers(tmp_path) == [left]
 
 
