@@ -1,0 +1,1 @@
+"""What each relation of a graph is like: learned from its facts, or stated."""
