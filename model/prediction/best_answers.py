@@ -1,14 +1,15 @@
-"""The best answers to many questions at once, at the price of scoring them.
+"""The best answers to many questions at once.
 
-Every question is scored once; what each block adds to the score of an answer is read off the same
-scores, so the weights of modalities cost next to nothing.
+Every question is scored once, and so is the question for the other end of each answer that may be
+wanted; what each block adds to the score of an answer is read off the same scores.
 
 Shapes: S questions of one relation each, B of them in a chunk, E entities, R relations (inverses
 not counted), K answers to each, n answers in all.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -16,10 +17,14 @@ from torch import Tensor
 from model.inputs import KnownTails
 from model.prediction.evidence import in_proportion
 from model.prediction.questions import AnswerLimits, QuestionRow
-from model.scoring.blocks import BlockScoring
+from model.probability.limited_sums import at_most_one_each
+from model.probability.triple_probabilities import Unanswered
+from storage.datasets.graph import Graph
 
 _NUMBERS_AT_ONCE = 2**24  # scores of all blocks in memory
 _MOST_AT_ONCE = 512  # questions
+_LEAST_CONSIDERED = 10
+"""New answers to a question that are looked at whatever is wanted, so that k changes none."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,10 @@ class FoundAnswers:
         entities: The entity that the question names. Shape: (n,).
         relations: What was asked for, plus R for heads. Shape: (n,).
         answers: The entity that answers. Shape: (n,).
-        log_odds: How probably each holds. Shape: (n,).
+        probabilities: How probably each holds; of known ones, the dataset's confidence. Shape:
+            (n,), float64.
         known: Whether the triple stands in the graph. Shape: (n,), bool.
+        scores: Of the model; known answers are in their order. Shape: (n,), float64.
         shares: Of `model.prediction.evidence.block_shares`. Shape: (n, num_blocks).
     """
 
@@ -40,32 +47,37 @@ class FoundAnswers:
     entities: Tensor
     relations: Tensor
     answers: Tensor
-    log_odds: Tensor
+    probabilities: Tensor
     known: Tensor
+    scores: Tensor
     shares: Tensor
 
     def __getitem__(self, rows: Tensor) -> "FoundAnswers":
         """Return some of the answers."""
         return FoundAnswers(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    @staticmethod
+    def together(parts: Sequence["FoundAnswers"]) -> "FoundAnswers":
+        """Put the answers of several chunks together."""
+        names = [field.name for field in fields(FoundAnswers)]
+        return FoundAnswers(*(torch.cat([getattr(it, name) for it in parts]) for name in names))
+
 
 @torch.inference_mode()
 def best_answers(
-    scoring: BlockScoring,
+    unanswered: Unanswered,
+    graph: Graph,
     questions: Sequence[QuestionRow],
     known: KnownTails,
-    wrong: KnownTails,
     limits: AnswerLimits,
 ) -> FoundAnswers:
-    """Find the most probable answers to each of some questions.
-
-    Where only new triples are wanted, those of an entity with itself are left out, too.
+    """Find the most probable answers to each of some questions, the known ones before them.
 
     Args:
-        scoring: The model.
+        unanswered: The model, and what may be asked of it.
+        graph: Tells how confident the dataset is of known answers.
         questions: What is asked. Answers for several relations are ranked together.
         known: The triples that stand in the graph, both ways.
-        wrong: Triples that are no answers, both ways.
         limits: Which answers are wanted.
     """
     asked = torch.tensor(
@@ -77,33 +89,33 @@ def best_answers(
         dtype=torch.long,
     ).reshape(-1, 3)
     by_relation = asked[asked[:, 2].argsort(stable=True)]  # for which rules cost less together
-    numbers = len(scoring.blocks) * scoring.num_entities
+    numbers = len(unanswered.scoring.blocks) * unanswered.scoring.num_entities
     chunks = by_relation.split(max(1, min(_MOST_AT_ONCE, _NUMBERS_AT_ONCE // numbers)))
-    parts = [_best_of_chunk(scoring, chunk, known, wrong, limits) for chunk in chunks]
-    columns = (torch.cat([getattr(it, field.name) for it in parts]) for field in fields(parts[0]))
-    return _best_of_each(FoundAnswers(*columns), limits.k)
+    found = FoundAnswers.together([_of_chunk(unanswered, it, known, limits) for it in chunks])
+    found = _with_confidences(_with_both_sides(found, unanswered), graph)
+    return _wanted(found, graph.num_relations, limits)
 
 
-def _best_of_chunk(
-    scoring: BlockScoring,
-    asked: Tensor,
-    known: KnownTails,
-    wrong: KnownTails,
-    limits: AnswerLimits,
+def _of_chunk(
+    unanswered: Unanswered, asked: Tensor, known: KnownTails, limits: AnswerLimits
 ) -> FoundAnswers:
-    """Return the best answers for each row of question, entity and relation. Shape: (B, 3)."""
+    """Return what may be wanted for each row of question, entity and relation. Shape: (B, 3).
+
+    The probability of each is that by this side's question alone.
+    """
+    scoring = unanswered.scoring
     _, entities, relations = asked.unbind(1)
     by_block = list(scoring.weighted_scores(entities, relations))
-    total = sum(by_block, start=torch.zeros(()))
-    odds = scoring.calibrated_log_odds(total.log_softmax(1), relations)
-    odds[wrong.lookup(entities, relations)] = -torch.inf
-    is_known = known.among_all(entities, relations, scoring.num_entities)
-    if limits.new:
-        odds[is_known] = -torch.inf
-        odds[torch.arange(len(asked)), entities] = -torch.inf
-    top = odds.topk(min(limits.k, scoring.num_entities))
-    rows, places = torch.nonzero(_is_wanted(top.values, relations, scoring, limits), as_tuple=True)
+    total = reduce(torch.add, by_block)
+    by_question = unanswered.by_question(entities, relations, total.clone())
+    top = by_question.topk(min(max(limits.k, _LEAST_CONSIDERED), scoring.num_entities))
+    rows, places = torch.nonzero(top.values > 0, as_tuple=True)
     answers = top.indices[rows, places]
+    is_known = torch.zeros(len(rows), dtype=torch.bool)
+    if not limits.new:
+        known_rows, known_answers = known.lookup(entities, relations)
+        rows, answers = torch.cat([rows, known_rows]), torch.cat([answers, known_answers])
+        is_known = torch.cat([is_known, torch.ones(len(known_rows), dtype=torch.bool)])
     added = [scores[rows, answers] - scores.mean(1)[rows] for scores in by_block]
     numbers, entities, relations = asked[rows].unbind(1)
     return FoundAnswers(
@@ -111,27 +123,71 @@ def _best_of_chunk(
         entities,
         relations,
         answers,
-        top.values[rows, places],
-        is_known[rows, answers],
+        by_question[rows, answers],
+        is_known,
+        total[rows, answers].double(),
         in_proportion(torch.stack(added, dim=1)),
     )
 
 
-def _is_wanted(
-    odds: Tensor, relations: Tensor, scoring: BlockScoring, limits: AnswerLimits
-) -> Tensor:
-    """Whether answers are allowed by the limits, each row's the best first. Shape: (B, K)."""
-    wanted = (odds > -torch.inf) & (odds.sigmoid().double() >= limits.min_probability)
+def _with_both_sides(found: FoundAnswers, unanswered: Unanswered) -> FoundAnswers:
+    """Let new answers be as probable as both questions tell, and sum to what is allowed."""
+    new = (~found.known).nonzero()[:, 0]
+    ends = found.entities[new], found.relations[new], found.answers[new]
+    odds = unanswered.log_odds(*ends, found.probabilities[new])
+    single = torch.from_numpy(unanswered.further.is_single)[ends[1]]
+    asked = torch.stack([found.questions[new], ends[1]], dim=1)
+    probabilities = found.probabilities.clone()
+    probabilities[new] = at_most_one_each(odds.sigmoid(), asked, single)
+    return replace(found, probabilities=probabilities)
+
+
+def _with_confidences(found: FoundAnswers, graph: Graph) -> FoundAnswers:
+    """Let known answers be as probable as the dataset says."""
+    known = found.known.nonzero()[:, 0]
+    size = graph.num_relations
+    asks_for_heads = found.relations[known] >= size
+    entities, answers = found.entities[known], found.answers[known]
+    heads = torch.where(asks_for_heads, answers, entities)
+    tails = torch.where(asks_for_heads, entities, answers)
+    triples = torch.stack([heads, found.relations[known] % size, tails], dim=1)
+    probabilities = found.probabilities.clone()
+    stated = torch.from_numpy(graph.confidence(triples.numpy()))
+    probabilities[known] = stated.double()
+    return replace(found, probabilities=probabilities)
+
+
+def _wanted(found: FoundAnswers, num_relations: int, limits: AnswerLimits) -> FoundAnswers:
+    """Return the k best answers to each question within the limits: known ones, then the rest."""
+    order = torch.arange(len(found.answers))
+    for column, descending in (
+        (found.scores, True),
+        (found.probabilities, True),
+        (found.known, True),
+        (found.questions, False),
+    ):
+        order = order[column[order].argsort(descending=descending, stable=True)]
+    found = found[order]
+    is_wanted = found.probabilities >= limits.min_probability
     if limits.per_head is not None:
-        asks_for_tails = (relations < scoring.num_relations)[:, None]
-        wanted &= ~asks_for_tails | (torch.arange(odds.shape[1]) < limits.per_head)
-    return wanted
+        is_wanted &= _place_of_head(found, num_relations) < limits.per_head
+    found = found[is_wanted.nonzero()[:, 0]]
+    return found[(_places(found.questions) < limits.k).nonzero()[:, 0]]
 
 
-def _best_of_each(found: FoundAnswers, k: int) -> FoundAnswers:
-    """Return the k most probable answers to each question."""
-    by_probability = found.log_odds.argsort(descending=True, stable=True)
-    order = by_probability[found.questions[by_probability].argsort(stable=True)]
-    questions = found.questions[order]
-    place = torch.arange(len(order)) - torch.searchsorted(questions, questions)
-    return found[order[place < k]]
+def _place_of_head(found: FoundAnswers, num_relations: int) -> Tensor:
+    """Return how many better triples of the same question have the same head and relation. (n,)."""
+    asks_for_heads = found.relations >= num_relations
+    heads = torch.where(asks_for_heads, found.answers, found.entities)
+    groups = torch.stack([found.questions, found.relations, heads], dim=1)
+    groups = groups.unique(dim=0, return_inverse=True)[1]
+    order = groups.argsort(stable=True)
+    places = torch.empty_like(groups)
+    places[order] = _places(groups[order])
+    return places
+
+
+def _places(sorted_groups: Tensor) -> Tensor:
+    """Return each one's place in its group, from 0. Shape: (n,)."""
+    first = torch.searchsorted(sorted_groups, sorted_groups)
+    return torch.arange(len(sorted_groups)) - first

@@ -1,67 +1,42 @@
-"""Completing a graph: which questions to ask of which entities, and the best missing answers.
+"""Completing a graph: the most probable triples of a relation that it lacks.
 
-Shapes: E entities, R relations (inverses not counted), Q questions, B questions of a chunk.
+Shapes: R relations (inverses not counted), B questions of a chunk, E entities, n triples.
 """
 
-import heapq
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from model.inputs import KnownTails, with_inverses
-from model.scoring.blocks import BlockScoring
-from storage.datasets.graph import SPLITS, Graph
+from model.probability.limited_sums import at_most_one_each
+from model.probability.triple_probabilities import CONTRADICTING, Unanswered
 
-_Search = Callable[[BlockScoring, Tensor, KnownTails, int, int, int], tuple[Tensor, Tensor]]
+_Found = tuple[Tensor, Tensor]  # probabilities, (n,), and rows of entity and answer, (n, 2)
+_Search = Callable[[Unanswered, int, int, int], _Found]
 
-MIN_SHARED = 0.5
-"""An entity that takes part in s is asked about r if this share of all that take part in s also
-takes part in r: a thing with a shape is asked for its colour, a colour is not."""
-
-
-def expected_questions(graph: Graph) -> NDArray[np.bool_]:
-    """Which entity can be expected to have an answer to which question.
-
-    Returns:
-        Entry (e, r): whether to ask (e, r, ?), or (?, r - R, e) for r >= R. Shape: (E, 2R).
-    """
-    everything = np.concatenate([graph.split(name) for name in SPLITS])
-    both_ways = with_inverses(everything, graph.num_relations)
-    takes_part = np.zeros((graph.num_entities, 2 * graph.num_relations), dtype=np.float32)
-    takes_part[both_ways[:, 0], both_ways[:, 1]] = 1
-    together = takes_part.T @ takes_part
-    implied = together / np.maximum(np.diag(together), 1)[:, None] >= MIN_SHARED
-    return np.asarray(takes_part @ implied > 0)
+_LEAST_CONSIDERED = 50
+"""Triples of a relation that are looked at by both of their questions, whatever k is."""
 
 
 @torch.inference_mode()
 def most_probable_missing(
-    scoring: BlockScoring,
-    asked: NDArray[np.bool_],
-    known: KnownTails,
+    unanswered: Unanswered,
     relation: int,
     k: int,
     chunk_size: int = 512,
     per_head: int | None = None,
 ) -> list[tuple[float, int, int]]:
-    """Find the k most probable triples of a relation that stand in no split.
+    """Find the k most probable triples of a relation that are neither known nor known to be wrong.
 
-    Triples of an entity with itself are left out. A triple's probability is the larger of those
-    that the two questions give which may lead to it.
+    Asked are the questions that may have a further answer: see `FurtherAnswers.worth_asking`.
 
     Args:
-        scoring: The model.
-        asked: Which questions to ask; see `expected_questions`. Shape: (E, 2R).
-        known: All triples that are known.
+        unanswered: The model, and what may be asked of it.
         relation: Index, below R.
         k: Triples wanted.
-        chunk_size: Questions at once; memory is chunk_size * E * 4 bytes a few times over.
+        chunk_size: Questions at once; memory is chunk_size * E * 8 bytes a few times over.
         per_head: Triples of one head at most, its most probable ones; None for any number. The k
             triples are the most probable ones that this leaves.
 
@@ -69,86 +44,81 @@ def most_probable_missing(
         Probability, head and tail, the most probable first.
     """
     find: _Search = _likeliest if per_head is None else partial(_likeliest_of_heads, per_head)
-    best: dict[tuple[int, int], float] = {}
-    for index in (relation, relation + scoring.num_relations):
-        askers = torch.from_numpy(np.flatnonzero(asked[:, index]))
-        log_shares, pairs = find(scoring, askers, known, index, k, chunk_size)
-        odds = scoring.calibrated_log_odds(log_shares[None], torch.tensor([index]))[0]
-        for value, (asker, answer) in zip(odds.tolist(), pairs.tolist(), strict=True):
-            pair = (asker, answer) if index == relation else (answer, asker)
-            best[pair] = max(best.get(pair, -math.inf), value)
-    ranked = _most_probable(((value, *pair) for pair, value in best.items()), k, per_head)
-    chances = torch.tensor([value for value, *_ in ranked], dtype=torch.float64).sigmoid()
-    return [(chance, *pair) for chance, (_, *pair) in zip(chances.tolist(), ranked, strict=True)]
+    considered = max(2 * k, _LEAST_CONSIDERED)
+    opposite = unanswered.further.opposite(relation)
+    by_tail = find(unanswered, relation, considered, chunk_size)[1]
+    by_head = find(unanswered, opposite, considered, chunk_size)[1].flip(1)
+    pairs = torch.cat([by_tail, by_head]).unique(dim=0)
+    probabilities = _by_both_questions(unanswered, relation, pairs)
+    order = probabilities.argsort(descending=True, stable=True)
+    if per_head is not None:
+        order = order[_best_of_each(pairs[order, 0], probabilities[order], per_head).sort().values]
+    best = order[:k]
+    heads, tails = pairs[best].unbind(1)
+    found = zip(probabilities[best].tolist(), heads.tolist(), tails.tolist(), strict=True)
+    return list(found)
 
 
-def _likeliest(
-    scoring: BlockScoring,
-    askers: Tensor,
-    known: KnownTails,
-    question: int,
-    k: int,
-    chunk_size: int,
-) -> tuple[Tensor, Tensor]:
-    """Find the k answers to one question, whoever asks, that the model believes in most.
+def _by_both_questions(unanswered: Unanswered, relation: int, pairs: Tensor) -> Tensor:
+    """Tell how probable triples of a relation are. Shapes: (n, 2) -> (n,), float64."""
+    heads, tails = pairs.unbind(1)
+    questions = torch.full_like(heads, relation)
+    by_tail = unanswered.of_triples(heads, questions, tails)
+    found = unanswered.log_odds(heads, questions, tails, by_tail).sigmoid()
+    is_single = unanswered.further.is_single
+    for question, asked in ((relation, heads), (unanswered.further.opposite(relation), tails)):
+        single = torch.full_like(heads, bool(is_single[question]), dtype=torch.bool)
+        found = at_most_one_each(found, asked[:, None], single)
+    return found
 
-    Only what may be among them is sorted and told: most of the time goes into scores.
 
-    Returns:
-        Logarithms of the beliefs, (n,), and rows of asker and answer, (n, 2), for n <= k.
+def _likeliest(unanswered: Unanswered, question: int, k: int, chunk_size: int) -> _Found:
+    """Find the k most probable answers to one question, whichever entity it is asked of.
+
+    Only what may be among them is sorted: most of the time goes into scores.
     """
-    best, pairs = torch.empty(0), torch.empty(0, 2, dtype=torch.long)
-    for heads in askers.split(chunk_size):
-        questions = torch.full_like(heads, question)
-        found = _log_shares_of_missing(scoring, heads, questions, known)
+    best, pairs = _nothing()
+    for entities in unanswered.further.worth_asking(question).split(chunk_size):
+        found = _of_chunk(unanswered, entities, question)
         # Each row's best one is an answer, so at least k are as good as the k-th of these.
         bound = max(_kth_largest(best, k), _kth_largest(found.amax(1), k))
-        rows, answers = torch.nonzero((found >= bound) & (found > -torch.inf), as_tuple=True)
+        rows, answers = torch.nonzero((found >= bound) & (found > CONTRADICTING), as_tuple=True)
         best = torch.cat([best, found[rows, answers]])
-        pairs = torch.cat([pairs, torch.stack([heads[rows], answers], dim=1)])
+        pairs = torch.cat([pairs, torch.stack([entities[rows], answers], dim=1)])
         best, kept = best.topk(min(k, len(best)))
         pairs = pairs[kept]
     return best, pairs
 
 
-def _log_shares_of_missing(
-    scoring: BlockScoring, heads: Tensor, questions: Tensor, known: KnownTails
-) -> Tensor:
-    """Return beliefs; -inf in what is known, and in an entity as its own answer. Shape: (B, E)."""
-    found = scoring.log_shares(heads, questions)
-    found[known.lookup(heads, questions)] = -torch.inf
-    found[torch.arange(len(heads)), heads] = -torch.inf
-    return found
+def _nothing() -> _Found:
+    return torch.empty(0, dtype=torch.double), torch.empty(0, 2, dtype=torch.long)
+
+
+def _of_chunk(unanswered: Unanswered, entities: Tensor, question: int) -> Tensor:
+    """Return the probabilities of all answers. Shape: (B, E)."""
+    questions = torch.full_like(entities, question)
+    scores = unanswered.scoring.scores(entities, questions)
+    return unanswered.by_question(entities, questions, scores)
 
 
 def _likeliest_of_heads(
-    per_head: int,
-    scoring: BlockScoring,
-    askers: Tensor,
-    known: KnownTails,
-    question: int,
-    k: int,
-    chunk_size: int,
-) -> tuple[Tensor, Tensor]:
-    """Find the k answers that the model believes in most, no more than so many to a head.
+    per_head: int, unanswered: Unanswered, question: int, k: int, chunk_size: int
+) -> _Found:
+    """Find the k most probable answers, no more than so many to a head.
 
-    The head of a triple is whoever asks for tails, and the answer to whoever asks for heads. What a
-    chunk may add to a head's best is no more than its own best of that head, so only those are
-    kept.
-
-    Returns:
-        As `_likeliest`.
+    The head of a triple is the entity that is asked about, or the answer where heads are asked for.
+    What a chunk may add to a head's best is no more than its own best of that head, so only those
+    are kept.
     """
-    best, pairs = torch.empty(0), torch.empty(0, 2, dtype=torch.long)
-    asks_for_tails = question < scoring.num_relations
-    for heads in askers.split(chunk_size):
-        questions = torch.full_like(heads, question)
-        found = _log_shares_of_missing(scoring, heads, questions, known)
+    best, pairs = _nothing()
+    asks_for_tails = question < unanswered.further.num_questions // 2
+    for entities in unanswered.further.worth_asking(question).split(chunk_size):
+        found = _of_chunk(unanswered, entities, question)
         by_head = found if asks_for_tails else found.T
         top = by_head.topk(min(per_head, by_head.shape[1]))
-        rows, places = torch.nonzero(top.values > -torch.inf, as_tuple=True)
+        rows, places = torch.nonzero(top.values > CONTRADICTING, as_tuple=True)
         others = top.indices[rows, places]
-        new = (heads[rows], others) if asks_for_tails else (heads[others], rows)
+        new = (entities[rows], others) if asks_for_tails else (entities[others], rows)
         best = torch.cat([best, top.values[rows, places]])
         pairs = torch.cat([pairs, torch.stack(new, dim=1)])
         if not asks_for_tails:  # whose heads come again in every chunk
@@ -167,23 +137,6 @@ def _best_of_each(groups: Tensor, values: Tensor, most: int) -> Tensor:
     return order[rank < most]
 
 
-def _most_probable(
-    found: Iterable[tuple[float, int, int]], k: int, per_head: int | None
-) -> list[tuple[float, int, int]]:
-    """Return the k likeliest triples, (log-odds, head, tail), no more than so many of a head."""
-    if per_head is None:
-        return heapq.nlargest(k, found)
-    num_taken: Counter[int] = Counter()
-    taken = []
-    for triple in sorted(found, reverse=True):
-        if num_taken[triple[1]] < per_head:
-            num_taken[triple[1]] += 1
-            taken.append(triple)
-    return taken[:k]
-
-
 def _kth_largest(values: Tensor, k: int) -> float:
     """The k-th largest of some numbers; -inf if there are fewer."""
-    if len(values) < k:
-        return -math.inf
-    return float(values.nan_to_num(-torch.inf).topk(k).values[-1])
+    return float(values.topk(k).values[-1]) if len(values) >= k else -math.inf

@@ -1,0 +1,1 @@
+"""How probable an answer is: that there is a further one at all, and that it is this one."""

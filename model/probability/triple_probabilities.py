@@ -1,0 +1,131 @@
+"""The probability that a triple holds: that its question has a further answer, and it is this one.
+
+A model's scores say, of the answers that a question may yet have, which it is. A triple answers two
+questions, one for its tail and one for its head, and its probability is told by both together: by
+the larger and the smaller of their log-odds, with weights per relation that were fitted on what came
+true (see `model.probability.calibration`).
+
+Shapes: B questions of a chunk, n triples, E entities, R relations (inverses not counted).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.inputs import KnownTails
+from model.probability.further_answers import FurtherAnswers
+from model.scoring.blocks import BlockScoring
+
+LEAST = 1e-6
+"""Probability, by one question, below which triples are not told apart."""
+CONTRADICTING = 1e-9
+"""Largest probability, by one question, of what contradicts what is known."""
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """What may be asked of a model.
+
+    Attributes:
+        scoring: The model.
+        further: What is to be expected of every question.
+        excluded: Triples that are no new answers, both ways: known, or known to be wrong.
+        is_reflexive: Of which questions an entity may be its own answer. Shape: (2R,), bool.
+    """
+
+    scoring: BlockScoring
+    further: FurtherAnswers
+    excluded: KnownTails
+    is_reflexive: Tensor
+
+    def by_question(self, entities: Tensor, questions: Tensor, scores: Tensor) -> Tensor:
+        """Tell how probable each entity is as a further answer, by this side alone.
+
+        Args:
+            entities: Which are asked about. Shape: (B,).
+            questions: The relation of each, plus R to ask for heads. Shape: (B,).
+            scores: Of the model, of all entities. Shape: (B, E).
+
+        Returns:
+            Probabilities; 0 for what is no new answer. Those to a question sum to at most the
+            number that is expected of it. Shape: (B, E), float64.
+        """
+        logits, closed = self._possible(entities, questions, scores.double())
+        open_ones = logits.masked_fill(closed, -torch.inf)
+        share = (open_ones - open_ones.logsumexp(1, keepdim=True)).exp().nan_to_num(0.0)
+        chance, number = (it[:, None] for it in self.further.of(entities, questions))
+        missed = (1 - share).clamp_min(1e-12).log() * (number / chance)
+        found = chance * -torch.expm1(missed)
+        among_all = CONTRADICTING * logits.softmax(1).nan_to_num(0.0)
+        return torch.where(closed, among_all, found)
+
+    def _possible(
+        self, entities: Tensor, questions: Tensor, scores: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Leave out what is no new answer, and mark what contradicts a known one. (B, E) each."""
+        scores[self.excluded.lookup(entities, questions)] = -torch.inf
+        own = ~self.is_reflexive[questions]
+        scores[own.nonzero()[:, 0], entities[own]] = -torch.inf
+        closed = torch.zeros_like(scores, dtype=torch.bool)
+        for question in questions.unique().tolist():
+            found = self.further.is_closed(self.further.opposite(question))
+            if found is not None:
+                closed[questions == question] = torch.from_numpy(found).to(scores.device)
+        return scores, closed
+
+    def of_triples(self, entities: Tensor, questions: Tensor, answers: Tensor) -> Tensor:
+        """Tell how probable triples are by the question for one of their ends alone.
+
+        Every question is scored once, however many of the triples answer it.
+
+        Args:
+            entities: Which are asked about. Shape: (n,).
+            questions: The relation of each, plus R to ask for heads. Shape: (n,).
+            answers: What answers them. Shape: (n,).
+
+        Returns:
+            Shape (n,), float64.
+        """
+        asked = torch.stack([questions, entities], dim=1)  # for which rules cost less together
+        distinct, places = asked.unique(dim=0, return_inverse=True)
+        found = torch.empty(len(answers), dtype=torch.double, device=answers.device)
+        for start in range(0, len(distinct), _ROWS_AT_ONCE):
+            chunk = distinct[start : start + _ROWS_AT_ONCE]
+            relations, heads = chunk.unbind(1)
+            rows = self.by_question(heads, relations, self.scoring.scores(heads, relations))
+            here = ((places >= start) & (places < start + len(chunk))).nonzero()[:, 0]
+            found[here] = rows[places[here] - start, answers[here]]
+        return found
+
+    def log_odds(
+        self, entities: Tensor, questions: Tensor, answers: Tensor, by_question: Tensor
+    ) -> Tensor:
+        """Tell how probably triples hold, by both of their questions.
+
+        Args:
+            entities: Which are asked about. Shape: (n,).
+            questions: The relation of each, plus R to ask for heads. Shape: (n,).
+            answers: What answers them. Shape: (n,).
+            by_question: Of `by_question`, of each triple. Shape: (n,).
+
+        Returns:
+            Log-odds, finite. Shape: (n,), float64.
+        """
+        size = self.further.num_questions // 2
+        other = self.of_triples(answers, (questions + size) % (2 * size), entities)
+        features = side_features(by_question, other)
+        lines = self.scoring.calibration[questions % size].double()
+        return (features * lines).sum(1)
+
+
+def side_features(one: Tensor, other: Tensor) -> Tensor:
+    """Return what a probability is told by: 1, the larger and the smaller of two log-odds. (n, 3).
+
+    Args:
+        one: Probabilities by one question. Shape: (n,).
+        other: Probabilities by the other. Shape: (n,).
+    """
+    both = torch.stack([one, other], dim=1).clamp(LEAST, 1 - LEAST).logit()
+    return torch.cat([torch.ones_like(both[:, :1]), both.amax(1, True), both.amin(1, True)], dim=1)
