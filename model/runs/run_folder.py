@@ -118,6 +118,8 @@ class RunFolder:
         }
         if graph.kinds:
             strings["kinds"] = graph.kinds
+        if graph.split_by_hash:
+            strings["split_by_hash"] = True
         arrays: dict[str, NDArray[Any]] = {split: graph.split(split) for split in SPLITS}
         for name in OPTIONAL_ARRAYS:
             if len(array := getattr(graph, name)):
