@@ -110,7 +110,7 @@ def run_bare(path: Path) -> None:
     from storage.datasets.dataset import read_dataset
 
     config = load_config(path)
-    dataset = read_dataset(config.dataset)
+    dataset = read_dataset(config.dataset, config.split_salt)
     found = {
         name: extract_modality(dataset, plan_modality(config, name), config.store, config.extract)
         for name in config.modalities

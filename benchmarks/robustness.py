@@ -95,14 +95,14 @@ def read_config(path: Path | None, settings: Sequence[str], folder: Path) -> Pip
 
 def extract(config: PipelineConfig) -> None:
     """Store the features of every modality."""
-    dataset = read_dataset(config.dataset)
+    dataset = read_dataset(config.dataset, config.split_salt)
     for name in config.modalities:
         extract_modality(dataset, plan_modality(config, name), config.store, config.extract)
 
 
 def read(config: PipelineConfig) -> Data:
     """Read the graph and the stored features."""
-    dataset = read_dataset(config.dataset)
+    dataset = read_dataset(config.dataset, config.split_salt)
     tables = {}
     for name, entry in config.modalities.items():
         plan = plan_modality(config, name)

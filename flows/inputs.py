@@ -151,7 +151,7 @@ def read_inputs(config: PipelineConfig, record: RunRecord) -> Dataset:
     if (ready := record.inputs_for(config).dataset) is not None:
         return ready
     start = start_clock()
-    dataset = read_dataset(config.dataset)
+    dataset = read_dataset(config.dataset, config.split_salt)
     record.reading_seconds = since(start)
     _check_relations(config, dataset.graph)
     return dataset

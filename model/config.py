@@ -28,6 +28,7 @@ RELEVANCE_AWARE: tuple[FusionName, ...] = ("cmkf", "cmkf_inter", "cmkf_intra")
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 EstimatorName = Literal["gaussian", "infonce", "club"]
+FinalName = Literal["auto", "all", "train+valid", "selected"]
 
 NEIGHBOURS = "neighbours"
 STRUCTURE = "structure"
@@ -246,6 +247,12 @@ class TrainConfig(_Section):
         description="What the best epoch is selected on: the valid split, or triples carved out of "
         "train, after which all of train is trained on anew for as many epochs; auto = carved "
         "where triples of valid stand in another split.",
+    )
+    final: FinalName = Field(
+        "auto",
+        description="What the model that answers learns from: all splits, train and valid, or "
+        "train alone, as the selected model does, which all metrics are of; auto = all where mocme "
+        "made the splits, else selected.",
     )
     eval_every: int = Field(5, ge=1, description="Epochs between two evaluations on valid.")
     patience: int = Field(

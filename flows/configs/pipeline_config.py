@@ -27,6 +27,7 @@ from extractors.registry import load_extractor_class, names
 from flows.configs.errors import explain
 from flows.configs.yaml_reader import ConfigError, read_yaml
 from model.config import RESERVED_NAMES, ModelConfig, PredictConfig, TrainConfig
+from storage.datasets.split import DEFAULT_SALT
 from storage.words.suggestion import did_you_mean
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes; Linux allows 255 and 4,095
@@ -176,6 +177,11 @@ class PipelineConfig(BaseModel):
     runs: ConfigPath = Field(
         Path("data/runs"),
         description="Folder of the training runs; a relative path starts from the config's file.",
+    )
+    split_salt: str = Field(
+        DEFAULT_SALT,
+        description="Any text, which decides with a triple's ids alone which split it goes to, "
+        "where the dataset has triples.tsv and no splits of its own.",
     )
     modalities: dict[ModalityName, ModalityConfig] = Field(
         {},

@@ -147,5 +147,8 @@ def _extract(config: str, run: str, shard: Shard) -> ShardReport:
 def _prepare(config: str, run: str, modality: str) -> tuple[Dataset, ModalityPlan, list[Item]]:
     """Read a dataset and prepare an extractor, whose backbone is kept for the next shard."""
     settings = PipelineConfig.model_validate_json(config)
-    dataset, plan = read_dataset(settings.dataset), plan_modality(settings, modality)
+    dataset, plan = (
+        read_dataset(settings.dataset, settings.split_salt),
+        plan_modality(settings, modality),
+    )
     return dataset, plan, plan.items_of(dataset)

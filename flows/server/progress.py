@@ -60,14 +60,19 @@ class StageProgress:
         """Return what shows a training's progress. Call it in the task, for its log."""
         log = get_run_logger().info
         seconds: list[float] = []
+        before = last = 0  # epochs of the run's trainings before this one, and its last one
 
         def show(report: EpochReport) -> None:
+            nonlocal before, last
+            before += last if report.epoch <= last else 0
+            last = report.epoch
             seconds.append(report.seconds)
-            left = (report.num_epochs - report.epoch) * sum(seconds) / len(seconds)
+            done, total = before + last, before + report.num_epochs + report.num_epochs_after
+            left = (total - done) * sum(seconds) / len(seconds)
             best = report.best_valid_mrr
             kept = "" if best is None else f", best valid MRR {best:.4f}"
             note = f"loss {report.loss:.4f}{kept}, {left:.0f} s left"
-            self._show(_EPOCHS, report.epoch, report.num_epochs, note, log)
+            self._show(_EPOCHS, done, total, note, log)
 
         return show
 

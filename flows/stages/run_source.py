@@ -28,6 +28,6 @@ def find_source(folder: StagedRun) -> Source:
     config = None
     try:
         config = folder.config()
-        return Source(config, read_dataset(config.dataset))
+        return Source(config, read_dataset(config.dataset, config.split_salt))
     except MocmeError as error:
         return Source(config, None, str(error))

@@ -76,16 +76,16 @@ def chosen(variants: Variants, only: Sequence[str]) -> dict[str, PipelineConfig]
     return {name: config for name, config in variants.configs.items() if name in names}
 
 
-def check_test(dataset: Path) -> None:
+def check_test(config: PipelineConfig) -> None:
     """See to it, before hours of training, that there is something to compare variants on.
 
     Raises:
         StudyError: If no triple of test is clean.
     """
-    if not clean_test_mask(read_dataset(dataset).graph).any():
+    if not clean_test_mask(read_dataset(config.dataset, config.split_salt).graph).any():
         raise StudyError(
-            f"{dataset}: found no triple of test that stands in neither train nor valid, so none "
-            "to compare variants on; allowed: at least one"
+            f"{config.dataset}: found no triple of test that stands in neither train nor valid, so "
+            "none to compare variants on; allowed: at least one"
         )
 
 

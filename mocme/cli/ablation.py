@@ -77,7 +77,7 @@ def _compare(
     from mocme.cli.study_bar import showing
     from mocme.study_progress import StudyProgress
 
-    check_test(settings.dataset)
+    check_test(settings)
     folder: Path = settings.runs / "ablation" / study
     progress = StudyProgress(processes)
     with showing(progress) as tell:

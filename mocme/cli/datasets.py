@@ -79,11 +79,13 @@ def audit(
     from storage.datasets.clean import write_clean
     from storage.datasets.dataset import read_dataset
     from storage.datasets.reading.unknown import UnknownNamesError
+    from storage.datasets.split import DEFAULT_SALT
 
     if config is not None and not media:
         raise typer.BadParameter("--config is for --media")
     try:
-        dataset = read_dataset(path)
+        salt = DEFAULT_SALT if config is None else load_config(config).split_salt
+        dataset = read_dataset(path, salt)
     except UnknownNamesError as error:
         _print_unknown(error, as_json)
         raise

@@ -138,7 +138,7 @@ def embeddings(
     check_suffix(out)
     run = find_run(config, run_dir, overrides)
     require_no_input(out, run.config())
-    folder = RunFolder(run.path)
+    folder = RunFolder(run.path).answering
     rows, columns = folder.read_scoring().entity_rows()
     entities = folder.read_graph().entities
     files = write_features(out, ExportedFeatures(entities, rows.numpy()))

@@ -38,7 +38,7 @@ class ReciprocalRanks:
 
 
 def reciprocal_ranks(run_dir: Path) -> ReciprocalRanks:
-    """Rank valid and the clean test split with a finished run's model, filtered by all splits.
+    """Rank valid and the clean test split with a run's selected model, filtered by all splits.
 
     Raises:
         MocmeError: If the run has not finished training.
@@ -55,13 +55,14 @@ def reciprocal_ranks(run_dir: Path) -> ReciprocalRanks:
 
 
 def evaluate_run(run_dir: Path) -> dict[str, Any]:
-    """Rank valid and test with a finished run's model, filtered by all splits.
+    """Rank valid and test with a finished run's selected model, filtered by all splits.
 
     Args:
         run_dir: A run's folder.
 
     Returns:
-        Metrics (`mrr`, `hits_at_1`, `hits_at_3`, `hits_at_10`, `mr`, `num_ranks`) under `test`,
+        Under `model`, which of the run's models that was (see `model.runs.final`). Metrics
+        (`mrr`, `hits_at_1`, `hits_at_3`, `hits_at_10`, `mr`, `num_ranks`) under `test`,
         `test_clean` (distinct test triples that stand in no other split), `valid` (what the model
         was selected on: carved out of train where the published one leaks), `unseen_entities`
         (test triples with an entity unseen in training), `per_side`, `per_relation` and
@@ -80,6 +81,7 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
     known = known_answers(graph, device)
     test = rank(scoring, graph.test, known)
     return {
+        "model": "selected",
         "test": test.metrics(),
         "test_clean": test.metrics(clean_test_mask(graph)),
         "valid": _rank_valid(folder, device).metrics(),

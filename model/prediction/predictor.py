@@ -30,7 +30,7 @@ _ANSWERS_AT_ONCE = 2**18
 
 
 class Predictor:
-    """Answers questions with a finished run.
+    """Answers questions with a finished run: with its final model, if it has two.
 
     Triples that are known to be wrong are never among answers or predicted triples: the run's
     negatives, or those given to `leave_out`.
@@ -43,7 +43,7 @@ class Predictor:
     """
 
     def __init__(self, run_dir: Path | str) -> None:
-        folder = RunFolder(Path(run_dir))
+        folder = RunFolder(Path(run_dir)).answering
         self.graph = folder.read_graph()
         self.scoring = folder.read_scoring()
         self.questions = QuestionFinder(self.graph)

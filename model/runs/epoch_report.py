@@ -17,6 +17,7 @@ class EpochReport:
         valid_mrr: Filtered MRR on valid, if this epoch ended with an evaluation.
         best_valid_mrr: The best so far, as that is what is kept; None if none was measured.
         seconds: Seconds this epoch took, evaluation included.
+        num_epochs_after: Epochs at most of the trainings of the same run that follow.
     """
 
     epoch: int
@@ -25,3 +26,4 @@ class EpochReport:
     valid_mrr: float | None
     best_valid_mrr: float | None
     seconds: float
+    num_epochs_after: int = 0

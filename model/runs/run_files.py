@@ -33,6 +33,10 @@ METRICS_FILE = "metrics.jsonl"
 TRAINING_FILE = "training.json"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 SELECTION_FOLDER = "selection"
+"""Folder of the training that a model is selected on where valid leaks."""
+FINAL_FOLDER = "final"
+"""Folder of the training whose model answers, where that is another than the one measured."""
+_SUBFOLDERS = (SELECTION_FOLDER, FINAL_FOLDER)
 
 _EVENTS = "events.out.tfevents.[0-9]*.[0-9]*.[0-9]*"
 """Names of TensorBoard's files: seconds, host, process and number."""
@@ -42,10 +46,10 @@ _LASTING = (GRAPH_FILE, TRIPLES_FILE, WEIGHTS_FILE, SCORING_FILE, METRICS_FILE, 
 FILES = (*_LASTING, CHECKPOINT_FILE)
 """All that a training writes to a folder, TensorBoard's log aside."""
 
-OUTPUTS = (*_LASTING, *(f"{SELECTION_FOLDER}/{name}" for name in _LASTING))
-"""What a finished training has left, that of the training it was selected on included."""
+OUTPUTS = (*_LASTING, *(f"{folder}/{name}" for folder in _SUBFOLDERS for name in _LASTING))
+"""What the finished trainings of a run have left."""
 
-DERIVED = (METRICS_FILE, f"{SELECTION_FOLDER}/{METRICS_FILE}")
+DERIVED = (METRICS_FILE, *(f"{folder}/{METRICS_FILE}" for folder in _SUBFOLDERS))
 """Those of them that nothing is answered from: to lose one is no reason to train again."""
 
 TRAIN_ANEW = "`mocme train CONFIG` trains anew"
@@ -123,14 +127,26 @@ def event_files(root: Path) -> list[str]:
 
 
 def delete_training(root: Path) -> None:
-    """Delete all that a training has left in a folder, and the folders that are empty then."""
-    selection = [f"{SELECTION_FOLDER}/{name}" for name in FILES]
-    selection += [f"{SELECTION_FOLDER}/{name}" for name in event_files(root / SELECTION_FOLDER)]
-    delete_own_files(root, [*FILES, *event_files(root), *selection])
-    tensorboard = f"{SELECTION_FOLDER}/{TENSORBOARD_FOLDER}"
-    for name in (tensorboard, SELECTION_FOLDER, TENSORBOARD_FOLDER):
+    """Delete all that a run's trainings have left, and the folders that are empty then."""
+    folders = [root / name for name in _SUBFOLDERS]
+    for folder in (*folders, root):
+        names = [*FILES, *event_files(folder)]
+        delete_own_files(root, [(folder / name).relative_to(root).as_posix() for name in names])
+    for folder in (*(it / TENSORBOARD_FOLDER for it in (*folders, root)), *folders):
         with suppress(OSError):  # something of the user's is in it
-            (root / name).rmdir()
+            folder.rmdir()
+
+
+def answering_folder(root: Path) -> Path:
+    """Return the folder in a run's whose model answers: that of the final model, if it is done.
+
+    Raises:
+        OtherFormatError: If another version wrote it.
+        DamagedFileError: If what says that it is done is damaged.
+        FileError: If that cannot be read.
+    """
+    final = root / FINAL_FOLDER
+    return root if read_summary(final) is None else final
 
 
 def check_file(path: Path) -> None:

@@ -3,8 +3,9 @@
 graph.json              ids and names        checkpoint.safetensors  to resume from
 triples.safetensors     splits, negatives    model.safetensors       best weights
 metrics.jsonl           one line an epoch    scoring.safetensors     best embeddings
-training.json           written when done    selection/              the first training, if two
-tensorboard/            metrics.jsonl once more
+training.json           written when done    tensorboard/            metrics.jsonl once more
+selection/              a training before this one, if valid leaks: see `model.runs.selection`
+final/                  the training whose model answers, if another: see `model.runs.final`
 
 Every file of a finished training is compared with its checksum in training.json before it is read.
 """
@@ -26,6 +27,7 @@ from model.runs.epoch_report import TENSORBOARD_FOLDER, EpochReport
 from model.runs.run_files import (
     CHECKPOINT_FILE,
     FILES,
+    FINAL_FOLDER,
     GRAPH_FILE,
     METRICS_FILE,
     SCORING_FILE,
@@ -34,6 +36,7 @@ from model.runs.run_files import (
     TRAINING_FILE,
     TRIPLES_FILE,
     WEIGHTS_FILE,
+    answering_folder,
     check_file,
     is_finished,
     read_summary,
@@ -70,6 +73,20 @@ class RunFolder:
     def selection(self) -> "RunFolder":
         """The folder of the training whose model was selected, if there were two."""
         return RunFolder(self.root / SELECTION_FOLDER)
+
+    @property
+    def final(self) -> "RunFolder":
+        """The folder of the training whose model answers, if that is another than this one's."""
+        return RunFolder(self.root / FINAL_FOLDER)
+
+    @property
+    def answering(self) -> "RunFolder":
+        """The folder whose model answers: that of the final training, if there was one.
+
+        Raises:
+            MocmeError: If what says so is damaged, cannot be read, or is another version's.
+        """
+        return RunFolder(answering_folder(self.root))
 
     @property
     def selected(self) -> "RunFolder":
@@ -118,6 +135,8 @@ class RunFolder:
         }
         if graph.kinds:
             strings["kinds"] = graph.kinds
+        if graph.split_by_hash:
+            strings["split_by_hash"] = True
         arrays: dict[str, NDArray[Any]] = {split: graph.split(split) for split in SPLITS}
         for name in OPTIONAL_ARRAYS:
             if len(array := getattr(graph, name)):
@@ -187,7 +206,9 @@ class RunFolder:
     def log_epoch(self, report: EpochReport, extra: Mapping[str, float | None]) -> None:
         """Append an epoch to metrics.jsonl; epochs from a resumed checkpoint on are replaced."""
         kept = [epoch for epoch in self.read_log() if epoch["epoch"] < report.epoch]
-        lines = [json.dumps(epoch) for epoch in (*kept, {**asdict(report), **extra})]
+        logged = asdict(report)
+        del logged["num_epochs_after"]  # for whoever waits
+        lines = [json.dumps(epoch) for epoch in (*kept, {**logged, **extra})]
         with write_errors(self._metrics):
             write_whole(self._metrics, "\n".join(lines) + "\n")
 
@@ -207,11 +228,9 @@ class RunFolder:
             return []
 
     def seconds_trained(self) -> float:
-        """Seconds of all epochs with their evaluations, those before a stop, too.
-
-        Where the model was selected on another training, that one's are among them.
-        """
-        epochs = [*self.selection.read_log(), *self.read_log()]
+        """Seconds of all epochs of a run's trainings with their evaluations, before a stop, too."""
+        folders = (self.selection, self, self.final)
+        epochs = [epoch for folder in folders for epoch in folder.read_log()]
         return float(sum(epoch.get("seconds", 0.0) for epoch in epochs))
 
     def is_finished(self) -> bool:

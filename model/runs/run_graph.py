@@ -29,6 +29,7 @@ def read_run_graph(root: Path) -> Graph:
             name: tuple(strings[name]) for name in ("entities", "names", "relations")
         }
         parts["kinds"] = tuple(map(tuple, strings.get("kinds", ())))
+        parts["split_by_hash"] = strings.get("split_by_hash", False)
     with reading(root / TRIPLES_FILE):
         arrays = load_file(root / TRIPLES_FILE)
         parts |= {it: arrays[it] for it in (*SPLITS, *OPTIONAL_ARRAYS) if it in arrays}

@@ -1,12 +1,14 @@
-"""Training: from a graph and its feature tables to a run folder that holds a trained model."""
+"""Training: from a graph and its feature tables to a run folder that holds trained models."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from model.config import ModelConfig, TrainConfig
 from model.layers.repeatable import repeatable
 from model.runs.epoch_report import EpochReport
+from model.runs.final import final_graph
 from model.runs.run_folder import RunFolder
 from model.runs.selection import SelectionResult, graph_to_select_on
 from model.training.distributed import Processes, join_processes, wanted_processes
@@ -26,17 +28,19 @@ def train(
     run_dir: Path,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> None:
-    """Train a model into a run folder, going on where an earlier call was stopped.
+    """Train a run's models into its folder, going on where an earlier call was stopped.
 
     A folder whose training has finished is left as it is, but for a checkpoint left behind.
     Several processes (`config.processes`) are started here, and train as one does (see
     `model/training/distributed.py`); under torchrun, this process joins those that are there.
 
     Selection is on valid only: the weights kept are those of the best filtered MRR there. Where
-    valid cannot be selected on, there are two trainings: see `model.runs.selection`.
+    valid cannot be selected on, a training on another graph comes before: see
+    `model.runs.selection`. Where another model is to answer than the one that is measured, a final
+    training follows: see `model.runs.final`.
 
     Args:
-        graph: The graph; only its training triples enter the loss.
+        graph: The graph; only its training triples enter the loss of the model that is measured.
         tables: Feature table by modality, rows in the graph's entity order.
         model: What to train.
         config: How.
@@ -53,39 +57,62 @@ def train(
         on_epoch or (lambda report: None),
     )
     processes, wanted = join_processes(config.device), wanted_processes(config)
-    if processes.size == 1 < wanted and not RunFolder(run_dir).is_finished():
+    trainings = _trainings(job)
+    if processes.size == 1 < wanted and not all(it.folder.is_finished() for it in trainings):
         train_by_torchrun(job, wanted, told)
-    else:
-        _train(job, told, processes)
+        return
+    selected: SelectionResult | None = None
+    for number, training in enumerate(trainings, 1):
+        num_after = len(trainings) - number
+        _train_one(job, training, selected, _telling(told, num_after), processes)
+        selected = training.folder.read_selection_result() if num_after else None
 
 
-def _train(job: TrainingJob, on_epoch: Callable[[EpochReport], None], processes: Processes) -> None:
-    """Do a job as one of some processes."""
+class _Training(NamedTuple):
+    """One of a run's trainings: where it is done, and what it learns from."""
+
+    folder: RunFolder
+    graph: Graph
+
+
+def _trainings(job: TrainingJob) -> list[_Training]:
+    """Return the trainings of a job in their order; each goes by what the one before decided."""
     folder = RunFolder(job.run_dir)
-    selected = _select(job, on_epoch, processes)
+    carved = graph_to_select_on(job.graph, job.config.select_on)
+    final = final_graph(job.graph, job.config.final)
+    before = [] if carved is None else [_Training(folder.selection, carved)]
+    after = [] if final is None else [_Training(folder.final, final)]
+    return [*before, _Training(folder, job.graph), *after]
+
+
+def _telling(
+    on_epoch: Callable[[EpochReport], None], num_trainings_after: int
+) -> Callable[[EpochReport], None]:
+    """Return what adds to reports how many epochs the trainings that follow have at most."""
+    return lambda report: on_epoch(
+        replace(report, num_epochs_after=num_trainings_after * report.num_epochs)
+    )
+
+
+def _train_one(
+    job: TrainingJob,
+    training: _Training,
+    selected: SelectionResult | None,
+    on_epoch: Callable[[EpochReport], None],
+    processes: Processes,
+) -> None:
+    """Do one training of a job, as one of some processes, unless it is finished."""
+    folder, graph = training
     if processes.is_first:
-        folder.restore_graph(job.graph)
+        if folder.root != job.run_dir:
+            check_own_folder(folder.root)
+        folder.restore_graph(graph)
     if processes.from_first(folder.is_finished):
         if processes.is_first:
             folder.drop_checkpoint()
         return
     if processes.is_first:
-        folder.create(job.graph)
+        folder.create(graph)
     with repeatable():
-        trainer = Trainer(job.graph, job.tables, job.model, job.config, folder, processes, selected)
+        trainer = Trainer(graph, job.tables, job.model, job.config, folder, processes, selected)
         trainer.run(on_epoch)
-
-
-def _select(
-    job: TrainingJob, on_epoch: Callable[[EpochReport], None], processes: Processes
-) -> SelectionResult | None:
-    """Return what a training before this one decides, where one is needed."""
-    carved = graph_to_select_on(job.graph, job.config.select_on)
-    if carved is None:
-        return None
-    folder = RunFolder(job.run_dir).selection
-    if processes.is_first:
-        check_own_folder(folder.root)
-    once = job.config.model_copy(update={"select_on": "valid"})
-    _train(replace(job, graph=carved, config=once, run_dir=folder.root), on_epoch, processes)
-    return folder.read_selection_result()

@@ -19,6 +19,7 @@ from storage.datasets.reading import dataset_folder, openke
 from storage.datasets.reading.further import FurtherFiles
 from storage.datasets.reading.near_misses import MOST_NAMED, but_there_is, near_misses
 from storage.datasets.reading.triple_lines import ALLOWED
+from storage.datasets.split import DEFAULT_SALT
 from storage.errors import DatasetError
 from storage.words.suggestion import did_you_mean
 from storage.words.visible import quoted
@@ -120,11 +121,13 @@ class Dataset:
         return f"; not read, for the first line is no object with an 'id': {names}" if names else ""
 
 
-def read_dataset(path: Path) -> Dataset:
+def read_dataset(path: Path, split_salt: str = DEFAULT_SALT) -> Dataset:
     """Read a dataset folder or an OpenKE folder, by what lies in it.
 
     Args:
         path: The folder.
+        split_salt: Salt of the split of a dataset that comes without one; what reads a config
+            gives the config's.
 
     Raises:
         DatasetError: If the folder is not there, or anything in it is not as it should be.
@@ -136,8 +139,9 @@ def read_dataset(path: Path) -> Dataset:
         allowed = _FORMS + _LINES * bool(meant) + _FROM_TABLE * path.is_file()
         raise DatasetError(path, found=f"{found}{but_there_is(meant)}", allowed=allowed)
     form = forms[0]
-    read = openke.read if form == "openke" else dataset_folder.read
-    entities, graph, further = read(path)
+    is_openke = form == "openke"
+    read = openke.read(path) if is_openke else dataset_folder.read(path, split_salt)
+    entities, graph, further = read
     return Dataset(path, graph, entities, form, further)
 
 

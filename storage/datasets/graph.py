@@ -43,6 +43,8 @@ class Graph:
         uncertain: Distinct triples, of any split, whose confidence is stated and below 1. Shape:
             (num_uncertain, 3).
         confidences: Their confidences, at least 0. Shape: (num_uncertain,).
+        split_by_hash: Whether mocme made the splits, and not who made the dataset; see
+            `storage.datasets.split`.
     """
 
     entities: tuple[str, ...]
@@ -55,6 +57,7 @@ class Graph:
     kinds: tuple[tuple[str, ...], ...] = ()
     uncertain: Triples = field(default_factory=_no_triples)
     confidences: NDArray[np.float32] = field(default_factory=_no_confidences)
+    split_by_hash: bool = False
 
     @property
     def num_entities(self) -> int:
@@ -126,6 +129,8 @@ class Graph:
             state.update(b"kinds")
             for kinds in self.kinds:
                 _feed_strings(state, kinds)
+        if self.split_by_hash:
+            state.update(b"split_by_hash|")
 
 
 def _feed_strings(state: "hashlib._Hash", strings: Iterable[str]) -> None:

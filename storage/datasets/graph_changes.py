@@ -82,6 +82,8 @@ def _of_optional_parts(old: Graph, new: Graph) -> Iterator[str]:
         and np.array_equal(old.confidences, new.confidences)
     ):
         yield "confidences changed"
+    if old.split_by_hash != new.split_by_hash:
+        yield f"splits made by {'mocme' if new.split_by_hash else 'the dataset'}"
 
 
 def _kinds(graph: Graph) -> dict[str, tuple[str, ...]]:

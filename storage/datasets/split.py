@@ -1,8 +1,8 @@
-"""Splitting triples reproducibly.
+"""Splitting triples reproducibly, so that no triple changes its split when others are added.
 
-A triple's place follows from the SHA-256 of its ids, not from the order in which triples are listed
-and not from a seed: the same triples give the same splits everywhere, and a few new triples move
-few old ones. No triple is held out whose head, tail or relation would then be unseen in training.
+A triple's split follows from the SHA-256 of a salt and the triple's ids alone: not from a seed, nor
+from which other triples there are or in which order they are listed. So nothing is ruled by entity
+or relation, either: to keep one fact of each in train would move facts as others are added.
 """
 
 import hashlib
@@ -11,39 +11,45 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.datasets.graph import Triples
+from storage.datasets.graph import SPLITS, Triples
 
-_HELD_OUT_FRACTION = 0.1  # of the triples to valid, and as many to test: 80/10/10
+DEFAULT_SALT = "mocme"
+"""Salt of a split where none is given."""
+
+_TEST_BELOW, _VALID_BELOW = 0.1, 0.2
+"""Of a hash as a number from 0 to 1; those above go to train: 80/10/10 of a large graph."""
 
 
 def split_triples(
-    triples: Triples, entities: Sequence[str], relations: Sequence[str]
+    triples: Triples, entities: Sequence[str], relations: Sequence[str], salt: str = DEFAULT_SALT
 ) -> tuple[Triples, Triples, Triples]:
-    """Split triples 80/10/10 into train, valid and test, each in hash order.
+    """Split triples into train, valid and test, about 80/10/10, each in hash order.
 
-    Duplicates are dropped. Valid and test are smaller where too few triples can be spared.
+    Duplicates are dropped. Only where a split of a tiny graph would be empty, the triple with the
+    nearest hash fills it.
 
     Args:
         triples: Triples in any order. Shape: (num_triples, 3).
         entities: Entity ids by index.
         relations: Relation ids by index.
+        salt: Another salt gives another split.
 
     Raises:
-        ValueError: If not even one triple for each of valid and test can be spared.
+        ValueError: If there are fewer distinct triples than splits.
     """
-    digests = _digests(triples, entities, relations)
+    digests = _digests(triples, entities, relations, prefix=f"{salt}\t")
     order = _sorted_order(digests)
     repeats = (digests[order[1:]] == digests[order[:-1]]).all(axis=1)
-    distinct = triples[np.delete(order, np.flatnonzero(repeats) + 1)]
-    chosen = _spare(distinct, 2 * max(1, round(_HELD_OUT_FRACTION * len(distinct))))
-    held_out = distinct[chosen]
-    if len(held_out) < 2:
-        raise ValueError(
-            f"{len(distinct)} distinct triples, of which only {len(held_out)} can be held out "
-            "without leaving an entity or relation unseen in train"
-        )
-    middle = len(held_out) // 2
-    return distinct[~chosen], held_out[middle:], held_out[:middle]
+    distinct = np.delete(order, np.flatnonzero(repeats) + 1)
+    num_distinct = len(distinct)
+    if num_distinct < len(SPLITS):
+        raise ValueError(f"{num_distinct} distinct triples, too few for {len(SPLITS)} splits")
+    places = np.ldexp(digests[distinct, 0].astype(np.float64), -64)
+    test_end, valid_end = np.searchsorted(places, (_TEST_BELOW, _VALID_BELOW)).tolist()
+    test_end = min(max(test_end, 1), num_distinct - 2)
+    valid_end = min(max(valid_end, test_end + 1), num_distinct - 1)
+    test, valid, train = np.split(triples[distinct], (test_end, valid_end))
+    return train, valid, test
 
 
 def carve(
@@ -73,11 +79,11 @@ def carve(
 
 
 def _digests(
-    triples: Triples, entities: Sequence[str], relations: Sequence[str]
+    triples: Triples, entities: Sequence[str], relations: Sequence[str], prefix: str = ""
 ) -> NDArray[np.uint64]:
     """Return the SHA-256 of each triple's ids, joined with tabs. Shape: (num_triples, 4)."""
     digests = b"".join(
-        hashlib.sha256(f"{entities[h]}\t{relations[r]}\t{entities[t]}".encode()).digest()
+        hashlib.sha256(f"{prefix}{entities[h]}\t{relations[r]}\t{entities[t]}".encode()).digest()
         for h, r, t in triples.tolist()
     )
     return np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 4)

@@ -1,5 +1,6 @@
 """The run's folder: data and nothing else, and a clear word where it is damaged."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -345,3 +346,11 @@ class TestLogAndSystem:
         monkeypatch.undo()
         run_training(world, tmp_path)
         assert same_outcome(finished_run, tmp_path)
+
+
+def test_who_made_the_splits_is_read_back(world: World, tmp_path: Path) -> None:
+    for graph in (world.graph, dataclasses.replace(world.graph, split_by_hash=True)):
+        folder = RunFolder(tmp_path / str(graph.split_by_hash))
+        folder.create(graph)
+        assert folder.read_graph().digest == graph.digest
+    assert len({it.read_bytes() for it in tmp_path.glob("*/graph.json")}) == 2

@@ -71,7 +71,11 @@ def test_triples_alone_are_split_whatever_their_order_and_duplicates(folder: Pat
     lines = lines[::-3] + lines[::-1]
     (folder / "triples.tsv").write_text("".join(lines))
     assert read_dataset(folder).graph.digest == first.digest
-    assert [len(first.split(split)) for split in SPLITS] == [16, 2, 2]
+    assert [len(first.split(split)) for split in SPLITS] == [17, 1, 2]
+    assert first.split_by_hash
+    other = read_dataset(folder, split_salt="other").graph
+    assert sum(len(other.split(split)) for split in SPLITS) == 20
+    assert other.test.tolist() != first.test.tolist()
 
 
 class TestItems:
@@ -295,7 +299,7 @@ def test_triples_that_cannot_be_split(folder: Path) -> None:
     for split in SPLITS:
         (folder / f"{split}.tsv").unlink()
     (folder / "triples.tsv").write_text("cat\tchases\tdog\nant\teats\tnaïve owl\n", "utf-8")
-    with pytest.raises(DatasetError, match="2 distinct triples, of which only 0 can be held out"):
+    with pytest.raises(DatasetError, match="2 distinct triples, too few for 3 splits; allowed"):
         read_dataset(folder)
 
 

@@ -57,6 +57,7 @@ def test_ids_in_another_order_are_the_same_triples() -> None:
             ["1 triple of valid gone", "1 triple of test more"],
         ),
         ({"names": ("A", "Bee", "Sea")}, ["2 names changed"]),
+        ({"split_by_hash": True}, ["splits made by mocme"]),
         ({"relations": ("likes", "knows", "eats")}, ["1 relation more"]),
         ({"negatives": triples((1, 0, 1))}, []),
         ({"kinds": (("x",), (), ())}, ["1 entity of other kinds"]),

@@ -1,4 +1,4 @@
-"""Reproducible splits: sizes, independence of order, nothing left unseen."""
+"""Reproducible splits: by hash alone, whatever else there is; carving leaves nothing unseen."""
 
 import hashlib
 from random import Random
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.datasets.split import carve, split_triples
+from storage.datasets.split import DEFAULT_SALT, carve, split_triples
 
 Triple = tuple[int, int, int]
 
@@ -23,8 +23,8 @@ triple_lists = st.lists(
 )
 
 
-def _split(triples: list[Triple]) -> list[list[Triple]]:
-    splits = split_triples(_array(triples), ENTITIES, RELATIONS)
+def _split(triples: list[Triple], salt: str = DEFAULT_SALT) -> list[list[Triple]]:
+    splits = split_triples(_array(triples), ENTITIES, RELATIONS, salt)
     return [[tuple(row) for row in split.tolist()] for split in splits]
 
 
@@ -40,30 +40,32 @@ def _relations(triples: list[Triple]) -> set[int]:
     return {relation for _, relation, _ in triples}
 
 
-def test_dense_graph_is_split_80_10_10_by_sha256() -> None:
-    def sha256(triple: Triple) -> str:
-        head, relation, tail = triple
-        line = f"entity {head}\t{'rs'[relation]}\tentity {tail}"
-        return hashlib.sha256(line.encode()).hexdigest()
-
-    by_hash = sorted(DENSE, key=sha256)
-    assert _split(DENSE) == [by_hash[40:], by_hash[20:40], by_hash[:20]]
+def _place(triple: Triple, salt: str) -> float:
+    """Where the hash of a triple lies, from 0 to 1."""
+    head, relation, tail = triple
+    line = f"{salt}\tentity {head}\t{'rs'[relation]}\tentity {tail}"
+    return int.from_bytes(hashlib.sha256(line.encode()).digest()[:8]) / 2**64
 
 
-def test_a_new_triple_moves_few_old_ones() -> None:
-    before = _split(DENSE)
-    after = _split([*DENSE, (20, 0, 1), (20, 0, 2)])
-    for old, new in zip(before, after, strict=True):
-        assert len(set(old) - set(new)) <= 2
+@pytest.mark.parametrize("salt", ["mocme", "", "another"])
+def test_a_triple_is_split_by_the_hash_of_salt_and_ids(salt: str) -> None:
+    bounds = {0: (0.2, 1.0), 1: (0.1, 0.2), 2: (0.0, 0.1)}  # train, valid, test
+    expected = [
+        sorted(
+            (it for it in DENSE if bounds[split][0] <= _place(it, salt) < bounds[split][1]),
+            key=lambda it: _place(it, salt),
+        )
+        for split in bounds
+    ]
+    assert _split(DENSE, salt) == expected
 
 
-def test_only_triples_that_can_be_spared_are_held_out() -> None:
-    star = [(0, 0, leaf) for leaf in range(3, 23)]
-    doubled = [(0, 0, 1), (0, 1, 1), (0, 0, 2), (0, 1, 2)]
-    train, valid, test = _split(star + doubled)
-    assert set(star) <= set(train)
-    assert (len(valid), len(test)) == (1, 1)
-    assert {valid[0][2], test[0][2]} == {1, 2}
+def test_a_split_that_would_be_empty_is_filled_by_the_nearest_hashes() -> None:
+    by_hash = sorted(DENSE, key=lambda it: _place(it, "mocme"))
+    for few in (by_hash[:4], by_hash[-4:]):  # all of them test, all of them train
+        assert all(_split(few))
+    assert _split(by_hash[:4]) == [by_hash[3:4], by_hash[2:3], by_hash[:2]]
+    assert _split(by_hash[-4:]) == [by_hash[-2:], by_hash[-3:-2], by_hash[-4:-3]]
 
 
 def test_a_self_loop_counts_once_for_its_entity() -> None:
@@ -75,26 +77,42 @@ def test_a_self_loop_counts_once_for_its_entity() -> None:
     assert (left[:, 0] == 20).sum() == 1
 
 
-@pytest.mark.parametrize("triples", [[], [(0, 0, 1)], [(0, 0, 1), (2, 1, 3)]])
+@pytest.mark.parametrize("triples", [[], [(0, 0, 1)], [(0, 0, 1), (2, 1, 3), (0, 0, 1)]])
 def test_too_few_triples(triples: list[Triple]) -> None:
-    with pytest.raises(ValueError, match=f"{len(triples)} distinct triples, of which only 0"):
+    found = len(set(triples))
+    with pytest.raises(ValueError, match=f"^{found} distinct triples, too few for 3 splits$"):
         _split(triples)
 
 
 @given(triple_lists, st.randoms())
 @settings(max_examples=60, deadline=None)
 def test_split_properties(triples: list[Triple], random: Random) -> None:
-    try:
-        train, valid, test = _split(triples)
-    except ValueError:
+    if len(set(triples)) < 3:
         return
+    train, valid, test = _split(triples)
     shuffled = triples * 2
     random.shuffle(shuffled)
     assert _split(shuffled) == [train, valid, test]
     assert sorted(train + valid + test) == sorted(set(triples))
-    assert _entities(train) == _entities(triples)
-    assert _relations(train) == _relations(triples)
-    assert 1 <= len(test) <= len(valid) <= len(test) + 1
+    assert all((train, valid, test))
+
+
+@given(triple_lists, st.randoms(), st.text())
+@settings(max_examples=60, deadline=None)
+def test_a_triple_keeps_its_split_whatever_is_added(
+    added: list[Triple], random: Random, salt: str
+) -> None:
+    """Also where what is added names other entities and relations, listed before the old ones."""
+    old = DENSE
+    before = _split(old, salt)
+    grown = [*old, *((20 + head, 2, tail) for head, _, tail in added), *added]
+    random.shuffle(grown)
+    entities, relations = ENTITIES[::-1], ("t", *RELATIONS[::-1])
+    moved = [(29 - h, {0: 2, 1: 1, 2: 0}[r], 29 - t) for h, r, t in grown]
+    after = split_triples(_array(moved), entities, relations, salt)
+    named = [{(entities[h], relations[r], entities[t]) for h, r, t in it.tolist()} for it in after]
+    for split, ids in zip(before, named, strict=True):
+        assert {(ENTITIES[h], RELATIONS[r], ENTITIES[t]) for h, r, t in split} <= ids
 
 
 @given(triple_lists, st.integers(-1, 20), st.randoms())

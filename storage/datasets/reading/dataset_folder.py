@@ -3,7 +3,8 @@
 - `entities.jsonl`: one JSON object a line. `id`: a unique string. `name`: optional, the id by
   default. `kind`: optional, a string or several. Any other fields, which modalities read.
 - `train.tsv`, `valid.tsv`, `test.tsv`: head, relation and tail, separated by tabs; heads and tails
-  by id; perhaps a confidence. Or `triples.tsv` alone, which is split reproducibly.
+  by id; perhaps a confidence. Or `triples.tsv` alone, which is split by hash
+  (see `storage.datasets.split`).
 - Optional: `negatives.tsv`, and further `*.jsonl` files that add fields.
 
 Blank lines are skipped. Relations are those that occur in any split, in sorted order.
@@ -45,11 +46,12 @@ FILES = (ENTITIES_FILE, _UNSPLIT_FILE, *_SPLIT_FILES, NEGATIVES_FILE)
 _ENTITIES_ALLOWED = "one JSON object a line, with the entity's id"
 
 
-def read(root: Path) -> tuple[tuple[Entity, ...], Graph, FurtherFiles]:
+def read(root: Path, split_salt: str) -> tuple[tuple[Entity, ...], Graph, FurtherFiles]:
     """Read entities and graph of a dataset folder, and which further files add fields.
 
     Args:
         root: The folder.
+        split_salt: Salt of the split of `triples.tsv`.
 
     Raises:
         DatasetError: If a file is missing, empty or not as described above.
@@ -68,11 +70,12 @@ def read(root: Path) -> tuple[tuple[Entity, ...], Graph, FurtherFiles]:
     splits = [split.to_triples(relations) for split in columns]
     uncertain, confidences = _uncertain(columns, splits, len(entities), len(relations))
     ids, names = tuple(rows), tuple(entity.name for entity in entities)
-    if len(files) == 1:
-        splits = _split(files[0], splits[0], ids, relations)
+    is_unsplit = len(files) == 1
+    if is_unsplit:
+        splits = _split(files[0], splits[0], ids, relations, split_salt)
     kinds = kinds_of_entities(entities)
     train, valid, test = splits
-    parts = (train, valid, test, negatives, kinds, uncertain, confidences)
+    parts = (train, valid, test, negatives, kinds, uncertain, confidences, is_unsplit)
     graph = Graph(ids, names, relations, *parts)
     return entities, graph, further
 
@@ -153,10 +156,10 @@ def _absent_triples(root: Path, absent: Sequence[Path]) -> DatasetError:
 
 
 def _split(
-    file: Path, triples: Triples, entities: Sequence[str], relations: Sequence[str]
+    file: Path, triples: Triples, entities: Sequence[str], relations: Sequence[str], salt: str
 ) -> list[Triples]:
     try:
-        return list(split_triples(triples, entities, relations))
+        return list(split_triples(triples, entities, relations, salt))
     except ValueError as error:
         allowed = f"more triples, or a split of your own in {', '.join(_SPLIT_FILES)}"
         raise DatasetError(file, found=str(error), allowed=allowed) from error
