@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from model.scoring.odds import calibrated, log_odds_of, uncalibrated
 from pykeen.models import ComplEx
 from pykeen.predict import predict_all
 from pykeen.triples import CoreTriplesFactory
@@ -43,7 +44,6 @@ from model.runs.run_folder import RunFolder
 from model.runs.trained import read_model
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import best_answers, reliability
-from model.scoring.odds import calibrated, log_odds_of, uncalibrated
 from model.training.train import train
 from storage.datasets.audit import clean_test_mask
 from storage.datasets.graph import Graph, Triples

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from model.scoring.odds import uncalibrated
 
 from extractors.sample import write_sample
 from flows.configs.pipeline_config import load_config
@@ -30,7 +31,6 @@ from model.runs.run_folder import RunFolder
 from model.scoring.block import Block
 from model.scoring.block_weights import fit_block_weights
 from model.scoring.blocks import BlockScoring
-from model.scoring.odds import uncalibrated
 from storage.datasets.graph import Graph, Triples
 
 CPU = torch.device("cpu")

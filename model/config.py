@@ -279,3 +279,10 @@ class PredictConfig(_Section):
 
     relations: Literal["all"] | tuple[str, ...] = Field("all", description="Relations to complete.")
     k: int = Field(10, ge=1, le=10_000, description="Answers per query.")
+    missing_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of all facts that the dataset lacks, which no graph tells: the larger "
+        "it is, the more probable are new answers; null = the share that was held out.",
+    )

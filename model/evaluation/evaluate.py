@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from model.device import choose_device
 from model.evaluation.ranking import Ranking, known_answers, rank, rank_metrics
+from model.probability.held_out import calibration_on_test
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import NUM_ANSWERS, BestAnswers, best_answers, reliability
-from model.scoring.odds import calibrated, uncalibrated
 from storage.datasets.audit import audit, clean_test_mask
 from storage.datasets.graph import Graph
 
@@ -66,10 +64,8 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         `test_clean` (distinct test triples that stand in no other split), `valid` (what the model
         was selected on: carved out of train where the published one leaks), `unseen_entities`
         (test triples with an entity unseen in training), `per_side`, `per_relation` and
-        `per_modality` (test, by the modalities of the entity that is asked for), `calibration`
-        and `calibration_of_ten` (of the best answer to every question and of the ten best, `before`
-        and `after`, each as `reliability` in `model/scoring/calibration.py` tells it), and the
-        split `audit`.
+        `per_modality` (test, by the modalities of the entity that is asked for), `calibration` (see
+        `calibration_on_test`), and the split `audit`.
 
     Raises:
         MocmeError: If the run has not finished training.
@@ -92,32 +88,9 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         },
         "per_relation": _per_relation(test, graph),
         "per_modality": _per_modality(test, scoring),
-        **_calibration_on_test(scoring, graph),
+        "calibration": calibration_on_test(graph, scoring),
         "audit": audit(graph).to_dict(),
     }
-
-
-def _calibration_on_test(scoring: BlockScoring, graph: Graph) -> dict[str, Any]:
-    """Compare probabilities with what the clean test split says, of what train and valid lack."""
-    device = scoring.block_weights.device
-    known = known_answers(graph, device, besides="test")
-    best = best_answers(scoring, graph.test[clean_test_mask(graph)], known)
-    before = uncalibrated(2 * graph.num_relations, device)
-    return {
-        name: {
-            "before": _reliability(best, before, num_best),
-            "after": _reliability(best, scoring.calibration, num_best),
-        }
-        for name, num_best in (("calibration", 1), ("calibration_of_ten", NUM_ANSWERS))
-    }
-
-
-def _reliability(best: BestAnswers, calibration: Tensor, num_best: int) -> dict[str, Any]:
-    """What became of the probabilities of the first few answers to every question."""
-    chances = calibrated(best.log_odds, best.relations, calibration).sigmoid()[:, :num_best]
-    is_answer = best.log_odds[:, :num_best].isfinite()
-    holds = best.holds[:, :num_best][is_answer]
-    return reliability(chances[is_answer].double().cpu().numpy(), holds.cpu().numpy())
 
 
 def _rank_valid(folder: RunFolder, device: torch.device) -> Ranking:

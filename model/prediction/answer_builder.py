@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from model.inputs import KnownTails
 from model.prediction.answers import Answer, PredictedTriple
 from model.prediction.best_answers import FoundAnswers
 from model.prediction.evidence import shares_of_triples
 from model.prediction.explaining import AskedAnswers, Evidence, Explainer, no_evidence, weights_of
+from model.prediction.known_context import KnownContext
 from model.prediction.wording import Wording
+from model.probability.further_answers import FurtherAnswers
 from model.scoring.blocks import BlockScoring
 from storage.datasets.graph import Graph
 
@@ -23,10 +26,13 @@ class AnswerBuilder:
 
     Args:
         graph: The graph.
+        known: The triples that stand in it, both ways.
+        further: Tells which questions have one answer at most.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, known: KnownTails, further: FurtherAnswers) -> None:
         self._graph = graph
+        self._context = KnownContext(graph, known, further)
         self._explainer = Explainer(graph)
 
     @property
@@ -65,7 +71,7 @@ class AnswerBuilder:
         reasons = self._reasons(scoring, found, evidence=evidence, with_paths=with_paths)
         columns = (found.questions, found.entities, found.relations, found.answers)
         rows = zip(*(it.tolist() for it in columns), strict=True)
-        probabilities = found.log_odds.sigmoid().tolist()
+        probabilities = found.probabilities.tolist()
         for (number, *triple), probability, known, reason in zip(
             rows, probabilities, found.known.tolist(), reasons, strict=True
         ):
@@ -93,6 +99,8 @@ class AnswerBuilder:
             self._graph.relations[relation % num_relations],
             ids[tail],
             names[tail],
+            self._context.answers(entity, relation),
+            () if known else self._context.contradicted(entity, relation, answer),
         )
 
     @torch.inference_mode()
@@ -141,6 +149,7 @@ class AnswerBuilder:
                 names[tail],
                 probability,
                 *reason,
+                self._context.answers(head, relation),
             )
             for (probability, head, tail), reason in zip(found, reasons, strict=True)
         ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _NUMBER = "question"  # the column of a question's number
+_SEPARATOR = "; "  # between several ids in one cell
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Answer:
         entity: Id.
         name: What a person calls it.
         probability: That the triple holds, by what came true on valid; see
-            `model.scoring.calibration`.
+            `model.probability`. Of a known triple, the dataset's confidence.
         modality_weights: Share of every modality in the answer's score, summing to 1; see
             `model.prediction.evidence`.
         expert_weights: Of the modalities that have several experts, how that is divided among them.
@@ -70,6 +71,9 @@ class Answer:
         relation: Id of the triple's relation.
         tail: Id of its tail.
         tail_name: What a person calls it.
+        known_answers: Ids of known answers to the same question, some if there are many.
+        contradicts: Known triples that cannot hold if this one does, as ids with blanks between:
+            other answers to a question that has one at most.
     """
 
     entity: str
@@ -85,6 +89,8 @@ class Answer:
     relation: str
     tail: str
     tail_name: str
+    known_answers: tuple[str, ...] = ()
+    contradicts: tuple[str, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The fields by name, what spoke for it in columns of their own."""
@@ -93,6 +99,8 @@ class Answer:
             "name": self.name,
             "probability": self.probability,
             "known": self.known,
+            "contradicts": _SEPARATOR.join(self.contradicts),
+            "known_answers": _SEPARATOR.join(self.known_answers),
             "head": self.head,
             "head_name": self.head_name,
             "relation": self.relation,
@@ -128,7 +136,8 @@ def numbered(columns: Sequence[str]) -> tuple[str, ...]:
 class PredictedTriple:
     """A triple that the graph lacks: ids, names, and what else is as in `Answer`.
 
-    Of the training facts there is the nearest alone, if the relation has any.
+    Of the training facts there is the nearest alone, if the relation has any. The known answers are
+    the other tails of its head.
     """
 
     head: str
@@ -141,6 +150,7 @@ class PredictedTriple:
     expert_weights: dict[str, list[float]]
     nearest_facts: tuple[NearFact, ...]
     rule: AppliedRule | None
+    known_answers: tuple[str, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The fields by name, what spoke for it in columns of their own."""
@@ -151,6 +161,7 @@ class PredictedTriple:
             "tail": self.tail,
             "tail_name": self.tail_name,
             "probability": self.probability,
+            "known_answers": _SEPARATOR.join(self.known_answers),
             **_reason_columns(self),
         }
 

@@ -5,21 +5,26 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from model.evaluation.ranking import known_answers
 from model.inputs import KnownTails, with_inverses
 from model.prediction.answer_builder import AnswerBuilder
 from model.prediction.answers import Answer, NumberedAnswer, PredictedTriple, numbered
 from model.prediction.best_answers import FoundAnswers, best_answers
-from model.prediction.completion import expected_questions, most_probable_missing
+from model.prediction.completion import most_probable_missing
 from model.prediction.questions import AnswerLimits, Question, QuestionFinder, QuestionRow
 from model.prediction.wording import Wording
+from model.probability.further_answers import known_triples
+from model.probability.triple_probabilities import Unanswered
 from model.runs.run_folder import RunFolder
-from storage.datasets.graph import SPLITS, Triples
+from storage.datasets.audit import triple_keys
+from storage.datasets.graph import Triples
+from storage.datasets.keys import is_among
+from storage.datasets.relation_types.stated import Statements, relation_types
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,18 +42,27 @@ class Predictor:
 
     Args:
         run_dir: The run's folder.
+        missing_share: Share of all facts that the graph lacks, above 0 and below 1: no graph tells.
+            None takes it to be the share that was held out.
+        stated: What relations are like, where that is stated; see `mocme relations`.
 
     Raises:
-        MocmeError: If the run has not finished training.
+        MocmeError: If the run has not finished training, or what is stated is not of its graph.
     """
 
-    def __init__(self, run_dir: Path | str) -> None:
+    def __init__(
+        self,
+        run_dir: Path | str,
+        *,
+        missing_share: float | None = None,
+        stated: Statements = MappingProxyType({}),
+    ) -> None:
         folder = RunFolder(Path(run_dir)).answering
         self.graph = folder.read_graph()
         self.scoring = folder.read_scoring()
-        self.questions = QuestionFinder(self.graph)
-        self._known = known_answers(self.graph, torch.device("cpu"))
-        self._builder = AnswerBuilder(self.graph)
+        held_out = self.scoring.calibration.share_held_out
+        self.missing_share = held_out if missing_share is None else missing_share
+        self.relation_types = relation_types(self.graph, stated)
 
     def leave_out(self, negatives: Triples) -> None:
         """Take other triples to be wrong than those that the run was made with.
@@ -57,7 +71,33 @@ class Predictor:
             negatives: By rows of `graph`. Shape: (num_negatives, 3).
         """
         self.graph = replace(self.graph, negatives=negatives)
-        self.__dict__.pop("_wrong", None)
+        for made_with_negatives in ("_unanswered", "_known"):
+            self.__dict__.pop(made_with_negatives, None)
+
+    @cached_property
+    def _unanswered(self) -> Unanswered:
+        """The model, and what may be asked of it."""
+        known = known_triples(self.graph)
+        return Unanswered.of(
+            self.scoring, self.graph, known, self.relation_types, self.missing_share
+        )
+
+    @cached_property
+    def _known(self) -> KnownTails:
+        """What stands in the graph, and is not known to be wrong, both ways."""
+        known, size = known_triples(self.graph), self.graph.num_relations
+        wrong = np.unique(triple_keys(self.graph, self.graph.negatives))
+        stands = known[~is_among(triple_keys(self.graph, known), wrong)]
+        return KnownTails(with_inverses(stands, size), 2 * size, torch.device("cpu"))
+
+    @cached_property
+    def questions(self) -> QuestionFinder:
+        """Finds the rows of questions."""
+        return QuestionFinder(self.graph, self._unanswered.further)
+
+    @cached_property
+    def _builder(self) -> AnswerBuilder:
+        return AnswerBuilder(self.graph, self._known, self._unanswered.further)
 
     @property
     def wording(self) -> Wording:
@@ -73,15 +113,6 @@ class Predictor:
     def triple_columns(self) -> tuple[str, ...]:
         """Names of the columns that predicted triples have, even if there are none."""
         return self._builder.triple_columns(self.scoring)
-
-    @cached_property
-    def _wrong(self) -> KnownTails:
-        """What is known to be wrong, both ways."""
-        return self._both_ways(self.graph.negatives)
-
-    def _both_ways(self, triples: Triples) -> KnownTails:
-        size = self.graph.num_relations
-        return KnownTails(with_inverses(triples, size), 2 * size, torch.device("cpu"))
 
     def predict(
         self,
@@ -242,7 +273,7 @@ class Predictor:
             number += len(some)
 
     def _find(self, rows: Sequence[QuestionRow], limits: AnswerLimits) -> FoundAnswers:
-        return best_answers(self.scoring, rows, self._known, self._wrong, limits)
+        return best_answers(self._unanswered, self.graph, rows, self._known, limits)
 
     def missing_triples(
         self,
@@ -254,7 +285,7 @@ class Predictor:
     ) -> Iterator[PredictedTriple]:
         """Find the k most probable triples of every relation that the graph lacks.
 
-        Questions are asked where an answer is to be expected: see `model.prediction.completion`.
+        Questions are asked that may have a further answer: see `model.probability.further_answers`.
 
         Args:
             relations: Relation ids; None = all.
@@ -268,21 +299,11 @@ class Predictor:
         limits = AnswerLimits(k, True, min_probability, per_head)
         wanted = self.graph.relations if relations is None else relations
         indices = [self.questions.relation(name) for name in wanted]
-        asked, left_out = expected_questions(self.graph), self._left_out()
         for index in indices:
-            triples = most_probable_missing(
-                self.scoring, asked, left_out, index, k, per_head=per_head
-            )
+            triples = most_probable_missing(self._unanswered, index, k, per_head=per_head)
             found = (triple for triple in triples if triple[0] >= limits.min_probability)
             while chunk := list(islice(found, _TRIPLES_AT_ONCE)):
                 yield from self._builder.triples(self.scoring, index, chunk)
-
-    def _left_out(self) -> KnownTails:
-        """What is no missing triple: what is known, and what is known to be wrong."""
-        if len(self.graph.negatives) == 0:
-            return self._known
-        everything = [*(self.graph.split(name) for name in SPLITS), self.graph.negatives]
-        return self._both_ways(np.concatenate(everything))
 
 
 def _table(

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from model.prediction.completion import expected_questions
 from model.prediction.names import find_entity, find_relation
+from model.probability.further_answers import FurtherAnswers
 from storage.datasets.graph import Graph
 from storage.errors import MocmeError
 from storage.words.visible import quoted
@@ -82,10 +81,11 @@ class QuestionFinder:
 
     Args:
         graph: The graph.
+        further: What is to be expected of its questions.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, further: FurtherAnswers) -> None:
+        self._graph, self._further = graph, further
 
     @cached_property
     def _entity_rows(self) -> dict[str, int]:
@@ -103,10 +103,6 @@ class QuestionFinder:
             folded = name.casefold()
             rows[folded] = None if folded in rows else row
         return rows
-
-    @cached_property
-    def _expected(self) -> NDArray[np.bool_]:
-        return expected_questions(self._graph)
 
     def entity(self, name: str, part: str) -> int:
         """Return the row of an entity, by id or name.
@@ -142,8 +138,9 @@ class QuestionFinder:
         first = 0 if head is not None else self._graph.num_relations
         if question.relation is not None:
             return QuestionRow(entity, (first + self.relation(question.relation),))
-        expected = self._expected[entity, first : first + self._graph.num_relations]
-        return QuestionRow(entity, tuple((first + np.flatnonzero(expected)).tolist()))
+        questions = torch.arange(first, first + self._graph.num_relations)
+        is_sensible = self._further.is_sensible(torch.full_like(questions, entity), questions)
+        return QuestionRow(entity, tuple(questions[is_sensible].tolist()))
 
     def rows(self, questions: Sequence[Question], first_number: int = 0) -> list[QuestionRow]:
         """Return the rows of several questions.

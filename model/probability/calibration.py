@@ -1,16 +1,16 @@
 """Probabilities that mean something: of the answers given 30%, three in ten should hold.
 
 Questions are asked as those are that complete a graph, also ones without any answer, of a model
-that has not learned the triples that came true. Fitted are, for every relation, an intercept and the
-weights of the log-odds that a triple has by its two questions (Platt scaling), tied to those of all
-relations. Of the facts that a graph lacks, only a share is known to have come true, so an answer
+that has not learned the triples that came true. Fitted are, for every relation, an intercept and
+the weights of the log-odds that a triple has by its two questions (Platt scaling), tied to those of
+all relations. Of the facts that a graph lacks, only a share is known to have come true, so an answer
 with probability p is known to hold with that share of p (Elkan and Noto, "Learning Classifiers from
 Only Positive and Unlabeled Data", KDD 2008).
 
 Shapes: n answers, R relations (inverses not counted).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.probability.further_answers import FurtherAnswers
 from model.probability.triple_probabilities import Unanswered, side_features
+from model.scoring.calibration import identity_lines
 from storage.datasets.graph import Triples
 from storage.datasets.keys import is_among, pack
 
@@ -54,7 +56,7 @@ class ToldAnswers:
         return (self.features * lines.double()[self.relations]).sum(1)
 
     @staticmethod
-    def together(parts: list["ToldAnswers"]) -> "ToldAnswers":
+    def together(parts: Sequence["ToldAnswers"]) -> "ToldAnswers":
         """Put the answers of several models together."""
         columns = zip(*((it.features, it.relations, it.holds) for it in parts), strict=True)
         return ToldAnswers(*map(torch.cat, columns))
@@ -88,7 +90,7 @@ def tell_answers(unanswered: Unanswered, truths: Triples, ignored: Triples) -> T
     return ToldAnswers(side_features(found[rows, 3], other), questions % size, holds)
 
 
-def _questions(further: Any) -> Tensor:
+def _questions(further: FurtherAnswers) -> Tensor:
     """Return the questions that are worth asking, or some drawn at random. Shape: (any, 2)."""
     asked = [
         torch.stack([torch.full_like(entities, question), entities], dim=1)
@@ -125,11 +127,11 @@ def fit_calibration(told: ToldAnswers, num_relations: int, share_known: float) -
         share_known: Of the facts that were missing, the share that is known to have come true.
 
     Returns:
-        Intercept and the weights of the larger and of the smaller log-odds; those of `identity`
-        without answers. Shape: (R, 3), float32.
+        Intercept and the weights of the larger and of the smaller log-odds; those of
+        `identity_lines` without answers. Shape: (R, 3), float32.
     """
     holds = told.holds.double()
-    start = identity(1, holds.device).double()
+    start = identity_lines(1, holds.device).double()
     lines = torch.zeros(
         (1 + num_relations, 3), dtype=torch.double, device=holds.device, requires_grad=True
     )
@@ -150,31 +152,17 @@ def fit_calibration(told: ToldAnswers, num_relations: int, share_known: float) -
     return (start + lines[0] + lines[1:]).detach().float()
 
 
-def identity(num_relations: int, device: torch.device | str = "cpu") -> Tensor:
-    """Lines that take the larger log-odds as they are. Shape: (R, 3)."""
-    return torch.tensor([0.0, 1.0, 0.0], device=device).repeat(num_relations, 1)
-
-
-def share_known_true(num_truths: int, num_known: int, missing_share: float) -> float:
-    """Return, of the facts that are not known, the share that is known to have come true.
-
-    Args:
-        num_truths: Facts that came true.
-        num_known: Facts that were known before.
-        missing_share: Share of all facts that was not known.
-    """
-    num_missing = num_known * missing_share / (1 - missing_share)
-    return min(1.0, num_truths / max(num_missing, 1.0))
-
-
-def reliability(probabilities: NDArray[np.float64], holds: NDArray[np.bool_]) -> dict[str, Any]:
+def reliability(
+    probabilities: NDArray[np.float64], holds: NDArray[np.bool_], share_known: float = 1.0
+) -> dict[str, Any]:
     """Compare probabilities with what came true, in `NUM_BINS` bins of equal width.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
 
     Args:
         probabilities: Shape (n,).
-        holds: Shape (n,).
+        holds: Which are known to hold. Shape: (n,).
+        share_known: Of those that hold, the share that is known to.
 
     Returns:
         `ece`, the expected calibration error: the mean over answers of how far the mean probability
@@ -189,7 +177,7 @@ def reliability(probabilities: NDArray[np.float64], holds: NDArray[np.bool_]) ->
             "lower": place / NUM_BINS,
             "upper": (place + 1) / NUM_BINS,
             "probability": float(probabilities[places == place].mean()),
-            "accuracy": float(holds[places == place].mean()),
+            "accuracy": min(1.0, float(holds[places == place].mean()) / share_known),
             "count": int((places == place).sum()),
         }
         for place in np.unique(places).tolist()

@@ -136,6 +136,13 @@ class FurtherAnswers:
         further = self.of(entities, torch.full_like(entities, question))
         return entities[further.chance >= WORTH_ASKING]
 
+    def is_sensible(self, entities: Tensor, questions: Tensor) -> Tensor:
+        """Tell which questions have answers, or may have. Shapes: (B,), (B,) -> (B,), bool."""
+        rows, columns = (np.array(it.cpu()) for it in (entities, questions))
+        has_answers = np.asarray(self._num_answers[rows, columns]).reshape(-1) > 0
+        is_asked = self.of(entities, questions).chance >= WORTH_ASKING
+        return is_asked | torch.from_numpy(has_answers).to(entities.device)
+
     def is_closed(self, question: int) -> NDArray[np.bool_] | None:
         """Tell which entities have the only answer that a question has; None if none can. (E,)."""
         if not self.is_single[question]:

@@ -2,20 +2,24 @@
 
 A model's scores say, of the answers that a question may yet have, which it is. A triple answers two
 questions, one for its tail and one for its head, and its probability is told by both together: by
-the larger and the smaller of their log-odds, with weights per relation that were fitted on what came
-true (see `model.probability.calibration`).
+the larger and the smaller of their log-odds, with weights per relation that were fitted on what
+came true (see `model.probability.calibration`).
 
 Shapes: B questions of a chunk, n triples, E entities, R relations (inverses not counted).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from model.inputs import KnownTails
+from model.inputs import KnownTails, with_inverses
 from model.probability.further_answers import FurtherAnswers
 from model.scoring.blocks import BlockScoring
+from storage.datasets.graph import Graph, Triples
+from storage.datasets.relation_types.relation_type import RelationType, is_single
 
 LEAST = 1e-6
 """Probability, by one question, below which triples are not told apart."""
@@ -39,6 +43,31 @@ class Unanswered:
     further: FurtherAnswers
     excluded: KnownTails
     is_reflexive: Tensor
+
+    @staticmethod
+    def of(
+        scoring: BlockScoring,
+        graph: Graph,
+        known: Triples,
+        types: Sequence[RelationType],
+        missing_share: float,
+    ) -> "Unanswered":
+        """Put together what may be asked of a model.
+
+        Args:
+            scoring: The model; its calibration tells who takes part in what.
+            graph: Entities, relations, kinds, and what is known to be wrong.
+            known: Distinct triples, what is known. Shape: (n, 3).
+            types: What each relation is like.
+            missing_share: Share of all facts that is not known, above 0 and below 1.
+        """
+        device, size = scoring.block_weights.device, graph.num_relations
+        participation = scoring.calibration.participation
+        further = FurtherAnswers(graph, known, participation, is_single(types), missing_share)
+        excluded = with_inverses(np.concatenate([known, graph.negatives]), size)
+        reflexive = torch.tensor([it.reflexive is True for it in types] * 2, dtype=torch.bool)
+        known_tails = KnownTails(excluded, 2 * size, device)
+        return Unanswered(scoring, further, known_tails, reflexive.to(device))
 
     def by_question(self, entities: Tensor, questions: Tensor, scores: Tensor) -> Tensor:
         """Tell how probable each entity is as a further answer, by this side alone.
@@ -116,7 +145,7 @@ class Unanswered:
         size = self.further.num_questions // 2
         other = self.of_triples(answers, (questions + size) % (2 * size), entities)
         features = side_features(by_question, other)
-        lines = self.scoring.calibration[questions % size].double()
+        lines = self.scoring.calibration.lines[questions % size].double()
         return (features * lines).sum(1)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from model.scoring.calibration import Calibration
 from storage.datasets.audit import audit
 from storage.datasets.clean import selection_splits
 from storage.datasets.graph import Graph
@@ -23,13 +24,13 @@ class SelectionResult:
         epochs: Epochs until its best evaluation.
         valid_mrr: Filtered MRR there, on the carved triples.
         block_weights: Fitted on them. Shape: (R, num_blocks); see `model.scoring.block_weights`.
-        calibration: Fitted on them. Shape: (R, 2); see `model.scoring.calibration`.
+        calibration: Fitted on them; see `model.probability.calibration`.
     """
 
     epochs: int
     valid_mrr: float
     block_weights: Tensor
-    calibration: Tensor
+    calibration: Calibration
 
 
 def graph_to_select_on(graph: Graph, select_on: Literal["auto", "valid", "carved"]) -> Graph | None:

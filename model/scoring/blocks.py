@@ -20,7 +20,7 @@ from model.encoded_block import EncodedBlock
 from model.rules.rule_block import PARTS, RuleBlock
 from model.scorers import build_scorer
 from model.scoring.block import Block
-from model.scoring.odds import calibrated, log_odds_of_shares
+from model.scoring.calibration import Calibration
 from storage.atomic import replacing
 from storage.files.file_errors import write_errors
 
@@ -33,13 +33,12 @@ class BlockScoring:
         blocks: Embeddings, all with the same kind of scorer, and behind them the rules, if the
             model has any.
         block_weights: Weight of each block's score. Shape: (R, num_blocks).
-        calibration: From log-odds to probabilities: slope and intercept of each relation; see
-            `model.scoring.calibration`. Shape: (R, 2).
+        calibration: What turns scores into probabilities; `Calibration.none` in training.
     """
 
     blocks: Sequence[Block]
     block_weights: Tensor
-    calibration: Tensor
+    calibration: Calibration
 
     @property
     def fused(self) -> EncodedBlock | None:
@@ -95,42 +94,6 @@ class BlockScoring:
         for index in range(len(self.blocks)):
             yield self._block_scores(index, heads, relations)
 
-    def log_shares(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """The logarithm of the model's belief in each entity as the tail.
-
-        Args:
-            heads: Shape (B,).
-            relations: As in `scores`. Shape: (B,).
-
-        Returns:
-            Shape (B, E).
-        """
-        return self.scores(heads, relations).log_softmax(1)
-
-    def calibrated_log_odds(self, log_shares: Tensor, relations: Tensor) -> Tensor:
-        """How probably answers hold, by the model's belief in them.
-
-        Args:
-            log_shares: Of `log_shares`, all or some. Shape: (B, any).
-            relations: As in `scores`. Shape: (B,).
-
-        Returns:
-            Log-odds, finite, in the same order in each row and for each relation. Shape: (B, any).
-        """
-        return calibrated(log_odds_of_shares(log_shares), relations, self.calibration)
-
-    def log_odds(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """How probably each entity is an answer, calibrated.
-
-        Args:
-            heads: Shape (B,).
-            relations: As in `scores`. Shape: (B,).
-
-        Returns:
-            Log-odds, finite. Shape: (B, E).
-        """
-        return self.calibrated_log_odds(self.log_shares(heads, relations), relations)
-
     def entity_rows(self) -> tuple[Tensor, dict[str, tuple[int, int]]]:
         """The entities' embeddings of all blocks that have any, side by side.
 
@@ -168,10 +131,7 @@ class BlockScoring:
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file, whole or not at all."""
-        tensors = {
-            "block_weights": self.block_weights,
-            "calibration": self.calibration,
-        }
+        tensors = {"block_weights": self.block_weights, **self.calibration.tensors()}
         for block in self.encoded:
             tensors[f"{block.name}.entities"] = block.entities
             tensors[f"{block.name}.relations"] = block.relations
@@ -206,7 +166,7 @@ class BlockScoring:
         if rules:
             shape = (blocks[0].num_entities, len(weights))
             blocks.append(RuleBlock.of_tensors(rules, *shape, weights.device))
-        return BlockScoring(blocks, weights, tensors["calibration"])
+        return BlockScoring(blocks, weights, Calibration.of_tensors(tensors))
 
 
 def _encoded_block(

@@ -25,6 +25,7 @@ from model.mocme import MoCME
 from model.negatives.all_entities import AllEntities
 from model.negatives.batch_loss import BatchLoss
 from model.negatives.egns_log import EgnsLog
+from model.probability.held_out import as_calibrated, calibrate
 from model.rules.rule_block import RuleBlock
 from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder
@@ -32,8 +33,7 @@ from model.runs.selection import SelectionResult
 from model.scoring.block import Block
 from model.scoring.block_weights import fit_block_weights
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import best_answers, fit_calibration
-from model.scoring.odds import uncalibrated
+from model.scoring.calibration import Calibration
 from model.training.checkpoint import (
     check_weights,
     load_checkpoint,
@@ -47,7 +47,7 @@ from model.training.held_back import HeldBack
 from model.training.log import Numbers, TrainingLog, block_weights_of, fusion_of
 from model.training.progress import Progress
 from model.training.questions import Questions
-from storage.datasets.graph import Graph
+from storage.datasets.graph import Graph, Triples
 from storage.errors import MocmeError
 from storage.features.table import FeatureTable
 from storage.files.file_errors import DamagedFileError
@@ -273,22 +273,31 @@ class Trainer:
         elif len(blocks) == 1 and only_ranks:
             weights = torch.ones(blocks[0].num_relations, 1, device=self.device)
         else:
-            valid = torch.from_numpy(with_inverses(self.graph.valid, self.graph.num_relations))
-            weights = fit_block_weights(blocks, valid.to(self.device), self.all_known)
-        odds = uncalibrated(len(weights), self.device)
-        return BlockScoring(blocks, weights, odds)
+            weights = self._block_weights(blocks, self.graph.valid)
+        return BlockScoring(
+            blocks, weights, Calibration.none(self.graph.num_relations, self.device)
+        )
+
+    def _block_weights(self, blocks: Sequence[Block], triples: Triples) -> Tensor:
+        """Fit the weights of blocks on some triples of valid. Shape: (R, num_blocks)."""
+        questions = torch.from_numpy(with_inverses(triples, self.graph.num_relations))
+        return fit_block_weights(blocks, questions.to(self.device), self.all_known)
 
     @cached_property
     def _rules(self) -> RuleBlock:
         return RuleBlock.mined(self.graph, self.rule_length, self.device)
 
     def _calibrated(self, scoring: BlockScoring) -> BlockScoring:
-        """Let probabilities be those of valid, or as the first of two trainings has chosen."""
-        if self.selected is not None:
-            return replace(scoring, calibration=self.selected.calibration.to(self.device))
-        known = known_answers(self.graph, self.device, besides="valid")
-        best = best_answers(scoring, self.graph.valid, known)
-        found = fit_calibration(best, 2 * self.graph.num_relations)
+        """Let probabilities be those of valid, or as the training before this one has chosen."""
+
+        def refitted(valid: Triples) -> BlockScoring:
+            return replace(scoring, block_weights=self._block_weights(scoring.blocks, valid))
+
+        if self.selected is None:
+            return replace(scoring, calibration=calibrate(self.graph, scoring, refitted))
+        before = self.selected.calibration
+        found = as_calibrated(self.graph, before.lines)
+        found = replace(found, share_held_out=before.share_held_out)
         return replace(scoring, calibration=found)
 
 

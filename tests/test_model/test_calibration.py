@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from model.scoring.odds import calibrated, log_odds_of
 from random_scoring import random_scoring
 
 from model.evaluation.evaluate import evaluate_run
@@ -17,7 +18,6 @@ from model.scoring.calibration import (
     fit_calibration,
     reliability,
 )
-from model.scoring.odds import calibrated, log_odds_of
 
 NUM_ENTITIES, NUM_RELATIONS = 14, 3
 

@@ -1,0 +1,147 @@
+"""Calibration on facts that a model has not learned, and how well it holds on others.
+
+What a model has not learned counts as what a graph lacks: its train split is what is known, and
+valid, test and what the dataset lacks itself are missing. That the dataset lacks as large a share
+as was held out is assumed, and shifts both what is promised and what can be seen of it alike.
+
+Shapes: R relations (inverses not counted).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from model.probability.calibration import (
+    ToldAnswers,
+    fit_calibration,
+    reliability,
+    tell_answers,
+)
+from model.probability.further_answers import (
+    known_triples,
+    learn_participation,
+    share_held_out,
+)
+from model.probability.triple_probabilities import Unanswered
+from model.scoring.blocks import BlockScoring
+from model.scoring.calibration import Calibration, identity_lines
+from storage.datasets.audit import triple_keys
+from storage.datasets.graph import Graph, Split, Triples
+from storage.datasets.keys import is_among
+from storage.datasets.relation_types.learning import learn_relation_types
+
+NUM_FOLDS = 4
+MOST_CROSS_FITTED = 4000
+"""Valid triples up to which block weights and calibration are fitted on different ones."""
+LARGEST_GAP = 0.1
+"""Difference between what is promised and what comes true beyond which digits mean nothing."""
+_SURE = 0.5  # probability of the answers that this is told by
+
+Refitted = Callable[[Triples], BlockScoring]
+"""Returns a model with block weights that are fitted on some triples of valid, (n, 3)."""
+
+
+def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibration:
+    """Fit a model's calibration on valid.
+
+    Where valid is small, block weights and calibration are fitted on different parts of it in turn
+    (cross-fitting), as both on the same triples would promise too much.
+
+    Args:
+        graph: The graph that the model was trained and selected on.
+        scoring: The model, its block weights fitted on all of valid.
+        refitted: See `Refitted`.
+    """
+    valid = _held_out(graph, "valid", ("train",))
+    if not len(valid):
+        return as_calibrated(graph, identity_lines(graph.num_relations))
+    order = np.random.default_rng(0).permutation(len(valid))
+    is_small = NUM_FOLDS <= len(valid) <= MOST_CROSS_FITTED
+    folds = np.array_split(valid[order], NUM_FOLDS) if is_small else [valid]
+    missing = _missing(graph, scoring, ("train",))
+    told = []
+    for number, fold in enumerate(folds):
+        others = np.concatenate([graph.valid[:0], *folds[:number], *folds[number + 1 :]])
+        model = replace(missing.asked, scoring=refitted(others)) if len(others) else missing.asked
+        told.append(tell_answers(model, fold, others))
+    share_known = missing.share_among(len(folds[0]), len(valid) - len(folds[0]))
+    lines = fit_calibration(ToldAnswers.together(told), graph.num_relations, share_known)
+    return as_calibrated(graph, lines)
+
+
+def as_calibrated(graph: Graph, lines: torch.Tensor) -> Calibration:
+    """Return a calibration whose lines are given, for all that a graph knows."""
+    participation = learn_participation(graph, known_triples(graph))
+    return Calibration(lines, participation, share_held_out(graph))
+
+
+def calibration_on_test(graph: Graph, scoring: BlockScoring) -> dict[str, Any]:
+    """Compare what a model promises of missing facts with what test has of them.
+
+    How many facts are missing cannot be seen, so the shape is compared: in all, test is taken to
+    have the share of what is promised that it has (`share_known`).
+
+    Args:
+        graph: The graph that the model was selected on; it has not learned test.
+        scoring: The model.
+
+    Returns:
+        As `reliability`, and `share_known`. `promised` and `true` are the means of the
+        probabilities and of what holds over the answers of probability 1/2 and more; both absent
+        without any.
+    """
+    test = _held_out(graph, "test", ("train", "valid"))
+    missing = _missing(graph, scoring, ("train", "valid"))
+    told = tell_answers(missing.asked, test, test[:0])
+    probabilities = told.log_odds(scoring.calibration.lines).sigmoid().cpu().numpy()
+    holds = told.holds.cpu().numpy()
+    share_known = float(np.clip(holds.sum() / max(probabilities.sum(), 1e-9), 1e-3, 1.0))
+    found = {**reliability(probabilities, holds, share_known), "share_known": share_known}
+    sure = probabilities >= _SURE
+    if sure.any():
+        true = min(1.0, float(holds[sure].mean()) / share_known)
+        found |= {"promised": float(probabilities[sure].mean()), "true": true}
+    return found
+
+
+def is_off(calibration: dict[str, Any]) -> bool:
+    """Whether what `calibration_on_test` told is too far off for probabilities to be believed."""
+    gap = calibration.get("promised", 0.0) - calibration.get("true", 0.0)
+    return bool(abs(gap) > LARGEST_GAP)
+
+
+def _held_out(graph: Graph, split: Split, before: Sequence[Split]) -> Triples:
+    """Return the distinct triples of a split that stand in none of those before it."""
+    triples = np.unique(graph.split(split), axis=0)
+    known = np.concatenate([graph.split(name) for name in before])
+    return triples[~is_among(triple_keys(graph, triples), np.unique(triple_keys(graph, known)))]
+
+
+class _Missing(NamedTuple):
+    """A model that is asked to complete what some splits know, and how many facts they lack."""
+
+    asked: Unanswered
+    num_facts: float
+
+    def share_among(self, num_truths: int, num_ignored: int = 0) -> float:
+        """Return the share of the missing facts, but some, that are among the truths."""
+        return min(1.0, num_truths / max(self.num_facts - num_ignored, 1.0))
+
+
+def _missing(graph: Graph, scoring: BlockScoring, splits: Sequence[Split]) -> _Missing:
+    known = np.unique(np.concatenate([graph.split(name) for name in splits]), axis=0)
+    then = replace(graph, train=known, valid=known[:0], test=known[:0])
+    num_facts = len(known_triples(graph)) / (1 - share_held_out(graph))
+    participation = learn_participation(then, known).to(scoring.block_weights.device)
+    calibration = replace(scoring.calibration, participation=participation)
+    asked = Unanswered.of(
+        replace(scoring, calibration=calibration),
+        then,
+        known,
+        learn_relation_types(then),
+        1 - len(known) / num_facts,
+    )
+    return _Missing(asked, num_facts - len(known))
