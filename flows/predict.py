@@ -47,6 +47,7 @@ def predict_triples(folder: StagedRun, config: PipelineConfig, record: RunRecord
     with failure_recorded(record, "predict"):
         state: State[Any] = predict_task(folder, config, return_state=True)
         record.stages["predict"] = state.result()
+    folder.write_config(config)
 
 
 @flow(name="predict")

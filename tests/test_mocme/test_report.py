@@ -37,6 +37,7 @@ SECTIONS = [
     "Training",
     "Negatives",
     "Complementarity",
+    "What relations are like",
     "Feature store",
     "Splits",
 ]

@@ -8,11 +8,8 @@ import pytest
 from storage.datasets.graph import Graph
 from storage.datasets.relation_types.learning import learn_relation_types
 from storage.datasets.relation_types.relation_type import RelationSide, RelationType, is_single
-from storage.datasets.relation_types.stated import (
-    RelationTypeError,
-    StatedRelationType,
-    relation_types,
-)
+from storage.datasets.relation_types.stated import relation_types
+from storage.datasets.relation_types.statement import RelationTypeError, StatedRelationType
 
 Pair = tuple[str, str]
 
