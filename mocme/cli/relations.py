@@ -31,7 +31,7 @@ def relations(
     training nor a run is needed. Of few facts nothing is said. Heads and tails are described by
     their kinds or, without kinds, by other facts that nearly all of them have and few others.
 
-    Example:  mocme relations data/demo/mocme.yaml --set relation_types.owned_by.single=true
+    Example:  mocme relations data/demo/mocme.yaml --relation lives_in
     """
     from flows.inputs import read_inputs
     from flows.stages.run_record import RunRecord
