@@ -28,6 +28,7 @@ def _predict(folder: StagedRun, config: PipelineConfig) -> None:
     predictor = Predictor(folder.path)
     predictor.leave_out(negatives_now(config.dataset, predictor.graph))
     triples = predictor.missing_triples(None if wanted == "all" else wanted, config.predict.k)
+    folder.write_config(config)  # a later command asks this run by the statements made last
     path = folder.path / PREDICTIONS_FILE
     with write_errors(path), replacing(path) as temporary:
         write_table(temporary, triples, columns=predictor.triple_columns)
@@ -47,7 +48,6 @@ def predict_triples(folder: StagedRun, config: PipelineConfig, record: RunRecord
     with failure_recorded(record, "predict"):
         state: State[Any] = predict_task(folder, config, return_state=True)
         record.stages["predict"] = state.result()
-    folder.write_config(config)
 
 
 @flow(name="predict")
