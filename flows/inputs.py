@@ -21,6 +21,7 @@ from model.runs.run_files import check_answering_files
 from model.runs.run_graph import read_run_graph
 from storage.datasets.dataset import Dataset, read_dataset
 from storage.datasets.graph import Graph
+from storage.datasets.relation_types.statement import check_statements
 from storage.files.file_access import FileProblem, FilesBelow
 from storage.files.places import check_place
 from storage.words.suggestion import did_you_mean
@@ -105,7 +106,7 @@ def _check_run(name: str, run: StagedRun, config: PipelineConfig) -> None:
         return
     check_answering_files(run.path)
     if is_predicting:
-        _check_relations(config, read_run_graph(run.path))
+        _check_what_is_named(config, read_run_graph(run.path))
 
 
 def check_task_runner(config: PipelineConfig) -> None:
@@ -147,18 +148,20 @@ def read_inputs(config: PipelineConfig, record: RunRecord) -> Dataset:
     Raises:
         DatasetError: If it cannot be read as it is written.
         ConfigError: If the config asks for predictions of a relation that the graph does not have.
+        RelationTypeError: If it states something of a relation or a kind that is not there.
     """
     if (ready := record.inputs_for(config).dataset) is not None:
         return ready
     start = start_clock()
     dataset = read_dataset(config.dataset, config.split_salt)
     record.reading_seconds = since(start)
-    _check_relations(config, dataset.graph)
+    _check_what_is_named(config, dataset.graph)
     return dataset
 
 
-def _check_relations(config: PipelineConfig, graph: Graph) -> None:
-    """Refuse to predict relations that the graph does not have."""
+def _check_what_is_named(config: PipelineConfig, graph: Graph) -> None:
+    """Refuse to predict relations that the graph does not have, and statements about them."""
+    check_statements(graph, config.relation_types)
     known, wanted = graph.relations, config.predict.relations
     for relation in () if wanted == "all" else wanted:
         if relation not in known:

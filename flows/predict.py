@@ -28,6 +28,7 @@ def _predict(folder: StagedRun, config: PipelineConfig) -> None:
     predictor = Predictor(folder.path)
     predictor.leave_out(negatives_now(config.dataset, predictor.graph))
     triples = predictor.missing_triples(None if wanted == "all" else wanted, config.predict.k)
+    folder.write_config(config)  # a later command asks this run by the statements made last
     path = folder.path / PREDICTIONS_FILE
     with write_errors(path), replacing(path) as temporary:
         write_table(temporary, triples, columns=predictor.triple_columns)

@@ -12,6 +12,7 @@ from flows.configs.described import (
     MODALITIES,
     ConfigKey,
     config_keys,
+    holds_entries,
     section_descriptions,
 )
 from flows.configs.pipeline_config import PipelineConfig
@@ -22,7 +23,7 @@ REGENERATE = "mocme config --defaults --markdown > docs/config.md"
 
 _WIDTH = 98  # columns of a comment
 _INDENT = "  "
-_ENTRY = f"{MODALITIES}.{ANY_NAME}"
+_OF_ENTRIES = f".{ANY_NAME}"
 
 
 def default_lines() -> Iterator[str]:
@@ -84,8 +85,8 @@ def _section(
     indent = _INDENT * (prefix.count(".") + 1 if prefix else 0)
     for name, value in data.items():
         key = f"{prefix}.{name}" if prefix else name
-        inner = _ENTRY if prefix == MODALITIES else key
-        own = value["extractor"] if inner == _ENTRY else extractor
+        inner = f"{prefix}{_OF_ENTRIES}" if holds_entries(prefix) else key
+        own = value["extractor"] if prefix == MODALITIES else extractor
         comment = comments.get((key, None)) or comments.get((key, extractor)) or sections.get(key)
         yield from _commented(comment or "", indent)
         if isinstance(value, Mapping) and value:
@@ -143,6 +144,7 @@ def _about(section: str, extractor: str | None) -> str:
     """Return a sentence on a section, or on the options of an extractor."""
     if extractor is not None:
         return f"With `extractor: {extractor}`."
-    if section == _ENTRY:
-        return f"{section_descriptions()[MODALITIES]} Each entry has these keys."
+    if section.endswith(_OF_ENTRIES):
+        about = section_descriptions()[section.removesuffix(_OF_ENTRIES)]
+        return f"{about} Each entry has these keys."
     return section_descriptions().get(section, "What a config file holds.")

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from extractors.registry import load_extractor_class, names
-from flows.configs.pipeline_config import ModalityConfig, PipelineConfig
+from flows.configs.pipeline_config import PipelineConfig
 from flows.configs.schema_words import allowed_in_words
 
 MODALITIES = "modalities"
 ANY_NAME = "NAME"
-"""What stands in a key for the name of a modality."""
+"""What stands in a key for a name of the user's: of a modality, or of a relation."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ConfigKey:
     """A key of a config.
 
     Attributes:
-        key: Its place, as `train.epochs`; `NAME` stands for a modality's name.
+        key: Its place, as `train.epochs`; `NAME` stands for the name of an entry.
         description: A sentence on what it means.
         allowed: Its type, bounds or choices, in words.
         default: What it is if it is not given, as a JSON value.
@@ -68,9 +68,9 @@ def _keys_of(
 ) -> Iterator[ConfigKey]:
     for name, info in section.model_fields.items():
         key = f"{prefix}.{name}" if prefix else name
-        if key == MODALITIES:
-            yield from _keys_of(ModalityConfig, f"{MODALITIES}.{ANY_NAME}")
-            for other in names():
+        if (entry := entry_in(info)) is not None:
+            yield from _keys_of(entry, f"{key}.{ANY_NAME}")
+            for other in names() if key == MODALITIES else ():
                 yield from option_keys(other)
         elif (inner := section_in(info)) is not None:
             yield from _keys_of(inner, key, extractor)
@@ -81,17 +81,30 @@ def _keys_of(
 def _sections_of(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
     for name, info in section.model_fields.items():
         key = f"{prefix}.{name}" if prefix else name
-        if key == MODALITIES:
+        if entry_in(info) is not None:
             yield key, description_of(info)
         elif (inner := section_in(info)) is not None:
             yield key, description_of(info)
             yield from _sections_of(inner, key)
 
 
+def holds_entries(section: str) -> bool:
+    """Whether the keys of a section are names of the user's, as those of `modalities` are."""
+    info = PipelineConfig.model_fields.get(section)
+    return info is not None and entry_in(info) is not None
+
+
 def section_in(info: FieldInfo) -> type[BaseModel] | None:
     """Return the class of a field that is a section; None: it holds a value."""
     found = info.annotation
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def entry_in(info: FieldInfo) -> type[BaseModel] | None:
+    """Return the class of the entries of a field that holds them by name; None: it does not."""
+    found = get_args(info.annotation) if get_origin(info.annotation) is dict else ()
+    entry = found[1] if found else None
+    return entry if isinstance(entry, type) and issubclass(entry, BaseModel) else None
 
 
 def _described(key: str, info: FieldInfo, extractor: str | None) -> ConfigKey:

@@ -27,6 +27,7 @@ from extractors.registry import load_extractor_class, names
 from flows.configs.errors import explain
 from flows.configs.yaml_reader import ConfigError, read_yaml
 from model.config import RESERVED_NAMES, ModelConfig, PredictConfig, TrainConfig
+from storage.datasets.relation_types.statement import StatedRelationType
 from storage.datasets.split import DEFAULT_SALT
 from storage.words.suggestion import did_you_mean
 
@@ -101,6 +102,9 @@ FieldNames = Annotated[
 ModalityName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"), AfterValidator(_not_reserved)
 ]
+
+
+RelationName = Annotated[str, Field(min_length=1)]
 
 
 class ModalityConfig(BaseModel):
@@ -195,6 +199,11 @@ class PipelineConfig(BaseModel):
     train: TrainConfig = Field(TrainConfig(), description="How the model is trained.")
     predict: PredictConfig = Field(
         PredictConfig(), description="Which missing triples the stage `predict` writes."
+    )
+    relation_types: dict[RelationName, StatedRelationType] = Field(
+        {},
+        description="What you know of relations, by their ids; what is not stated is learned from "
+        "the facts, and `mocme relations CONFIG` shows it.",
     )
 
     @model_validator(mode="after")

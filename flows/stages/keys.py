@@ -81,9 +81,13 @@ def predict_key(trained: str, config: PipelineConfig) -> StageKey:
     Raises:
         FileError: If the dataset's file of negatives cannot be read.
     """
-    parts = {"trained": trained, "predict": config.predict.model_dump(mode="json")}
-    negatives = negatives_digest(config.dataset)
-    return StageKey("predict", parts if negatives is None else {**parts, NEGATIVES_FILE: negatives})
+    parts: dict[str, Any] = {"trained": trained, "predict": config.predict.model_dump(mode="json")}
+    if config.relation_types:
+        stated = config.relation_types.items()
+        parts["relation_types"] = {name: it.model_dump(mode="json") for name, it in stated}
+    if (negatives := negatives_digest(config.dataset)) is not None:
+        parts[NEGATIVES_FILE] = negatives
+    return StageKey("predict", parts)
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

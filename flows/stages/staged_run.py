@@ -350,7 +350,7 @@ def newest_run(runs: Path) -> StagedRun:
 
 
 def newest_run_of(config: PipelineConfig) -> StagedRun:
-    """Return the newest run that was made with a config, its `predict` section aside.
+    """Return the newest run that was made with a config, what only predictions depend on aside.
 
     Raises:
         NoRunError: If there is none.
@@ -407,5 +407,5 @@ def _linked(runs: Path) -> str | None:
 
 
 def _what_a_run_is_made_from(config: PipelineConfig) -> dict[str, Any]:
-    aside = dict.fromkeys(("store", "runs", "predict", "extract"), True)
+    aside = dict.fromkeys(("store", "runs", "predict", "relation_types", "extract"), True)
     return config.model_dump(exclude={**aside, "train": set(PLACES)})

@@ -20,6 +20,7 @@ from mocme.cli import (
     deploying,
     graph_exports,
     placing,
+    relations,
     report,
     runs,
     status,
@@ -118,5 +119,6 @@ app.command("ablate", epilog=ablation.variants_help())(ablation.ablate)
 app.command("tune")(tuning.tune)
 app.command("deploy")(deploying.deploy)
 app.command("audit")(datasets.audit)
+app.command("relations")(relations.relations)
 app.add_typer(stores.app, name="store")
 app.add_typer(graph_exports.app, name="export")

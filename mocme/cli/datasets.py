@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.configs.pipeline_config import load_config
+from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.terminal.output import STDOUT, print_json, print_line
 from mocme.cli.options import AsJson
 from mocme.tables import table
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from extractors.inspection.media_audit import MediaAudit
     from storage.datasets.dataset import Dataset
     from storage.datasets.reading.unknown import UnknownNamesError
+    from storage.datasets.relation_types.statement import Statements
 
 _MOST_NAMED = 5  # entities
 
 _MOST_ROWS = 20  # of a table of pairs or of triples
+
+_CONFIG_SUFFIXES = (".yaml", ".yml")
 
 
 def sample(
@@ -45,7 +48,12 @@ def sample(
 
 
 def audit(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Dataset or OpenKE folder.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", help="Dataset or OpenKE folder, or a config (.yaml), whose is meant."
+        ),
+    ],
     as_json: AsJson = False,
     clean_dir: Annotated[
         Path | None,
@@ -59,8 +67,9 @@ def audit(
         Path | None,
         typer.Option(
             metavar="CONFIG",
-            help="With --media: whose modalities say which fields hold files; by default those do "
-            "whose values look like paths.",
+            help="Config of a folder's dataset: what its relation_types states is compared with "
+            "the facts, and with --media, its modalities say which fields hold files; by default "
+            "those do whose values look like paths.",
         ),
     ] = None,
 ) -> None:
@@ -70,7 +79,7 @@ def audit(
     alike and are not the same: of other normalisation, white space, width or hidden characters.
     Negatives that a split states to be true; relations and fields that may be misspelt; files of
     the folder that are not read. Names that no entity or relation has are all listed, and then the
-    exit code is 2.
+    exit code is 2. With a config: facts against what its relation_types states.
     With --media: files that are absent, lead out of the folder, are empty or of a format that is
     not read, and entities without facts or without media.
 
@@ -81,31 +90,36 @@ def audit(
     from storage.datasets.reading.unknown import UnknownNamesError
     from storage.datasets.split import DEFAULT_SALT
 
-    if config is not None and not media:
-        raise typer.BadParameter("--config is for --media")
+    settings = _config_of(path, config)
+    folder = path if settings is None or config is not None else settings.dataset
     try:
-        salt = DEFAULT_SALT if config is None else load_config(config).split_salt
-        dataset = read_dataset(path, salt)
+        salt = DEFAULT_SALT if settings is None else settings.split_salt
+        dataset = read_dataset(folder, salt)
     except UnknownNamesError as error:
         _print_unknown(error, as_json)
         raise
-    found_media = _audit_media(dataset, config) if media else None
+    found_media = _audit_media(dataset, settings) if media else None
     if clean_dir is not None:
         write_clean(dataset, clean_dir)
-    _print_findings(dataset, found_media, as_json)
+    stated = {} if settings is None else settings.relation_types
+    _print_findings(dataset, stated, found_media, as_json)
     if clean_dir is not None and not as_json:
         print_line(f"clean splits written to {clean_dir}")
 
 
-def _print_findings(dataset: "Dataset", media: "MediaAudit | None", as_json: bool) -> None:
+def _print_findings(
+    dataset: "Dataset", stated: "Statements", media: "MediaAudit | None", as_json: bool
+) -> None:
     """Look through a dataset's graph, names and files, and print what was found."""
     from storage.datasets import alike, contradictions, rare_names
     from storage.datasets.audit import RELATION_HEADER, SUMMARY_HEADER, audit
+    from storage.datasets.relation_types import violations
     from storage.datasets.unread import unread_files
 
     found, unread = audit(dataset.graph), unread_files(dataset)
     lookalikes = alike.find_lookalikes(dataset.graph)
     contradicted = contradictions.find_contradictions(dataset.graph)
+    against = violations.find_violations(dataset.graph, stated)
     rare = rare_names.find_rare_names(dataset)
     if as_json:
         named = {
@@ -114,6 +128,7 @@ def _print_findings(dataset: "Dataset", media: "MediaAudit | None", as_json: boo
             "further": list(dataset.further.read),
             "not_read": unread,
             "contradictions": [it.to_dict() for it in contradicted],
+            "violations": [it.to_dict() for it in against],
             "rare": [it.to_dict() for it in rare],
         }
         also = {} if media is None else {"media": media.to_dict()}
@@ -124,6 +139,8 @@ def _print_findings(dataset: "Dataset", media: "MediaAudit | None", as_json: boo
     pairs, both = alike.rows_of(lookalikes), contradictions.rows_of(contradicted)
     _print_first("Look alike and are not the same", alike.HEADER, pairs)
     _print_first("Stated to be true and to be wrong", contradictions.HEADER, both)
+    violated = violations.rows_of(against)
+    _print_first("Against what is stated of relations", violations.HEADER, violated)
     _print_first("Rare and almost as a common one", rare_names.HEADER, rare_names.rows_of(rare))
     for name in dataset.further.read:
         print_line(f"adds fields to entities: {name}")
@@ -153,18 +170,26 @@ def _print_unknown(error: "UnknownNamesError", as_json: bool) -> None:
     STDOUT.print(table(title, HEADER, rows_of(names)))
 
 
-def _audit_media(dataset: "Dataset", config: Path | None) -> "MediaAudit":
+def _config_of(path: Path, config: Path | None) -> PipelineConfig | None:
+    """Return the config that an audit was given, by itself or beside a folder."""
+    is_config = path.suffix in _CONFIG_SUFFIXES and not path.is_dir()
+    if is_config and config is not None:
+        raise typer.BadParameter("PATH is a config; give --config beside a folder")
+    given = path if is_config else config
+    return None if given is None else load_config(given)
+
+
+def _audit_media(dataset: "Dataset", config: PipelineConfig | None) -> "MediaAudit":
     from extractors.inspection.media_audit import audit_media
     from extractors.registry import load_extractor_class
 
     if config is None:
         return audit_media(dataset)
-    settings = load_config(config)
     kinds: dict[str, set[str]] = {}
-    for name, entry in settings.modalities.items():
+    for name, entry in config.modalities.items():
         extractor = load_extractor_class(entry.extractor)
         if extractor.item_kind == "file":
-            for field in settings.fields_of(name):
+            for field in config.fields_of(name):
                 kinds.setdefault(field, set()).add(extractor.modality)
     return audit_media(dataset, kinds)
 

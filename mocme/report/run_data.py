@@ -18,6 +18,8 @@ from flows.stages.predictions import Prediction, read_predictions
 from flows.stages.run_source import Source, find_source
 from flows.stages.staged_run import CONFIG_FILE, StagedRun
 from storage.datasets.graph import Graph
+from storage.datasets.relation_types.relation_type import RelationType
+from storage.datasets.relation_types.stated import relation_types
 from storage.errors import MocmeError
 from storage.files.owned import check_readable_file
 
@@ -89,6 +91,7 @@ class RunData:
         source: Config and dataset.
         coverage: Of each modality; None if dataset or store are gone.
         failures: Number of failed items by modality and reason, the commonest first.
+        relation_types: What each relation is like, as the config states it, else as learned.
     """
 
     path: Path
@@ -103,6 +106,7 @@ class RunData:
     source: Source
     coverage: list[ModalityCoverage] | None
     failures: Mapping[tuple[str, str], int]
+    relation_types: tuple[RelationType, ...]
 
     @property
     def name(self) -> str:
@@ -154,6 +158,7 @@ def read_run(folder: StagedRun) -> RunData:
         source=source,
         coverage=_count_coverage(source),
         failures=_count_failures(folder.path.parent / FAILURES_FILE, voices.modalities, graph),
+        relation_types=relation_types(graph, source.config.relation_types if source.config else {}),
     )
 
 

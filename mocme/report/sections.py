@@ -23,6 +23,7 @@ from mocme.report.modality_figures import (
 from mocme.report.run_data import RunData
 from mocme.report.table import Table
 from mocme.report.training_figures import curve_figures, egns_figures, share_figures
+from storage.datasets.relation_types.rows import HEADER, STATED_MARK, rows_of
 
 _NOT_MEASURED = "the fusion does not ask, or too few entities have what would be compared."
 
@@ -57,6 +58,7 @@ def sections_of(run: RunData) -> list[Section]:
         _training(run),
         _negatives(run),
         _complementarity(run),
+        _relations(run),
         _coverage(run),
         _splits(run),
     ]
@@ -143,6 +145,17 @@ def _why_no_heat_map(run: RunData) -> Iterator[str]:
         yield "Each modality has one expert: there is none for it to share with."
     elif not found.are_experts_measured:
         yield f"What experts share was not measured: {_NOT_MEASURED}"
+
+
+def _relations(run: RunData) -> Section:
+    notes = [
+        "Learned from all facts, where there are enough to tell; in brackets the mean number. "
+        "Heads and tails are of these kinds or, where none is stated, have these facts, too."
+    ]
+    if any(it.stated for it in run.relation_types):
+        notes.append(f"{STATED_MARK} stated in the config.")
+    tables = (("Relations", Table.of(HEADER, rows_of(run.relation_types))),)
+    return Section("relations", "What relations are like", tuple(notes), (), tables)
 
 
 def _coverage(run: RunData) -> Section:

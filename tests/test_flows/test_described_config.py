@@ -16,6 +16,7 @@ from flows.configs.described import (
 )
 from flows.configs.pipeline_config import ModalityConfig, PipelineConfig
 from flows.configs.schema_words import allowed_in_words
+from storage.datasets.relation_types.statement import StatedRelationType
 
 
 def sections(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -29,6 +30,7 @@ def sections(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
 CLASSES = [
     *sections(PipelineConfig),
     ModalityConfig,
+    StatedRelationType,
     *(load_extractor_class(name).Config for name in names()),
 ]
 
@@ -46,14 +48,17 @@ def test_every_field_has_a_sentence(section: type[BaseModel]) -> None:
 def test_no_key_is_left_out() -> None:
     keys = {key.key for key in config_keys()}
     assert {"dataset", "modalities.NAME.max_items", "train.negatives.egns.hard_weight"} <= keys
+    assert {f"relation_types.NAME.{it}" for it in StatedRelationType.model_fields} <= keys
     own = {(key.extractor, key.key) for key in config_keys() if key.extractor}
     for extractor in names():
         for option in load_extractor_class(extractor).Config.model_fields:
             assert (extractor, f"modalities.NAME.{option}") in own
     assert len(config_keys()) == len({(key.extractor, key.key) for key in config_keys()})
-    assert {key.section for key in config_keys()} - {"modalities.NAME", ""} <= set(
-        section_descriptions()
-    )
+    assert {key.section for key in config_keys()} - {
+        "modalities.NAME",
+        "relation_types.NAME",
+        "",
+    } <= set(section_descriptions())
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def digest(graph: str = "g", content: dict[str, str] = CONTENT, **sections: Any)
         {"train": {"processes": 4}},
         {"extract": {"device": "cpu", "batch_size": 3, "num_workers": 1, "timeout_seconds": 1}},
         {"predict": {"k": 3}},
+        {"relation_types": {"r": {"single": True}}},
         {"train": {"epochs": 50}},  # the default, written out
     ],
 )
@@ -79,6 +80,8 @@ def test_evaluation_and_prediction_follow_the_training_and_prediction_its_sectio
     assert evaluate_key("x") == evaluate_key("x") != evaluate_key("y")
     assert predict_key("x", config()) != predict_key("y", config())
     assert predict_key("x", config()) != predict_key("x", config(predict={"k": 3}))
+    stated = config(relation_types={"r": {"single": True}})
+    assert predict_key("x", config()) != predict_key("x", stated)
     assert predict_key("x", config(runs=Path("/elsewhere"))) == predict_key("x", config())
 
 

@@ -40,6 +40,7 @@ def write_graph(folder: Path, **changes: Any) -> Path:
     [
         ({"dataset": "nowhere"}, "nowhere: found no such folder"),
         ({"predict": {"relations": ["is_one_off"]}}, "did you mean 'is_one_of'"),
+        ({"relation_types": {"is_one_off": {"single": True}}}, "did you mean 'is_one_of'"),
         ({"modalities": {"texts": {"extractor": "text_hash"}}}, "field 'texts'"),
         ({"modalities": {"text": WEIGHTS}}, "found no weights in the folder"),
         ({"modalities": {"text": {**WEIGHTS, "model": "./gone"}}}, "found './gone'"),

@@ -24,6 +24,7 @@ modalities:
   vectors: {extractor: imported, file: some/vectors.npy, ids: ids.txt}
 train: {epochs: 7, negatives: {egns: {easy_weight: 0.5}}}
 model: {attend: [pictures]}
+relation_types: {capital: {single: true}}
 """
 
 
@@ -73,6 +74,8 @@ def test_a_config_is_printed_as_it_is_read(config: Path, tmp_path: Path) -> None
     assert data["modalities"]["text"]["max_characters"] == 20_000
     assert data["modalities"]["vectors"]["file"] == str(tmp_path / "some/vectors.npy")
     assert data["train"]["negatives"]["egns"]["easy_weight"] == 0.5
+    assert data["relation_types"]["capital"]["single"] is True
+    assert any("Whether a head has one tail at most" in line for line in lines)
 
 
 def test_what_is_printed_is_the_same_config_elsewhere(config: Path, tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_odd_values_survive(config: Path, tmp_path: Path, name: str) -> None:
 def test_every_line_of_every_key_has_a_comment(config: Path) -> None:
     lines = mocme("config", config).stdout.splitlines()
     for before, line in zip(["", *lines], lines, strict=False):
-        is_entry = line.strip() in ("text:", "pictures:", "vectors:")
+        is_entry = line.strip() in ("text:", "pictures:", "vectors:", "capital:")
         assert line.strip().startswith("#") or before.strip().startswith("#") or is_entry, line
 
 

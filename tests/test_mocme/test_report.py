@@ -37,6 +37,7 @@ SECTIONS = [
     "Training",
     "Negatives",
     "Complementarity",
+    "What relations are like",
     "Feature store",
     "Splits",
 ]
@@ -120,6 +121,7 @@ def test_every_section_and_every_figure_is_there(reported: tuple[Path, Command],
     run_dir, command = reported
     page = parse(html)
     assert page.texts("h2") == SECTIONS
+    assert "Relations" in page.texts("caption")
     names = {str(it.attributes["id"]).removeprefix("figure-") for it in page.all("figure")}
     assert names == FIGURES
     assert len(page.all("svg")) == command.json["num_figures"] == len(FIGURES)

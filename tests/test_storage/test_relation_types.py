@@ -1,18 +1,23 @@
 """What relations are like: planted graphs, few facts, noise, and what is stated."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from storage.datasets.graph import Graph
 from storage.datasets.relation_types.learning import learn_relation_types
-from storage.datasets.relation_types.relation_type import RelationSide, RelationType, is_single
-from storage.datasets.relation_types.stated import (
-    RelationTypeError,
-    StatedRelationType,
-    relation_types,
+from storage.datasets.relation_types.relation_type import (
+    RelationEvidence,
+    RelationSide,
+    RelationType,
+    is_single,
 )
+from storage.datasets.relation_types.stated import relation_types
+from storage.datasets.relation_types.statement import RelationTypeError, StatedRelationType
 
 Pair = tuple[str, str]
 
@@ -166,6 +171,39 @@ def test_where_no_kinds_are_stated_other_facts_say_what_members_are() -> None:
     assert found.heads_are == (RelationSide("population", "head"),)
     assert found.tails_are == ()
     assert str(found.heads_are[0]) == "heads of population"
+
+
+def test_a_side_of_thousands_is_judged_by_a_sample_of_its_members() -> None:
+    facts = {"capital": countries(5000, "town"), "population": countries(5001, "number")}
+    facts["likes"] = [(f"person{it}", "something") for it in range(9000)]
+    kinds = {f"country{it}": ("country" if it % 50 else "state",) for it in range(5000)}
+    found = learned(facts, kinds=kinds)["capital"]
+    assert found.domain == ("country",)
+    assert found.heads_are == (RelationSide("population", "head"),)
+
+
+names = st.integers(0, 4).map(str)
+
+
+@given(st.sets(st.tuples(names, st.sampled_from(["r", "q"]), names)))
+def test_counts_are_those_of_plain_sets(facts: set[tuple[str, str, str]]) -> None:
+    by_relation: dict[str, set[Pair]] = {"r": set(), "q": set()}
+    for head, relation, tail in facts:
+        by_relation[relation].add((head, tail))
+    for relation, found in learned(by_relation).items():
+        pairs = by_relation[relation]
+        heads, tails = (Counter(pair[end] for pair in pairs) for end in (0, 1))
+        unordered = {frozenset(it) for it in pairs if it[0] != it[1]}
+        assert found.evidence == RelationEvidence(
+            num_facts=len(pairs),
+            num_heads=len(heads),
+            num_tails=len(tails),
+            heads_with_several=sum(it > 1 for it in heads.values()),
+            tails_with_several=sum(it > 1 for it in tails.values()),
+            num_pairs=len(unordered),
+            pairs_both_ways=sum(it[0] < it[1] and it[::-1] in pairs for it in pairs),
+            num_loops=sum(head == tail for head, tail in pairs),
+        )
 
 
 def test_a_graph_without_facts_says_nothing() -> None:

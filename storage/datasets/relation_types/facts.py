@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from storage.datasets.graph import SPLITS, Graph, Triples
 from storage.datasets.keys import pack, sorted_distinct
-
-Counts = NDArray[np.int64]
+from storage.datasets.relation_types.credible import Counts
 
 _LEAST_CONFIDENCE = 0.5  # of a fact; below it the dataset itself holds it for wrong rather
 
@@ -44,11 +42,6 @@ class Members:
     relations: Counts
     entities: Counts
     num_answers: Counts
-
-    def counted(self, num_relations: int, mask: NDArray[np.bool_] | None = None) -> Counts:
-        """Count the members by relation, or those of a mask. Shape: (num_relations,)."""
-        relations = self.relations if mask is None else self.relations[mask]
-        return np.bincount(relations, minlength=num_relations).astype(np.int64)
 
 
 def members_of(facts: Triples, end: int, num_entities: int) -> Members:

@@ -1,12 +1,13 @@
 """Learns from a graph's facts what its relations are like."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from storage.datasets.graph import Graph
+from storage.datasets.graph import Graph, Triples
 from storage.datasets.relation_types.credible import (
     Counts,
     are_exceptions,
@@ -15,7 +16,12 @@ from storage.datasets.relation_types.credible import (
     upper_bound,
 )
 from storage.datasets.relation_types.domains import find_kinds, find_sides, membership
-from storage.datasets.relation_types.facts import count_reversed, distinct_facts, members_of
+from storage.datasets.relation_types.facts import (
+    Members,
+    count_reversed,
+    distinct_facts,
+    members_of,
+)
 from storage.datasets.relation_types.relation_type import (
     NumAnswers,
     RelationEvidence,
@@ -42,47 +48,61 @@ def learn_relation_types(graph: Graph) -> tuple[RelationType, ...]:
     Raises:
         OverflowError: If the graph has so many entities and relations that 63 bits are too few.
     """
-    facts = distinct_facts(graph)
+    facts, number = distinct_facts(graph), graph.num_relations
     heads, tails = (members_of(facts, end, graph.num_entities) for end in (0, 2))
-    reversed_facts = count_reversed(facts, graph.num_entities, graph.num_relations)
-    number = graph.num_relations
-    is_loop = facts[:, 0] == facts[:, 2]
-    num_facts, num_loops = (_by_relation(it[:, 1], number) for it in (facts, facts[is_loop]))
-    both_ways = reversed_facts.diagonal() // 2
-    counts = {
+    reversed_facts = count_reversed(facts, graph.num_entities, number)
+    counts = _count(facts, heads, tails, reversed_facts.diagonal() // 2)
+    num_facts, num_loops = counts["num_facts"], counts["num_loops"]
+    takes_part = membership(heads, tails, graph)
+    kinds, sides = find_kinds(takes_part, graph), find_sides(takes_part, graph)
+    columns = {
+        "relation": graph.relations,
+        "tails_per_head": _number_of_answers(
+            counts["heads_with_several"], counts["num_heads"], num_facts
+        ),
+        "heads_per_tail": _number_of_answers(
+            counts["tails_with_several"], counts["num_tails"], num_facts
+        ),
+        "symmetric": _symmetric(counts["pairs_both_ways"], counts["num_pairs"]),
+        "reflexive": _reflexive(num_loops, counts["num_heads"]),
+        "inverse_of": _inverses(graph, reversed_facts, num_facts - num_loops),
+        "domain": kinds[:number],
+        "range": kinds[number:],
+        "heads_are": sides[:number],
+        "tails_are": sides[number:],
+        "evidence": [RelationEvidence(**row) for row in _rows(counts)],
+    }
+    return tuple(RelationType(**row) for row in _rows(columns))
+
+
+def _count(facts: Triples, heads: Members, tails: Members, both_ways: Counts) -> dict[str, Counts]:
+    """Return the fields of `RelationEvidence`, of all relations. Shape of each: (num_relations,).
+
+    Args:
+        facts: Distinct. Shape: (num_facts, 3).
+        heads: Their heads.
+        tails: Their tails.
+        both_ways: Unordered pairs that stand both ways. Shape: (num_relations,).
+    """
+    number = len(both_ways)
+    loops = facts[facts[:, 0] == facts[:, 2]]
+    num_facts, num_loops = (_by_relation(it[:, 1], number) for it in (facts, loops))
+    return {
         "num_facts": num_facts,
-        "num_heads": heads.counted(number),
-        "num_tails": tails.counted(number),
-        "heads_with_several": heads.counted(number, heads.num_answers > 1),
-        "tails_with_several": tails.counted(number, tails.num_answers > 1),
+        "num_heads": _by_relation(heads.relations, number),
+        "num_tails": _by_relation(tails.relations, number),
+        "heads_with_several": _by_relation(heads.relations[heads.num_answers > 1], number),
+        "tails_with_several": _by_relation(tails.relations[tails.num_answers > 1], number),
         "num_pairs": num_facts - num_loops - both_ways,
         "pairs_both_ways": both_ways,
         "num_loops": num_loops,
     }
-    takes_part = membership(heads, tails, graph)
-    kinds, sides = find_kinds(takes_part, graph), find_sides(takes_part, graph)
-    return tuple(
-        RelationType(*properties)
-        for properties in zip(
-            graph.relations,
-            _number_of_answers(counts["heads_with_several"], counts["num_heads"], num_facts),
-            _number_of_answers(counts["tails_with_several"], counts["num_tails"], num_facts),
-            _symmetric(both_ways, counts["num_pairs"]),
-            _reflexive(num_loops, counts["num_heads"]),
-            _inverses(graph, reversed_facts, num_facts - num_loops),
-            kinds[:number],
-            kinds[number:],
-            sides[:number],
-            sides[number:],
-            _evidence(counts),
-            strict=True,
-        )
-    )
 
 
-def _evidence(counts: Mapping[str, Counts]) -> Iterator[RelationEvidence]:
-    rows = zip(*(column.tolist() for column in counts.values()), strict=True)
-    return (RelationEvidence(**dict(zip(counts, row, strict=True))) for row in rows)
+def _rows(columns: Mapping[str, Sequence[Any] | Counts]) -> Iterator[dict[str, Any]]:
+    """Yield the values of each relation by the columns' names."""
+    lists = [it.tolist() if isinstance(it, np.ndarray) else it for it in columns.values()]
+    return (dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True))
 
 
 def _by_relation(relations: NDArray[np.int64], num_relations: int) -> Counts:
