@@ -76,7 +76,8 @@ def _who_answers(run: RunData) -> str:
     learned = run.learned_for_answers
     if learned == ("train",):
         return "Predictions are its own, too."
-    return f"Predictions are of the final model, which learned {' and '.join(learned)}."
+    together = f"{', '.join(learned[:-1])} and {learned[-1]}"
+    return f"Predictions are of the final model, which learned {together}."
 
 
 def _groups(run: RunData) -> Section:

@@ -98,7 +98,7 @@ class TestFinalTraining:
         one, other = found.read_scoring(), found.final.read_scoring()
         assert torch.equal(one.block_weights, other.block_weights)
         assert torch.equal(one.calibration, other.calibration)
-        assert not torch.equal(one.blocks[0].entities, other.blocks[0].entities)
+        assert not torch.equal(one.encoded[0].entities, other.encoded[0].entities)
 
     def test_the_selected_model_is_what_it_would_be_alone(
         self, found: RunFolder, tmp_path: Path
