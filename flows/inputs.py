@@ -17,7 +17,7 @@ from flows.stages.run_record import RunRecord
 from flows.stages.stage import since, start_clock, why_stale
 from flows.stages.staged_run import StagedRun, finished_runs, newest_run_of
 from model.prediction.names import some_relations
-from model.runs.run_files import check_answering_files
+from model.runs.run_files import answering_folder, check_answering_files
 from model.runs.run_graph import read_run_graph
 from storage.datasets.dataset import Dataset, read_dataset
 from storage.datasets.graph import Graph
@@ -104,7 +104,7 @@ def _check_run(name: str, run: StagedRun, config: PipelineConfig) -> None:
     key = predict_key(run.trained, config) if is_predicting else evaluate_key(run.trained)
     if why_stale(run, key) is None:
         return
-    check_answering_files(run.path)
+    check_answering_files(answering_folder(run.path) if is_predicting else run.path)
     if is_predicting:
         _check_what_is_named(config, read_run_graph(run.path))
 

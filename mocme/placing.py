@@ -13,7 +13,10 @@ from flows.inputs import plan_modality, read_inputs
 from flows.stages.keys import StageKey
 from flows.stages.run_record import RunRecord
 from flows.stages.staged_run import PLACED_FOLDER, StagedRun
+from model.config import FinalName
+from model.runs.final import splits_learned, with_train_of
 from storage.datasets.dataset import Dataset
+from storage.datasets.graph import SPLITS, Graph
 from storage.errors import StoreError
 from storage.features.store import FeatureStore, space_folder
 from storage.features.table import FeatureTable
@@ -58,7 +61,8 @@ def place_new(config: PipelineConfig, run: StagedRun) -> Placed:
     places = {"dataset": config.dataset, "store": config.store}
     learned = run.config().model_copy(update=places)
     dataset = read_inputs(learned, RunRecord())
-    found = arrivals(RunFolder(run.path).read_graph(), dataset.graph)
+    answering = RunFolder(run.path).answering
+    found = arrivals(answering.read_graph(), _with_facts(dataset.graph, learned.train.final))
     if found.num_new == 0:
         return Placed(None, 0, 0)
     tables = {name: _table(learned, dataset, name, found) for name in sorted(learned.modalities)}
@@ -67,11 +71,19 @@ def place_new(config: PipelineConfig, run: StagedRun) -> Placed:
     with target.locked():
         target.forget("train")
         inverse = learned.train.inverse_relations
-        place(run.path, found, tables, learned.model, target.path, inverse_relations=inverse)
+        place(answering.root, found, tables, learned.model, target.path, inverse_relations=inverse)
         parts = {"placed_by": run.trained, "graph": found.graph.digest}
         target.record(StageKey("train", parts), time.perf_counter() - started)
     target.write_config(learned)
     return Placed(target.path, found.num_new, len(found.facts))
+
+
+def _with_facts(now: Graph, final: FinalName) -> Graph:
+    """Return a dataset's graph whose train has all that may be used of an entity that arrived.
+
+    That is whatever split a fact fell into, where mocme made the splits: nothing is measured by it.
+    """
+    return with_train_of(now, SPLITS if now.split_by_hash else splits_learned(now, final))
 
 
 def _table(

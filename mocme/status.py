@@ -13,6 +13,9 @@ from flows.stages.run_record import RunRecord
 from flows.stages.stage import together, why_fresh
 from flows.stages.staged_run import StagedRun
 from mocme.dry_run import DryRun, dry_run
+from model.config import FinalName
+from model.runs.final import splits_learned
+from storage.datasets.graph import Graph, Split
 
 _AWAITED = "known after the extraction"
 """Stands in a key for the digest of contents that are yet to be extracted."""
@@ -40,11 +43,14 @@ class ConfigStatus:
     Attributes:
         modalities: What an extraction of each would find.
         stages: Of every stage, in the order in which they run.
+        learned: The splits that each model of the run learns from: `selected`, which all metrics
+            are of, and `final`, which answers, if that is another.
         run_dir: Where the results would be; None if that depends on what is extracted first.
     """
 
     modalities: Mapping[str, DryRun]
     stages: Mapping[Stage, StageStatus]
+    learned: Mapping[str, tuple[Split, ...]]
     run_dir: Path | None
 
     def as_json(self) -> dict[str, Any]:
@@ -52,6 +58,7 @@ class ConfigStatus:
         return {
             "extracted": {name: found.as_json() for name, found in self.modalities.items()},
             "stages": {stage: asdict(found) for stage, found in self.stages.items()},
+            "models": {model: list(splits) for model, splits in self.learned.items()},
             "run_dir": None if self.run_dir is None else str(self.run_dir),
         }
 
@@ -78,7 +85,15 @@ def status_of(config: PipelineConfig) -> ConfigStatus:
     stages["train"] = _status(folder, key, made_from)
     is_fresh = stages["train"].state == "fresh"
     stages |= dict(_behind(folder, config) if is_fresh else _behind_stale(config, key))
-    return ConfigStatus(modalities, stages, None if is_waiting else folder.path)
+    learned = _learned(dataset.graph, config.train.final)
+    return ConfigStatus(modalities, stages, learned, None if is_waiting else folder.path)
+
+
+def _learned(graph: Graph, final: FinalName) -> dict[str, tuple[Split, ...]]:
+    """Return the splits that each model of a run learns from."""
+    selected, answering = splits_learned(graph, "selected"), splits_learned(graph, final)
+    found = {"selected": selected}
+    return found if answering == selected else {**found, "final": answering}
 
 
 def _stale(reasons: Sequence[str]) -> StageStatus:

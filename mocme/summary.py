@@ -42,13 +42,13 @@ def print_summary(console: Console, record: RunRecord, seconds: float) -> None:
 
 
 def metrics_table(metrics: dict[str, dict[str, float]]) -> Table:
-    """Return a table of ranking metrics.
+    """Return a table of ranking metrics, which are always of the selected model.
 
     Args:
         metrics: Metrics by row title; those of no triples are left blank.
     """
     rows = [(title, *(found.get(name) for name in METRICS)) for title, found in metrics.items()]
-    return table("Metrics", ["", *METRICS.values()], rows)
+    return table("Metrics of the selected model", ["", *METRICS.values()], rows)
 
 
 def _print_path(console: Console, what: str, path: Path) -> None:

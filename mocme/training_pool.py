@@ -15,8 +15,12 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
+from model.config import FinalName
 from storage.errors import MocmeError
 from storage.isolation import python_command, python_environment
+
+FINAL_OF_STUDIES: FinalName = "selected"
+"""What a study sets `train.final` to: it compares metrics, which no final model has."""
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_TO_END = 10.0

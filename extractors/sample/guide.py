@@ -19,7 +19,10 @@ modalities:
   audio: {extractor: audio_mel}
   video: {extractor: video_stats}
   numeric: {extractor: numeric}
-train: {epochs: 15, batch_size: 1024} # a demo: more epochs find more
+train:
+  epochs: 15 # a demo: more epochs find more
+  batch_size: 1024
+  final: all # answers come from a model of all facts, metrics from one of train.tsv
 """
 """What `mocme.yaml` holds."""
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.configs.changes import with_values
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.configs.writing import write_config
 from flows.stages.staged_run import StagedRun
 from mocme.ablation.variants import FULL, Variants
 from mocme.status import status_of
 from mocme.study_progress import StudyProgress
-from mocme.training_pool import TrainingPool
+from mocme.training_pool import FINAL_OF_STUDIES, TrainingPool
 from storage.datasets.audit import clean_test_mask
 from storage.datasets.dataset import read_dataset
 from storage.errors import MocmeError
@@ -111,9 +112,9 @@ def run_study(
         MocmeError: If a run fails, or something of the user's is in the folder.
     """
     check_started(folder, _config_name(FULL))
-    runs = folder.parent / "runs"
+    values = {"runs": folder.parent / "runs", "train.final": FINAL_OF_STUDIES}
     files = {
-        name: _write_variant(folder, name, config.model_copy(update={"runs": runs}))
+        name: _write_variant(folder, name, with_values(config, values))
         for name, config in variants.items()
     }
     # By seed, so that a study that was stopped has compared all variants on some seeds; the first

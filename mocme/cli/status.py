@@ -29,6 +29,9 @@ def status(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fa
     for stage, it in found.stages.items():
         made.add_row(stage, it.state, _WOULD[it.state], "\n".join(it.reasons))
     STDOUT.print(made)
+    answering = [*found.learned][-1]
+    for what, model in (("metrics", "selected"), ("answers", answering)):
+        print_line(f"{what}: of the model {model}, which learns {', '.join(found.learned[model])}")
     if found.run_dir is not None:
         what = "run" if found.run_dir.exists() else "a run would make"
         print_line(f"{what}: {found.run_dir}")

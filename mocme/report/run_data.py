@@ -17,7 +17,8 @@ from flows.stages.manifest import EVALUATION_FILE, PREDICTIONS_FILE, Manifest
 from flows.stages.predictions import Prediction, read_predictions
 from flows.stages.run_source import Source, find_source
 from flows.stages.staged_run import CONFIG_FILE, StagedRun
-from storage.datasets.graph import Graph
+from model.runs.final import splits_learned
+from storage.datasets.graph import Graph, Split
 from storage.datasets.relation_types.relation_type import RelationType
 from storage.datasets.relation_types.stated import relation_types
 from storage.errors import MocmeError
@@ -81,9 +82,10 @@ class RunData:
     Attributes:
         path: The run's folder.
         trained: Manifest of its training.
-        graph: What it learned from.
+        graph: What its selected model learned from, as everything here but the predictions is of
+            that model.
         epochs: What was logged of each epoch.
-        seconds: Of all epochs, those of a training that the model was selected on, too.
+        seconds: Of all epochs, those of the run's other trainings, too.
         evaluation: What the evaluation found.
         predictions: The predicted triples; None if none were made.
         voices: Shares of blocks and modalities.
@@ -113,6 +115,11 @@ class RunData:
         """What the graph is called: its dataset's folder, or else the run's."""
         dataset = self.source.dataset
         return (dataset.root.name if dataset is not None else "") or self.path.name
+
+    @property
+    def learned_for_answers(self) -> tuple[Split, ...]:
+        """The splits that the model has learned which the predictions are of."""
+        return splits_learned(self.graph, self.trained.parts["train"].get("final", "selected"))
 
     @property
     def has_dataset_changed(self) -> bool:

@@ -65,12 +65,21 @@ def sections_of(run: RunData) -> list[Section]:
 
 
 def _metrics(run: RunData) -> Section:
-    notes = []
+    notes = [f"Metrics are of the selected model, which learned train alone. {_who_answers(run)}"]
     if run.evaluation["test"] == run.evaluation["test_clean"]:
         notes.append("The published test split is clean: both rows of test are the same answers.")
     if not run.evaluation["unseen_entities"]["num_ranks"]:
         notes.append("No test triple has an entity unseen in training.")
     return Section("ranking", "Metrics", tuple(notes), (metrics_figure(run.evaluation),))
+
+
+def _who_answers(run: RunData) -> str:
+    """Say which model the predictions are of."""
+    learned = run.learned_for_answers
+    if learned == ("train",):
+        return "Predictions are its own, too."
+    together = f"{', '.join(learned[:-1])} and {learned[-1]}"
+    return f"Predictions are of the final model, which learned {together}."
 
 
 def _groups(run: RunData) -> Section:

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from flows.configs.changes import with_values
 from flows.configs.pipeline_config import PipelineConfig, load_config
 from flows.configs.writing import write_config
 from flows.exit_codes import INPUT_ERROR
@@ -18,7 +19,7 @@ from flows.stages.keys import train_key
 from flows.stages.manifest import Manifest
 from flows.stages.staged_run import StagedRun
 from mocme.study_progress import StudyProgress
-from mocme.training_pool import TrainingError, TrainingPool
+from mocme.training_pool import FINAL_OF_STUDIES, TrainingError, TrainingPool
 from mocme.tuning.journal import journal
 from mocme.tuning.proposals import RUN, Proposals
 from mocme.tuning.results import TrialResult, Tuned, result_of, results_of
@@ -56,7 +57,8 @@ def tune(
     """
     with journal(folder) as storage:
         config_file = folder / "config.yaml"
-        write_config(config.model_copy(update={"runs": folder / "runs"}), config_file)
+        values = {"runs": folder / "runs", "train.final": FINAL_OF_STUDIES}
+        write_config(with_values(config, values), config_file)
         pool = TrainingPool(num_processes)
         progress = progress or StudyProgress(num_processes)
         progress.expect([_TRIAL] * num_trials)

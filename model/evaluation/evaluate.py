@@ -18,6 +18,7 @@ from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
 from storage.datasets.audit import audit, clean_test_mask
 from storage.datasets.graph import Graph
+from storage.errors import MocmeError
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,17 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         `calibration_on_test`), and the split `audit`.
 
     Raises:
-        MocmeError: If the run has not finished training.
+        MocmeError: If the run has not finished training, or learned test.
     """
     folder = RunFolder(run_dir)
     graph = folder.read_graph()
     device = choose_device("auto")
     scoring = folder.read_scoring(device)
+    if not len(graph.test):
+        raise MocmeError(
+            f"{run_dir}: found no triples of test, as its model learned them; allowed: a run that "
+            "keeps some, as the one does that this one was made from"
+        )
     known = known_answers(graph, device)
     test = rank(scoring, graph.test, known)
     return {

@@ -45,6 +45,7 @@ def test_places_machines_and_later_stages_are_no_part_of_a_training(
     [
         {"train": {"epochs": 6}},
         {"train": {"seed": 1}},
+        {"train": {"final": "all"}},
         {"train": {"negatives": {"num": 7}}},
         {"model": {"dim": 4}},
         {"model": {"structure": False}},

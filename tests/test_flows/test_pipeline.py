@@ -142,7 +142,7 @@ def test_where_and_how_it_runs_costs_nothing(project: Path) -> None:
     [
         ("evaluation.json", ["evaluate"]),
         ("predictions.tsv", ["predict"]),
-        ("*.safetensors", ["train", "evaluate", "predict"]),
+        ("final/scoring.safetensors", ["train", "evaluate", "predict"]),
     ],
 )
 def test_a_deleted_output_reruns_its_stage(project: Path, output: str, stages: list[str]) -> None:

@@ -19,7 +19,13 @@ from storage.errors import MocmeError
 FILES = ("graph.json", "triples.safetensors", "model.safetensors", "scoring.safetensors")
 STRAYS = (
     *(".nfs000abc", "notes/mine.csv", "model.safetensors.bak", "report/mine.png", "thesis.tex"),
-    *("selection/mine.json", "stages/mine.json", "tensorboard/mine.txt", "placed/mine.json"),
+    *(
+        "selection/mine.json",
+        "final/mine.json",
+        "stages/mine.json",
+        "tensorboard/mine.txt",
+        "placed/mine.json",
+    ),
 )
 
 

@@ -225,7 +225,7 @@ def test_a_study_is_run_compared_and_found_again(
     assert "<!-- sum, one embedding -->" in (folder / "plot.svg").read_text()
     assert (folder / "plot.png").stat().st_size > 1000
     weights = [path for path in runs.rglob("model.safetensors") if path.parent.name != "newest"]
-    assert len(weights) == 2
+    assert len(weights) == 2, "one of each variant, as no final model is compared"
     assert not (runs / "newest").exists(), "the runs of an ablation are not the config's own"
     written = [path.stat().st_mtime_ns for path in weights]
     begun: list[str] = []

@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from small_runs import Command, mocme, settings
+
+from storage.datasets.dataset import read_dataset
+from storage.datasets.graph import SPLITS
 
 COMMANDS = [
     ("sample",),
@@ -179,6 +183,20 @@ def test_an_audit_of_the_media_names_what_an_extraction_would_fail_on(project: P
     shown = mocme(*by_config).stdout
     assert "an empty file" in shown
     assert "entities without media: " in shown
+
+
+def test_an_audit_by_a_config_splits_as_the_config_does(tmp_path: Path) -> None:
+    names = [f"e{number}" for number in range(40)]
+    lines = [json.dumps({"id": name}) for name in names]
+    (tmp_path / "entities.jsonl").write_text("\n".join(lines) + "\n")
+    facts = [f"{name}\tafter\t{before}\n" for before, name in pairwise(names)]
+    (tmp_path / "triples.tsv").write_text("".join(facts))
+    (tmp_path / "c.yaml").write_text("{dataset: ., split_salt: other}")
+    by_config = ["audit", tmp_path, "--media", "--config", tmp_path / "c.yaml"]
+    counts = mocme(*by_config, "--json").json["splits"]
+    graph = read_dataset(tmp_path, split_salt="other").graph
+    assert {it: counts[it]["lines"] for it in SPLITS} == {it: len(graph.split(it)) for it in SPLITS}
+    assert counts != mocme("audit", tmp_path, "--json").json["splits"]
 
 
 def test_a_store_is_counted_and_damage_found(project: Path) -> None:

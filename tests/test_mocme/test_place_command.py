@@ -7,21 +7,19 @@ import pytest
 from small_runs import mocme, small
 
 
-def add_entity(project: Path, copied_from: str, facts: bool) -> dict[str, object]:
-    """Add an entity that shows what another one shows; return its line."""
+def add_entity(project: Path, copied_from: str, facts: bool) -> None:
+    """Add an entity that shows what another one shows, with a fact in train and one in test."""
     lines = (project / "entities.jsonl").read_text(encoding="utf-8").splitlines()
     entities = {entity["id"]: entity for entity in map(json.loads, lines)}
     new = {**entities[copied_from], "id": "late", "name": "The late one", "text": "a new text"}
     lines.insert(0, json.dumps(new))
     (project / "entities.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     if facts:
-        train = project / "train.tsv"
-        first = next(
-            line for line in train.read_text().splitlines() if line.startswith(f"{copied_from}\t")
-        )
-        with train.open("a") as file:
-            file.write("\t".join(["late", *first.split("\t")[1:]]) + "\n")
-    return new
+        lines = (project / "train.tsv").read_text().splitlines()
+        found = [line.split("\t")[1:] for line in lines if line.startswith(f"{copied_from}\t")]
+        for split, fact in zip(("train", "test"), found, strict=False):
+            with (project / f"{split}.tsv").open("a") as file:
+                file.write("\t".join(["late", *fact]) + "\n")
 
 
 def a_thing(project: Path) -> str:
@@ -51,7 +49,7 @@ def test_a_new_entity_is_asked_about_without_training(project: Path, facts: bool
     placed = mocme("place", config, "--run", run, "--json")
     assert placed.exit_code == 0, placed.stderr
     folder = Path(placed.json["run_dir"])
-    assert placed.json == {"run_dir": str(run / "placed"), "new": 1, "facts": int(facts)}
+    assert placed.json == {"run_dir": str(run / "placed"), "new": 1, "facts": 2 * facts}
     words = ("--run", folder, "--head", "the late one", "--relation", relation, "--json")
     answered = mocme("predict", *words)
     assert answered.exit_code == 0, answered.stderr

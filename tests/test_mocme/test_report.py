@@ -149,6 +149,8 @@ def test_the_numbers_are_those_of_the_run(reported: tuple[Path, Command], html: 
     shares = [float(row["hard"]) for row in rows_of(run_dir, "egns_shares")]
     assert shares == [epoch["egns_hard"] for epoch in epochs]
     assert f"{evaluation['test']['mrr']:.3f}" in parse(html).texts("strong")
+    assert "Metrics are of the selected model, which learned train alone." in html
+    assert "Predictions are of the final model, which learned train, valid and test." in html
 
 
 def test_heat_maps_show_what_the_model_holds(reported: tuple[Path, Command], html: str) -> None:

@@ -128,12 +128,15 @@ def test_the_table_says_what_would_run(project: Path) -> None:
     assert "train.epochs 2 -> 3" in told
     assert told.count("would run") == 3
     assert told.count("would be skipped") == 1
+    assert "metrics: of the model selected, which learns train\n" in told
+    assert "answers: of the model final, which learns train, valid, test\n" in told
 
 
 def test_neither_prefect_nor_torch_is_imported(project: Path) -> None:
     result, imported = run_and_look_at_imports("status", project / "mocme.yaml", "--json")
     assert imported == []
-    assert set(result) == {"extracted", "stages", "run_dir"}
+    assert set(result) == {"extracted", "stages", "models", "run_dir"}
+    assert result["models"] == {"selected": ["train"], "final": ["train", "valid", "test"]}
 
 
 def test_every_reason_is_named_at_once(project: Path) -> None:

@@ -256,11 +256,14 @@ class TestReport:
     ) -> None:
         PlainTrainings().take_over(monkeypatch)
         tuned = run(config, 15)
+        trials = load_config(config.runs / "tuning" / "config.yaml")
+        assert (trials.train.final, config.train.final) == ("selected", "auto")
         write_best(tuned, config, config.runs / "tuning" / "best.yaml")
         best = load_config(config.runs / "tuning" / "best.yaml")
         assert (best.dataset, best.store, best.runs) == (config.dataset, config.store, config.runs)
         assert mrr_of(best, 10) == pytest.approx(tuned.best.valid_mrr)
         assert best.train.epochs == config.train.epochs
+        assert best.train.final == config.train.final
         assert best.train.learning_rate == tuned.best.values["train.learning_rate"]
 
     def test_the_table_shows_the_best_and_the_config(

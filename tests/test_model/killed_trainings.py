@@ -48,7 +48,12 @@ MOMENTS: dict[str, tuple[Any, str]] = {
 WORLD = planted_world(num_things=80)
 MODEL = model_config(alone=True, modality_dropout=0.2, feature_dropout=0.3)
 TRAINING = train_config(
-    epochs=5, optimizer="adam", learning_rate=0.02, held_back=0.4, held_back_epochs=2
+    epochs=5,
+    optimizer="adam",
+    learning_rate=0.02,
+    held_back=0.4,
+    held_back_epochs=2,
+    final="all",
 )
 
 

@@ -1,8 +1,8 @@
 """Trainings that several processes share: `torchrun --nproc-per-node N shared_trainings.py RUNS`.
 
-After each training, every process writes its parameters beside
-the run's folder, to `CASE-RANK.safetensors`. With `--killed`, one training starts its processes
-itself and is killed, and only it, after an epoch.
+After each training, every process writes its parameters beside the run's folder, to
+`CASE-RANK.safetensors`, those of a final model to `CASE final-RANK.safetensors`. With `--killed`,
+one training starts its processes itself and is killed, and only it, after an epoch.
 """
 
 import argparse
@@ -38,7 +38,7 @@ CASES = {
     "all negatives": case(
         {"alone": True, "context": True}, epochs=4, held_back=0.3, held_back_epochs=2
     ),
-    "distances": case({"scorer": "rotate"}, optimizer="adam", learning_rate=0.01),
+    "distances": case({"scorer": "rotate"}, optimizer="adam", learning_rate=0.01, final="all"),
     "drawn estimates": case({"complementarity": "infonce"}, batch_size=34),
     "odd batches": case(
         {"context": True},
@@ -53,6 +53,7 @@ CASES = {
     "early stop": case({}, epochs=9, patience=1, learning_rate=1e-12),
 }
 RESUMED = "all negatives"
+WITH_FINAL = "distances"
 
 
 def train(name: str, run_dir: Path, *on_epoch: Any, **changes: Any) -> None:
@@ -62,15 +63,14 @@ def train(name: str, run_dir: Path, *on_epoch: Any, **changes: Any) -> None:
     training.train(WORLD.graph, WORLD.tables(), model, config, run_dir, *on_epoch)
 
 
-def _write_parameters_at_end() -> None:
+def _write_parameters_at_end(runs: Path) -> None:
     goes_on = trainer.Trainer._goes_on
 
     def spied(self: trainer.Trainer, progress: Progress) -> bool:
         found = goes_on(self, progress)
         if not found:
-            run_dir = self.folder.root
-            name = f"{run_dir.name}-{self.processes.rank}.safetensors"
-            save_weights(run_dir.with_name(name), self.model)
+            case = " ".join(self.folder.root.relative_to(runs).parts)
+            save_weights(runs / f"{case}-{self.processes.rank}.safetensors", self.model)
         return found
 
     setattr(trainer.Trainer, "_goes_on", spied)  # noqa: B010 - mypy allows no other way
@@ -89,7 +89,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if arguments.killed:
         train(RESUMED, arguments.runs, _be_killed, processes=2)
-    _write_parameters_at_end()
+    _write_parameters_at_end(arguments.runs)
     for name in CASES:
         train(name, arguments.runs / name)
 

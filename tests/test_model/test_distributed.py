@@ -15,7 +15,7 @@ import shared_trainings
 import torch
 from learned import learned_alike
 from safetensors.torch import load_file
-from shared_trainings import CASES, RESUMED
+from shared_trainings import CASES, RESUMED, WITH_FINAL
 from small_training import epochs_of, is_drawn_as_logged, same_outcome, same_tensors, train_config
 from torch import Tensor
 
@@ -131,6 +131,16 @@ class TestShared:
         names = ({path.name for path in (runs / case).iterdir()} for runs in (alone, shared))
         assert next(names) == next(names)
         assert is_drawn_as_logged(shared / case)
+
+
+def test_the_final_model_is_that_of_one_process(alone: Path, shared: Path) -> None:
+    expected, found = alone / WITH_FINAL / "final", shared / WITH_FINAL / "final"
+    assert learned_alike(expected, found, atol=2e-4)
+    first, *others = (
+        load_file(path) for path in sorted(shared.glob(f"{WITH_FINAL} final-*.safetensors"))
+    )
+    assert others
+    assert all(same_tensors(first, other) for other in others)
 
 
 class TestDeath:

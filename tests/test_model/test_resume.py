@@ -168,11 +168,14 @@ class TestKilled:
 
     def test_ends_as_if_not_killed(self, runs: Path, killed: dict[str, str]) -> None:
         for name, moment in killed.items():
-            assert same_outcome(runs / "whole", runs / name), f"killed before: {moment}"
-            assert is_drawn_as_logged(runs / name), f"killed before: {moment}"
+            for part in (".", "final"):
+                whole, found = runs / "whole" / part, runs / name / part
+                assert same_outcome(whole, found), f"{part}, killed before: {moment}"
+                assert is_drawn_as_logged(found), f"{part}, killed before: {moment}"
 
     def test_leaves_nothing_behind(self, runs: Path, killed: dict[str, str]) -> None:
         for name, moment in killed.items():
-            left = {path.name for path in (runs / name).iterdir()}
-            assert left == FILES, f"killed before: {moment}"
-            assert len(list((runs / name / "tensorboard").iterdir())) == 1
+            for part, files in ((".", {*FILES, "final"}), ("final", FILES)):
+                left = {path.name for path in (runs / name / part).iterdir()}
+                assert left == files, f"{part}, killed before: {moment}"
+                assert len(list((runs / name / part / "tensorboard").iterdir())) == 1
