@@ -66,8 +66,7 @@ def place_new(config: PipelineConfig, run: StagedRun) -> Placed:
     check_own_folder(target.path)
     with target.locked():
         target.forget("train")
-        inverse = learned.train.inverse_relations
-        place(run.path, found, tables, learned.model, target.path, inverse_relations=inverse)
+        place(run.path, found, tables, learned.model, learned.train, target.path)
         parts = {"placed_by": run.trained, "graph": found.graph.digest}
         target.record(StageKey("train", parts), time.perf_counter() - started)
     target.write_config(learned)
