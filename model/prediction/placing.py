@@ -120,25 +120,31 @@ def place(
     """
     folder = RunFolder(run_dir)
     learned = folder.read_scoring()
-    inverse_relations = training.inverse_relations
-    model = read_model(folder, found.graph, tables, config, inverse_relations=inverse_relations)
+    inverse = training.inverse_relations
+    model = read_model(folder, found.graph, tables, config, inverse_relations=inverse)
     known, new = _edges(found)
-    edges = torch.cat([known, new[new[:, 0] >= found.num_known]])  # which known ones do not receive
+    edges = torch.cat([known, new[new[:, 0] >= found.num_known]])  # known entities receive no new
     with torch.inference_mode():
         blocks, _ = model(model.neighbourhood(edges), torch.ones(len(edges), dtype=torch.bool))
     encoded = {block.name: block for block in blocks}
     for block in learned.encoded:
         _check_unchanged(block, encoded[block.name], found.num_known)
-    grown: list[Block] = []
-    for block in learned.encoded:
-        both = _grown(block, encoded[block.name], found.num_known)
-        if block.name.partition("#")[0] == STRUCTURE:
-            both = fit_rows(both, found.num_known, new, known, training.n3_weight)
-        grown.append(both)
+    grown: list[Block] = [
+        _fitted(_grown(block, encoded[block.name], found.num_known), found, training)
+        for block in learned.encoded
+    ]
     if learned.rules is not None:
-        every_edge = torch.cat([known, new]).numpy()
-        grown.append(learned.rules.grown(every_edge, found.graph.num_entities))
+        all_edges = torch.cat([known, new]).numpy()
+        grown.append(learned.rules.grown(all_edges, found.graph.num_entities))
     _write(RunFolder(target), found, replace(learned, blocks=grown))
+
+
+def _fitted(block: EncodedBlock, found: Arrivals, training: TrainConfig) -> EncodedBlock:
+    """Fit the rows of new entities, if the block has learned rows; else return it unchanged."""
+    if block.name.partition("#")[0] != STRUCTURE:
+        return block
+    known, new = _edges(found)
+    return fit_rows(block, found.num_known, new, known, training.n3_weight)
 
 
 def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:
