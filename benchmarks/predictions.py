@@ -1,4 +1,4 @@
-"""How far predictions can be believed: probabilities, reasons, new entities, and their speed.
+"""How far predictions can be believed: probabilities, reasons, and their speed.
 
     python benchmarks/predictions.py                                  # the sample graph
     python benchmarks/predictions.py --config examples/stamps.yaml --only probabilities reasons
@@ -9,9 +9,6 @@
   what chance alone makes of probabilities that are right.
 - reasons: for the best answer to questions of test, whether the modalities that are said to speak
   for it are those whose removal from every entity lowers its log-odds.
-- new: entities with all their triples are taken out of the graph before training, then placed by
-  their features alone; the MRR of their triples of test, beside that of the model that was trained
-  with them.
 - speed: completing the graph, beside PyKEEN's `predict_all` with a ComplEx of the same width as all
   of the run's blocks together, on the same threads.
 """
@@ -35,10 +32,9 @@ from torch import Tensor
 
 from flows.configs.pipeline_config import PipelineConfig
 from model.config import CONTENT, NEIGHBOURS
-from model.evaluation.ranking import known_answers, rank
-from model.inputs import KnownTails, with_inverses
+from model.evaluation.ranking import known_answers
+from model.inputs import with_inverses
 from model.prediction.evidence import modality_shares
-from model.prediction.placing import arrivals, place
 from model.prediction.predictor import Predictor
 from model.runs.run_folder import RunFolder
 from model.runs.trained import read_model
@@ -46,14 +42,13 @@ from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import best_answers, reliability
 from model.training.train import train
 from storage.datasets.audit import clean_test_mask
-from storage.datasets.graph import Graph, Triples
+from storage.datasets.graph import Graph
 from storage.features.table import FeatureTable
 
 Tables = Mapping[str, FeatureTable]
-PARTS = ("probabilities", "reasons", "new", "speed")
+PARTS = ("probabilities", "reasons", "speed")
 NUM_QUESTIONS = 400
 NUM_DRAWS = 200
-MOST_FACTS = 20  # of an entity that may be new: a newcomer is no hub that others were learned by
 
 
 def main() -> None:
@@ -63,7 +58,6 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--run", type=Path, help="a finished run of the config")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--share", type=float, default=0.1, help="of the entities that are new")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -80,8 +74,6 @@ def main() -> None:
             tell_probabilities(run)
         if "reasons" in options.only:
             tell_reasons(run, config, tables)
-        if "new" in options.only:
-            tell_new(run, config, graph, tables, options.share, folder / "later")
         if "speed" in options.only:
             tell_speed(run)
 
@@ -173,74 +165,6 @@ def without(
     encoded = {block.name: block for block in blocks}
     kept = [encoded[b.name] if b.name.startswith(CONTENT) else b for b in learned.blocks]
     return dataclasses.replace(learned, blocks=kept)
-
-
-def tell_new(
-    run: Path, config: PipelineConfig, graph: Graph, tables: Tables, share: float, target: Path
-) -> None:
-    """Print the MRR of entities that were placed, and of the same when trained with them."""
-    generator = np.random.default_rng(0)
-    has_features = np.any([table.present for table in tables.values()], axis=0)
-    num_facts = np.bincount(graph.train[:, [0, 2]].ravel(), minlength=graph.num_entities)
-    candidates = np.flatnonzero(has_features & (num_facts > 0) & (num_facts <= MOST_FACTS))
-    new = generator.permutation(candidates)[: int(share * graph.num_entities)]
-    is_new = np.zeros(graph.num_entities, dtype=bool)
-    is_new[new] = True
-    old = np.flatnonzero(~is_new)
-    before = without_entities(graph, old, is_new)
-    earlier = {name: rows_of(table, old) for name, table in tables.items()}
-    train(before, earlier, config.model, config.train, target / "run")
-    asked = graph.test[is_new[graph.test[:, [0, 2]]].any(axis=1)]
-    print(f"\n{len(new)} of {graph.num_entities} entities new, {len(asked)} triples of test ask")
-    inverse = config.train.inverse_relations
-    for name, facts in (("features alone", graph.train[:0]), ("and their facts", graph.train)):
-        found = arrivals(before, dataclasses.replace(graph, train=facts))
-        rows = {entity: row for row, entity in enumerate(graph.entities)}
-        order = np.array([rows[entity] for entity in found.graph.entities])
-        later = {name: rows_of(table, order) for name, table in tables.items()}
-        folder = target / name
-        place(target / "run", found, later, config.model, folder, inverse_relations=inverse)
-        print(f"  placed, {name}: MRR {mrr_of(folder, asked, graph):.3f}")
-    print(f"  trained with them: MRR {mrr_of(run, asked, graph):.3f}")
-
-
-def without_entities(graph: Graph, old: np.ndarray, is_new: np.ndarray) -> Graph:
-    """Leave out entities and every triple that names them."""
-    rows = np.cumsum(~is_new) - 1
-
-    def kept(triples: Triples) -> Triples:
-        stays = triples[~is_new[triples[:, [0, 2]]].any(axis=1)]
-        return np.stack([rows[stays[:, 0]], stays[:, 1], rows[stays[:, 2]]], axis=1)
-
-    return Graph(
-        tuple(graph.entities[row] for row in old),
-        tuple(graph.names[row] for row in old),
-        graph.relations,
-        kept(graph.train),
-        kept(graph.valid),
-        kept(graph.test),
-    )
-
-
-def rows_of(table: FeatureTable, rows: np.ndarray) -> FeatureTable:
-    """Take some entities' rows, in an order."""
-    return dataclasses.replace(table, values=table.values[rows], mask=table.mask[rows])
-
-
-def mrr_of(run: Path, triples: Triples, graph: Graph) -> float:
-    """Filtered MRR of triples, by the rows of the whole graph, with a run that may order others."""
-    folder = RunFolder(run)
-    scoring, own = folder.read_scoring(), folder.read_graph()
-    rows = {entity: row for row, entity in enumerate(own.entities)}
-    translate = np.array([rows[entity] for entity in graph.entities])
-    known = np.concatenate([graph.train, graph.valid, graph.test]).copy()
-    asked = triples.copy()
-    for some in (known, asked):
-        some[:, [0, 2]] = translate[some[:, [0, 2]]]
-    tails = KnownTails(
-        with_inverses(known, graph.num_relations), 2 * graph.num_relations, torch.device("cpu")
-    )
-    return rank(scoring, asked, tails).metrics()["mrr"]
 
 
 def tell_speed(run: Path) -> None:

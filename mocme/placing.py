@@ -70,8 +70,7 @@ def place_new(config: PipelineConfig, run: StagedRun) -> Placed:
     check_own_folder(target.path)
     with target.locked():
         target.forget("train")
-        inverse = learned.train.inverse_relations
-        place(answering.root, found, tables, learned.model, target.path, inverse_relations=inverse)
+        place(answering.root, found, tables, learned.model, learned.train, target.path)
         parts = {"placed_by": run.trained, "graph": found.graph.digest}
         target.record(StageKey("train", parts), time.perf_counter() - started)
     target.write_config(learned)

@@ -1,8 +1,10 @@
 """Placing entities that arrived after a training, by their features and first facts alone.
 
-Nothing is trained: a new entity is encoded by the experts as they are, hears the neighbours that
-its facts name, and reads the mean of the learned rows, as an entity does that no training triple
-has. What a run has learned of other entities stays as it is, to the bit.
+The model is not trained again. A new entity is encoded by the experts as they are, and aggregates
+the neighbours that its facts name. Its learned row is fitted to its facts with all else frozen
+(`model.prediction.row_fitting`); without facts it is the mean row, as of an entity that no training
+triple names. Rules are applied to its facts as well, with their confidences unchanged. The rows of
+all other entities stay as they are, to the bit.
 
 Shapes: E entities of the run, N new ones, D width.
 """
@@ -15,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.config import ModelConfig
+from model.config import STRUCTURE, ModelConfig, TrainConfig
 from model.encoded_block import EncodedBlock
 from model.inputs import with_inverses
+from model.prediction.row_fitting import fit_rows
 from model.runs.run_folder import RunFolder
 from model.runs.trained import OtherFeaturesError, read_model
 from model.scoring.block import Block
@@ -98,9 +101,8 @@ def place(
     found: Arrivals,
     tables: Mapping[str, FeatureTable],
     config: ModelConfig,
+    training: TrainConfig,
     target: Path,
-    *,
-    inverse_relations: bool,
 ) -> None:
     """Write a folder that answers as the run does, of the new entities too.
 
@@ -109,8 +111,8 @@ def place(
         found: What is to be placed.
         tables: Feature table by modality, rows in the order of `found.graph`.
         config: The run's `model` section.
+        training: The run's `train` section.
         target: The folder; made if absent.
-        inverse_relations: The run's `train.inverse_relations`.
 
     Raises:
         OtherFeaturesError: If the features of entities that the run knows are not those that it was
@@ -118,20 +120,31 @@ def place(
     """
     folder = RunFolder(run_dir)
     learned = folder.read_scoring()
-    model = read_model(folder, found.graph, tables, config, inverse_relations=inverse_relations)
-    edges = _edges(found)
-    neighbourhood = model.neighbourhood(edges)
+    inverse = training.inverse_relations
+    model = read_model(folder, found.graph, tables, config, inverse_relations=inverse)
+    known, new = _edges(found)
+    edges = torch.cat([known, new[new[:, 0] >= found.num_known]])  # known entities receive no new
     with torch.inference_mode():
-        blocks, _ = model(neighbourhood, torch.ones(len(edges), dtype=torch.bool))
+        blocks, _ = model(model.neighbourhood(edges), torch.ones(len(edges), dtype=torch.bool))
     encoded = {block.name: block for block in blocks}
     for block in learned.encoded:
         _check_unchanged(block, encoded[block.name], found.num_known)
     grown: list[Block] = [
-        _grown(block, encoded[block.name], found.num_known) for block in learned.encoded
+        _fitted(_grown(block, encoded[block.name], found.num_known), found, training)
+        for block in learned.encoded
     ]
     if learned.rules is not None:
-        grown.append(learned.rules.grown(edges.numpy(), found.graph.num_entities))
+        all_edges = torch.cat([known, new]).numpy()
+        grown.append(learned.rules.grown(all_edges, found.graph.num_entities))
     _write(RunFolder(target), found, replace(learned, blocks=grown))
+
+
+def _fitted(block: EncodedBlock, found: Arrivals, training: TrainConfig) -> EncodedBlock:
+    """Fit the rows of new entities, if the block has learned rows; else return it unchanged."""
+    if block.name.partition("#")[0] != STRUCTURE:
+        return block
+    known, new = _edges(found)
+    return fit_rows(block, found.num_known, new, known, training.n3_weight)
 
 
 def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:
@@ -141,13 +154,12 @@ def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:
     folder.finish({})
 
 
-def _edges(found: Arrivals) -> Tensor:
-    """The run's edges, and those by which new entities hear others; nobody else hears anew."""
+def _edges(found: Arrivals) -> tuple[Tensor, Tensor]:
+    """Return the run's edges and those of the new facts, both with inverses. (any, 3) each."""
     num_relations = found.graph.num_relations
     learned = with_inverses(np.unique(found.graph.train, axis=0), num_relations)
     new = with_inverses(np.unique(found.facts, axis=0), num_relations)
-    heard = new[new[:, 0] >= found.num_known]
-    return torch.from_numpy(np.concatenate([learned, heard]))
+    return torch.from_numpy(learned), torch.from_numpy(new)
 
 
 def _check_unchanged(learned: EncodedBlock, encoded: EncodedBlock, num_known: int) -> None:

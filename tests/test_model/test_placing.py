@@ -7,9 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted_graph import COLOUR, MAKER, NEWCOMER, NUM_COLOURS, World, planted_world
+from planted_graph import (
+    COLOUR,
+    MAKER,
+    NEWCOMER,
+    NUM_COLOURS,
+    NUM_MAKERS,
+    NUM_SHAPES,
+    World,
+    planted_world,
+)
 from small_training import SMALL_MODEL, model_config, train_config
 
+from model.config import STRUCTURE
+from model.evaluation.ranking import known_answers, rank
 from model.prediction.placing import Arrivals, arrivals, place
 from model.prediction.predictor import Predictor
 from model.runs.run_folder import RunFolder
@@ -19,6 +30,7 @@ from storage.datasets.graph import Graph
 from storage.features.table import FeatureTable
 
 NUM_THINGS = 120
+TRAINING = train_config(epochs=30, learning_rate=0.1)
 
 
 def with_entities(graph: Graph, first: list[str], facts: list[tuple[str, str, str]]) -> Graph:
@@ -63,8 +75,7 @@ def big_world() -> World:
 @pytest.fixture(scope="module")
 def run_dir(big_world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("placing") / "run"
-    config = train_config(epochs=30, learning_rate=0.1)
-    train(big_world.graph, big_world.tables(), SMALL_MODEL, config, folder)
+    train(big_world.graph, big_world.tables(), SMALL_MODEL, TRAINING, folder)
     return folder
 
 
@@ -85,7 +96,7 @@ def later_tables(
 def placed(
     run_dir: Path, target: Path, found: Arrivals, tables: Mapping[str, FeatureTable]
 ) -> RunFolder:
-    place(run_dir, found, tables, SMALL_MODEL, target, inverse_relations=True)
+    place(run_dir, found, tables, SMALL_MODEL, TRAINING, target)
     return RunFolder(target)
 
 
@@ -160,6 +171,49 @@ def test_its_facts_are_heard_and_known(big_world: World, run_dir: Path, tmp_path
     assert [answer.entity for answer in answers if answer.known] == [maker]
 
 
+def test_the_learned_row_of_an_entity_with_one_fact_is_found_on_both_sides(
+    big_world: World, run_dir: Path, tmp_path: Path
+) -> None:
+    """It has no features, so only its fact can rank it among 120 things; the mean row does not."""
+    makers = range(big_world.graph.num_entities - NUM_MAKERS, big_world.graph.num_entities)
+    names = [f"late-{maker}" for maker in makers]
+    facts = [(f"late-{maker}", "has maker", f"entity-{maker}") for maker in makers]
+    found = arrivals(big_world.graph, with_entities(big_world.graph, names, facts))
+    empty = [np.zeros((NUM_MAKERS, it.shape[1])) for it in (big_world.image, big_world.text)]
+    tables = later_tables(big_world, empty[0], empty[1], {"image": False, "text": False})
+    folder = placed(run_dir, tmp_path, found, tables)
+    known = known_answers(folder.read_graph(), torch.device("cpu"))
+    before, after = RunFolder(run_dir).read_scoring(), folder.read_scoring()
+    weights = torch.zeros_like(after.block_weights)
+    weights[:, [block.name for block in after.blocks].index(STRUCTURE)] = 1
+    ranking = rank(replace(after, block_weights=weights), found.facts, known)
+    assert ranking.tail_ranks.max() <= 3
+    assert ranking.head_ranks.max() <= 3
+    for old, new in zip(before.encoded, after.encoded, strict=True):
+        assert torch.equal(old.entities, new.entities[: found.num_known])
+        assert torch.equal(old.present, new.present[: found.num_known])
+        assert new.present[found.num_known :].all()
+
+
+def test_rules_lead_to_a_placed_entity(big_world: World, tmp_path: Path) -> None:
+    """Things of one maker have one colour: the colour of a new thing finds it by its maker."""
+    config, training = model_config(rule_length=3), train_config(epochs=1)
+    train(big_world.graph, big_world.tables(), config, training, tmp_path / "run")
+    maker = big_world.graph.num_entities - 1
+    fact = ("late", "has maker", f"entity-{maker}")
+    found = arrivals(big_world.graph, with_entities(big_world.graph, ["late"], [fact]))
+    row = (big_world.image[:1], big_world.text[:1])
+    tables = later_tables(big_world, *row, {"image": False, "text": False})
+    place(tmp_path / "run", found, tables, config, training, tmp_path / "placed")
+    rules = RunFolder(tmp_path / "placed").read_scoring().rules
+    assert rules is not None
+    colour = torch.tensor([maker - NUM_SHAPES - NUM_MAKERS])
+    inverse = torch.tensor([COLOUR + big_world.graph.num_relations])
+    scores = rules.scores(colour, inverse)[0]
+    assert scores[-1] > 1
+    assert scores[-1] == scores.max()
+
+
 class TestRefusals:
     def test_other_features_of_known_entities(
         self, big_world: World, run_dir: Path, tmp_path: Path
@@ -192,12 +246,12 @@ class TestRefusals:
 def test_every_learned_table_grows(big_world: World, tmp_path: Path) -> None:
     """Structure, context and fallback rows: new entities read the mean of those learned."""
     config = model_config(alone=True, context=True, fallback_rows=True, joint=False)
-    tables = big_world.tables()
-    train(big_world.graph, tables, config, train_config(epochs=2), tmp_path / "run")
+    tables, training = big_world.tables(), train_config(epochs=2)
+    train(big_world.graph, tables, config, training, tmp_path / "run")
     row = (big_world.image[:2], big_world.text[:2])
     later = later_tables(big_world, *row, {"image": False, "text": False})
     found = new_entities(big_world, 2)
-    place(tmp_path / "run", found, later, config, tmp_path / "placed", inverse_relations=True)
+    place(tmp_path / "run", found, later, config, training, tmp_path / "placed")
     scoring = RunFolder(tmp_path / "placed").read_scoring()
     assert {len(block.entities) for block in scoring.blocks} == {big_world.graph.num_entities + 2}
     (structure,) = [block for block in scoring.blocks if block.name == "structure"]
