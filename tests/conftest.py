@@ -30,6 +30,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 
 
+_LONGEST_FILES = (
+    *("test_deployment.py", "test_distributed.py", "test_quickstart.py", "test_report.py"),
+    *("test_training.py", "test_pipeline.py", "test_options.py", "test_cli.py", "test_clusters.py"),
+    *("test_ablation.py", "test_temporary_server.py", "test_resume.py", "test_killed_runs.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, so that no process is left with one at the end."""
+    place = {name: number for number, name in enumerate(_LONGEST_FILES)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
     """One server for all tests that run flows, until they end; yields its API's address."""

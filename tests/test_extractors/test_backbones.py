@@ -88,9 +88,9 @@ class TestBert:
     def test_megabytes_cost_no_more_than_a_page(self, saved: Path) -> None:
         extractor = build("text_bert", model=str(saved))
         page = extractor.load("bird " * 500)
-        start = time.monotonic()
+        start = time.process_time()
         np.testing.assert_array_equal(extractor.load("bird " * 1_000_000), page)
-        assert time.monotonic() - start < 1
+        assert time.process_time() - start < 1
 
     def test_similar_lengths_share_a_batch(self, saved: Path) -> None:
         extractor = build("text_bert", model=str(saved))

@@ -174,7 +174,7 @@ class TestEveryPretrainedExtractor:
         start = time.monotonic()
         with pytest.raises(WeightsError, match=r"'mocme-tests/absent'.*revision: v1; offline"):
             setup.build("mocme-tests/absent", revision="v1").space("float16")
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
 
     def test_fingerprint_costs_no_import_of_a_backbone(self, setup: Setup) -> None:
         config = {"model": str(setup.folder), **setup.case.options}

@@ -58,11 +58,11 @@ class TestTextHash:
 
     def test_five_megabytes_are_read_in_no_time(self) -> None:
         hashed = build("text_hash")
-        start = time.perf_counter()
+        start = time.process_time()
         hashed.load("abcdefgh" * 600_000)
         hashed.load("word and another one " * 250_000)
         hashed.load(_PROTEIN * 300)
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
     @pytest.mark.parametrize(
         ("left", "right"),

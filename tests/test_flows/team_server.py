@@ -207,7 +207,7 @@ def write_small_config(folder: Path) -> None:
     """Make the runs of a sample's config quick."""
     path = folder / "mocme.yaml"
     config = yaml.safe_load(path.read_text())
-    config["model"] = {**config.get("model", {}), "dim": 8}
+    config["model"] = {**config.get("model", {}), "dim": 8, "rule_length": 2}
     config["train"] = {**config.get("train", {}), "epochs": 2, "eval_every": 1}
     config["extract"] = {**config.get("extract", {}), "num_workers": 1}
     path.write_text(yaml.safe_dump(config, sort_keys=False))

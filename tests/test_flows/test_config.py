@@ -195,7 +195,7 @@ REFUSED |= {
 
 
 @pytest.mark.parametrize(("text", "wanted"), REFUSED.values(), ids=REFUSED.keys())
-@pytest.mark.timeout(5)
+@pytest.mark.timeout(60)
 def test_a_bad_config_gets_one_line_with_file_key_found_and_allowed(
     tmp_path: Path, text: str, wanted: list[str]
 ) -> None:
@@ -319,7 +319,7 @@ class TestSources:
         assert load_config(tmp_path / "fifo").dataset == tmp_path
         writer.join()
 
-    @pytest.mark.timeout(5)
+    @pytest.mark.timeout(60)
     @pytest.mark.parametrize(
         ("path", "wanted"),
         [

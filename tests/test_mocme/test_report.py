@@ -25,7 +25,8 @@ from small_runs import Command, mocme, small
 from extractors.thumbnail import Copier
 from flows.failure_report import FAILURES_FILE
 from flows.stages.predictions import Prediction, read_predictions
-from mocme.report.figure import COLOURS
+from mocme.report import write
+from mocme.report.figure import COLOURS, DrawnFigure
 from mocme.report.figure_files import is_figure_file
 from mocme.report.predictions import in_turns
 
@@ -101,6 +102,13 @@ def html(reported: tuple[Path, Command]) -> str:
 def run_dir(project: Path) -> Path:
     """A run's folder to change."""
     return (project / "data/runs/newest").resolve()
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have figures drawn empty, for tests of the rest of the page."""
+    empty = DrawnFigure("<svg></svg>", {})
+    monkeypatch.setattr(write, "draw_figure", lambda figure: empty)
 
 
 def report(run_dir: Path, *arguments: object) -> str:
@@ -304,6 +312,7 @@ def pictures_of(run_dir: Path) -> int:
     return sum("src" in it.attributes for it in parse(report(run_dir)).all("img"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_picture_outside_the_dataset_is_never_shown(run_dir: Path, project: Path) -> None:
     assert pictures_of(run_dir) > 0
     outside = project.parent / "private.png"
@@ -315,6 +324,7 @@ def test_a_picture_outside_the_dataset_is_never_shown(run_dir: Path, project: Pa
     assert pictures_of(run_dir) == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_waits_for_no_fifo(run_dir: Path, project: Path) -> None:
     replace_pictures(project, os.mkfifo)
     assert pictures_of(run_dir) == 0
@@ -324,6 +334,7 @@ def test_a_report_waits_for_no_fifo(run_dir: Path, project: Path) -> None:
     assert "a FIFO, not a file" in warning.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_picture_that_has_failed_is_not_decoded_again(
     run_dir: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -418,6 +429,7 @@ def test_figures_of_an_earlier_report_do_not_stay(moved: tuple[Path, ParsedPage]
     assert not {"coverage", "failures"} & drawn
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("calibration", "note"),
     [
@@ -445,6 +457,7 @@ def test_calibration_is_drawn_as_it_was_measured(moved: tuple[Path, ParsedPage])
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_broken_file_is_counted_and_left_out(run_dir: Path, project: Path) -> None:
     for kind in ("image", "audio", "video"):
         for path in sorted((project / "media" / kind).iterdir())[::2]:
@@ -504,6 +517,7 @@ def test_a_report_is_no_part_of_the_training(reported: tuple[Path, Command], htm
     assert not [name for name in outputs if name.startswith("report")]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_config_stands_for_its_newest_run(project: Path) -> None:
     config = project / "data/runs/newest/config.yaml"
     command = mocme("report", "--config", config, "--predictions", 0, "--json")

@@ -21,9 +21,11 @@ from torch import Tensor
 
 from model.evaluation.evaluate import evaluate_run
 from model.runs.epoch_report import EpochReport
+from model.training import torchrun
 from model.training.distributed import Processes, join_processes, wanted_processes
 from model.training.torchrun import ProcessesFailedError
 from storage.errors import MocmeError
+from storage.isolation import python_command
 
 LONGEST_END_SECONDS = 60
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
@@ -41,8 +43,8 @@ def run_python(*arguments: object, **environment: str) -> int:
 
 def trained(folder: Path, num_processes: int) -> Path:
     """Do all cases in some processes."""
-    torchrun = (*TORCHRUN, "--nproc-per-node", num_processes)
-    assert run_python(*torchrun, shared_trainings.__file__, folder) == 0
+    launcher = (*TORCHRUN, "--nproc-per-node", num_processes)
+    assert run_python(*launcher, shared_trainings.__file__, folder) == 0
     return folder
 
 
@@ -179,10 +181,13 @@ class TestDeath:
         assert reports[-1].epoch == reports[-1].num_epochs
         assert same_outcome(by_two / RESUMED, run)
 
-    def test_an_error_of_the_input_is_told_as_such(self, killed: Path, tmp_path: Path) -> None:
+    def test_an_error_of_the_input_is_told_as_such(
+        self, killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         run = Path(shutil.copytree(killed, tmp_path / "run"))
         (run / "checkpoint.safetensors").unlink()
         (run / "checkpoint.safetensors").mkdir()
+        monkeypatch.setattr(torchrun, "_command", one_worker)
         with pytest.raises(MocmeError, match=r"checkpoint.safetensors: found a folder"):
             shared_trainings.train(RESUMED, run, processes=2)
 
@@ -204,6 +209,11 @@ class TestDevices:
             wanted_processes(train_config(processes=4, device="cuda"))
         with pytest.raises(MocmeError, match="cuda:1 and 2 processes; allowed: auto"):
             wanted_processes(train_config(processes=2, device="cuda:1"))
+
+
+def one_worker(num_processes: int, job: Path) -> list[str]:
+    """Start a process as torchrun does, without the others and without torchrun."""
+    return python_command("-m", "model.training.worker", str(job))
 
 
 def workers_of(temporary: Path) -> list[int]:

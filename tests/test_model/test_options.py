@@ -45,6 +45,7 @@ OTHER_TRAIN: dict[str, Any] = {
     "seed": 7,
     "dtype": "bfloat16",
 }
+NEED_STRENGTHS = {"complementarity", "neighbour_dropout"}
 DECIDE_WHEN_TO_STOP_AND_WHERE = {"select_on", "eval_every", "patience", "device", "processes"}
 
 
@@ -61,7 +62,12 @@ def large() -> World:
 
 
 @pytest.fixture(scope="module")
-def plain(large: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(world, tmp_path_factory.mktemp("options") / "plain", {}, {})
+
+
+@pytest.fixture(scope="module")
+def large_plain(large: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(large, tmp_path_factory.mktemp("options") / "plain", {}, {})
 
 
@@ -83,14 +89,19 @@ NEEDS_SEVERAL_ITEMS = {"attend"}  # test_item_attention.py
 NO_PART_OF_THE_LOSS = {"rule_length"}  # test_rules.py
 
 
-@pytest.mark.parametrize("option", OTHER_MODEL)
-def test_options_of_the_model(large: World, plain: Path, tmp_path: Path, option: str) -> None:
-    assert differs(plain, run(large, tmp_path, {option: OTHER_MODEL[option]}, {}))
+@pytest.mark.parametrize("option", sorted(OTHER_MODEL.keys() - NEED_STRENGTHS))
+def test_options_of_the_model(world: World, plain: Path, tmp_path: Path, option: str) -> None:
+    assert differs(plain, run(world, tmp_path, {option: OTHER_MODEL[option]}, {}))
+
+
+@pytest.mark.parametrize("option", sorted(NEED_STRENGTHS))
+def test_options_of_strengths(large: World, large_plain: Path, tmp_path: Path, option: str) -> None:
+    assert differs(large_plain, run(large, tmp_path, {option: OTHER_MODEL[option]}, {}))
 
 
 @pytest.mark.parametrize("option", OTHER_TRAIN)
-def test_options_of_the_training(large: World, plain: Path, tmp_path: Path, option: str) -> None:
-    assert differs(plain, run(large, tmp_path, {}, {option: OTHER_TRAIN[option]}))
+def test_options_of_the_training(world: World, plain: Path, tmp_path: Path, option: str) -> None:
+    assert differs(plain, run(world, tmp_path, {}, {option: OTHER_TRAIN[option]}))
 
 
 def test_temperature_of_the_plain_form(large: World, tmp_path: Path) -> None:
@@ -112,8 +123,8 @@ def test_every_fusion_learns_and_is_saved(large: World, tmp_path: Path, fusion: 
 
 
 @pytest.mark.parametrize("scorer", get_args(ScorerName))
-def test_every_scorer_learns_and_is_saved(large: World, tmp_path: Path, scorer: str) -> None:
-    folder = run(large, tmp_path, {"scorer": scorer}, {"epochs": 6})
+def test_every_scorer_learns_and_is_saved(world: World, tmp_path: Path, scorer: str) -> None:
+    folder = run(world, tmp_path, {"scorer": scorer}, {"epochs": 6})
     first, *_, last = losses_of(folder)
     assert last < first
     assert evaluate_run(folder)["test"]["mrr"] > 0.2

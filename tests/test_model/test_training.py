@@ -58,6 +58,28 @@ def weights_at_the_end(world: World, run_dir: Path, **changes: Any) -> dict[str,
     return last
 
 
+def learnable() -> list[Any]:
+    """Return every scorer with every kind of negatives; most, where neither is a default, slow."""
+    kinds: list[dict[str, Any]] = [
+        {"mode": "all", "weighting": "none"},
+        {"mode": "all", "weighting": "self_adversarial"},
+        {"mode": "all", "weighting": "egns"},
+        *({"mode": "sampled", "sampler": name, "num": 8} for name in sorted(SAMPLERS)),
+        {"mode": "sampled", "weighting": "self_adversarial", "num": 8},
+    ]
+    plain_scorer, plain_kind = SMALL_MODEL.scorer, kinds[2]
+    return [
+        pytest.param(
+            scorer,
+            kind,
+            id="-".join(map(str, (*kind.values(), scorer))),
+            marks=() if scorer == plain_scorer or kind == plain_kind else pytest.mark.slow,
+        )
+        for scorer in sorted(SCORERS)
+        for kind in kinds
+    ]
+
+
 class TestLearning:
     """On 200 things: a thing's colour or shape guessed among the right kind has MRR 0.46."""
 
@@ -113,18 +135,7 @@ class TestLearning:
         assert found["unseen_entities"]["num_ranks"] == found["test"]["num_ranks"] > 10
         assert found["per_side"]["tail"]["mrr"] > 0.6
 
-    @pytest.mark.parametrize("scorer", sorted(SCORERS))
-    @pytest.mark.parametrize(
-        "negatives",
-        [
-            {"mode": "all", "weighting": "none"},
-            {"mode": "all", "weighting": "self_adversarial"},
-            {"mode": "all", "weighting": "egns"},
-            *({"mode": "sampled", "sampler": name, "num": 8} for name in sorted(SAMPLERS)),
-            {"mode": "sampled", "weighting": "self_adversarial", "num": 8},
-        ],
-        ids=lambda negatives: "-".join(str(value) for value in negatives.values()),
-    )
+    @pytest.mark.parametrize(("scorer", "negatives"), learnable())
     def test_the_loss_falls(
         self, world: World, tmp_path: Path, scorer: str, negatives: dict[str, Any]
     ) -> None:
