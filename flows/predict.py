@@ -25,7 +25,11 @@ def _predict(folder: StagedRun, config: PipelineConfig) -> None:
     from model.prediction.predictor import Predictor  # imports torch
 
     wanted = config.predict.relations
-    predictor = Predictor(folder.path)
+    predictor = Predictor(
+        folder.path,
+        missing_share=config.predict.missing_share,
+        stated=config.relation_types,
+    )
     predictor.leave_out(negatives_now(config.dataset, predictor.graph))
     triples = predictor.missing_triples(None if wanted == "all" else wanted, config.predict.k)
     folder.write_config(config)  # a later command asks this run by the statements made last

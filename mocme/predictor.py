@@ -11,7 +11,8 @@ class Predictor(RunPredictor):
     """Answers questions with a finished run.
 
     What the dataset's `negatives.tsv` lists now is never an answer; where the dataset is gone, what
-    it listed at the training.
+    it listed at the training. What relations are like, and how many facts are missing, is as the
+    run's config states it.
 
     Args:
         run_dir: The run's folder.
@@ -21,7 +22,14 @@ class Predictor(RunPredictor):
     """
 
     def __init__(self, run_dir: Path | str) -> None:
-        super().__init__(run_dir)
         run = StagedRun(Path(run_dir))
-        if (run.path / CONFIG_FILE).exists():  # a training that no flow made has none
-            self.leave_out(negatives_now(run.config().dataset, self.graph))
+        if not (run.path / CONFIG_FILE).exists():  # a training that no flow made has none
+            super().__init__(run_dir)
+            return
+        config = run.config()
+        super().__init__(
+            run_dir,
+            missing_share=config.predict.missing_share,
+            stated=config.relation_types,
+        )
+        self.leave_out(negatives_now(config.dataset, self.graph))

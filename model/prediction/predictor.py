@@ -24,7 +24,8 @@ from model.runs.run_folder import RunFolder
 from storage.datasets.audit import triple_keys
 from storage.datasets.graph import Triples
 from storage.datasets.keys import is_among
-from storage.datasets.relation_types.stated import Statements, relation_types
+from storage.datasets.relation_types.stated import relation_types
+from storage.datasets.relation_types.statement import Statements
 
 if TYPE_CHECKING:
     from pandas import DataFrame

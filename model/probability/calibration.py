@@ -3,9 +3,9 @@
 Questions are asked as those are that complete a graph, also ones without any answer, of a model
 that has not learned the triples that came true. Fitted are, for every relation, an intercept and
 the weights of the log-odds that a triple has by its two questions (Platt scaling), tied to those
-of all relations. Of the facts that a graph lacks, only a share is known to have come true, so an answer
-with probability p is known to hold with that share of p (Elkan and Noto, "Learning Classifiers from
-Only Positive and Unlabeled Data", KDD 2008).
+of all relations. Of the facts that a graph lacks, only a share is known to have come true, so an
+answer with probability p is known to hold with that share of p (Elkan and Noto, "Learning
+Classifiers from Only Positive and Unlabeled Data", KDD 2008).
 
 Shapes: n answers, R relations (inverses not counted).
 """
