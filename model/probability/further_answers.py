@@ -106,7 +106,7 @@ class FurtherAnswers:
             questions: The relation of each, plus R to ask for heads. Shape: (B,).
         """
         rows, columns = (np.array(it.cpu()) for it in (entities, questions))
-        num_known = np.asarray(self._num_answers[rows, columns]).reshape(-1)
+        num_known = self._num_known(rows, columns)
         odds = participation_odds(self._features[rows], self._participation, columns)
         chance, number = self._without_answers(odds, columns)
         told = self._cardinality
@@ -120,6 +120,14 @@ class FurtherAnswers:
         chance = np.clip(chance, _SMALLEST, 1.0)
         number = np.maximum(number, chance)
         return Further(*(torch.from_numpy(it).to(entities.device) for it in (chance, number)))
+
+    def _num_known(
+        self, entities: NDArray[np.int64], questions: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return how many answers to questions are known. Shapes: (B,), (B,) -> (B,)."""
+        if not len(entities):  # which scipy answers with a matrix
+            return np.zeros(0, dtype=np.int64)
+        return np.asarray(self._num_answers[entities, questions]).reshape(-1)
 
     def _without_answers(
         self, odds: NDArray[np.float64], questions: NDArray[np.int64]
@@ -139,7 +147,7 @@ class FurtherAnswers:
     def is_sensible(self, entities: Tensor, questions: Tensor) -> Tensor:
         """Tell which questions have answers, or may have. Shapes: (B,), (B,) -> (B,), bool."""
         rows, columns = (np.array(it.cpu()) for it in (entities, questions))
-        has_answers = np.asarray(self._num_answers[rows, columns]).reshape(-1) > 0
+        has_answers = self._num_known(rows, columns) > 0
         is_asked = self.of(entities, questions).chance >= WORTH_ASKING
         return is_asked | torch.from_numpy(has_answers).to(entities.device)
 

@@ -33,7 +33,7 @@ from storage.datasets.graph import Graph, Split, Triples
 from storage.datasets.keys import is_among
 from storage.datasets.relation_types.learning import learn_relation_types
 
-NUM_FOLDS = 4
+NUM_FOLDS = 3
 MOST_CROSS_FITTED = 4000
 """Valid triples up to which block weights and calibration are fitted on different ones."""
 LARGEST_GAP = 0.1
