@@ -18,11 +18,11 @@ from torch import Tensor
 
 from model.probability.cardinality import MOST_KNOWN, fit_cardinality
 from model.probability.participation import (
+    Participation,
     count_answers,
     features_of,
     fit_participation,
     kind_features,
-    participation_odds,
 )
 from storage.datasets.graph import SPLITS, Graph, Triples
 
@@ -64,7 +64,7 @@ def learn_participation(graph: Graph, triples: Triples) -> Tensor:
     """
     num_answers = count_answers(triples, graph.num_entities, graph.num_relations)
     features = features_of(num_answers, kind_features(graph))
-    return fit_participation(features, 2 * graph.num_relations)
+    return fit_participation(features)
 
 
 class FurtherAnswers:
@@ -89,8 +89,8 @@ class FurtherAnswers:
         self.is_single, self.missing_share = is_single, missing_share
         self._num_answers = count_answers(triples, graph.num_entities, graph.num_relations)
         self._by_question = self._num_answers.tocsc()
-        self._features = features_of(self._num_answers, kind_features(graph))
-        self._participation = participation.cpu().numpy()
+        features = features_of(self._num_answers, kind_features(graph))
+        self._participation = Participation(features, participation)
         self._cardinality = fit_cardinality(self._num_answers, missing_share, is_single)
 
     @property
@@ -107,8 +107,7 @@ class FurtherAnswers:
         """
         rows, columns = (np.array(it.cpu()) for it in (entities, questions))
         num_known = self._num_known(rows, columns)
-        odds = participation_odds(self._features[rows], self._participation, columns)
-        chance, number = self._without_answers(odds, columns)
+        chance, number = self._without_answers(rows, columns)
         told = self._cardinality
         places = np.minimum(num_known, MOST_KNOWN) - 1
         chance = np.where(num_known > 0, told.has_further[columns, places], chance)
@@ -130,13 +129,13 @@ class FurtherAnswers:
         return np.asarray(self._num_answers[entities, questions]).reshape(-1)
 
     def _without_answers(
-        self, odds: NDArray[np.float64], questions: NDArray[np.int64]
+        self, entities: NDArray[np.int64], questions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the chance and the number of answers where none is known. (B,), (B,)."""
-        told = self._cardinality
-        lost = told.share_lost[questions]
-        chance = np.minimum(odds * lost / (1 - lost), 1.0)
-        return chance, chance * told.num_lost[questions]
+        known = self._participation.chances(entities, questions)
+        lost = self._cardinality.share_lost[questions]
+        chance = np.minimum(known / (1 - known) * lost / (1 - lost), 1.0)
+        return chance, chance * self._cardinality.num_lost[questions]
 
     def worth_asking(self, question: int) -> Tensor:
         """Return the entities of which a question is worth asking, in ascending order. (any,)."""

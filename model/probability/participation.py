@@ -1,9 +1,12 @@
 """Which entities take part in which relations, by what else they take part in and their kinds.
 
-One logistic regression for every relation and side, all fitted together. What an entity's own part
-in a relation says of that part is left out.
+Entities are taken to be of a few classes that nobody states: things of one class take part in the
+same relations, each with a chance of its own and independently of the others, as facts are missing
+at random. The classes are found by maximum likelihood, in expectation-maximisation (latent class
+analysis: Goodman, "Exploratory Latent Structure Analysis", Biometrika 1974), their number by
+Akaike's criterion. What an entity's own part in a relation says of that part is left out.
 
-Shapes: E entities, R relations (inverses not counted), F features: 2R and the kinds.
+Shapes: E entities, R relations (inverses not counted), F features: 2R and the kinds, K classes.
 """
 
 from collections import Counter
@@ -13,17 +16,19 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
-from torch.nn import functional as F
 
 from model.inputs import with_inverses
 from storage.datasets.graph import Graph, Triples
 
 MOST_KINDS = 512
 """The most frequent kinds count as features; others are too rare to tell much."""
-_PRIOR_STRENGTH = 1.0
-_MOST_ENTITIES = 20_000  # that the regressions are fitted on
-_MAX_STEPS = 100
-_TOLERANCE = 1e-4  # nats, of the summed likelihood
+_MOST_CLASSES = 64
+_MOST_ENTITIES = 20_000  # that classes are fitted on
+_STEPS = 60
+_PRIOR_STRENGTH = 1.0  # pseudo-count that ties a class's chances to those of all entities
+_SMALLEST = 1e-5  # chance
+
+FloatArray = NDArray[np.float64]
 
 
 def count_answers(triples: Triples, num_entities: int, num_relations: int) -> sparse.csr_array:
@@ -65,40 +70,26 @@ def features_of(num_answers: sparse.csr_array, kinds: sparse.csr_array) -> spars
     return sparse.hstack([takes_part, kinds.astype(np.float32)], format="csr")
 
 
-def fit_participation(features: sparse.csr_array, num_questions: int) -> Tensor:
-    """Fit the regressions.
+def fit_participation(features: sparse.csr_array) -> Tensor:
+    """Find the classes of entities.
 
     Args:
         features: Of `features_of`. Shape: (E, F).
-        num_questions: 2R, the first features, which are told.
 
     Returns:
-        Weights, and intercepts in the last row. Shape: (F + 1, 2R), float32.
+        A row for each class: the chance of each feature, and the class's share of all entities.
+        Shape: (K, F + 1), float32.
     """
-    sample = _sample(features)
-    rows = torch.from_numpy(sample.toarray())
-    told = rows[:, :num_questions]
-    weights = torch.zeros(rows.shape[1] + 1, num_questions, requires_grad=True)
-    is_free = torch.ones_like(weights)
-    is_free.fill_diagonal_(0)
-    optimizer = torch.optim.LBFGS(
-        [weights],
-        max_iter=_MAX_STEPS,
-        tolerance_change=_TOLERANCE,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        free = weights * is_free
-        logits = rows @ free[:-1] + free[-1]
-        loss = F.binary_cross_entropy_with_logits(logits, told, reduction="sum")
-        loss = loss + _PRIOR_STRENGTH / 2 * free[:-1].square().sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return (weights * is_free).detach()
+    rows, counts = np.unique(_sample(features).toarray(), axis=0, return_counts=True)
+    rows = rows.astype(np.float64)
+    best, least = _classes(rows, counts, 1)
+    number = 2
+    while number <= min(_MOST_CLASSES, len(rows)):
+        found, criterion = _classes(rows, counts, number)
+        if criterion >= least:
+            break
+        best, least, number = found, criterion, 2 * number
+    return torch.from_numpy(best.astype(np.float32))
 
 
 def _sample(features: sparse.csr_array) -> sparse.csr_array:
@@ -110,18 +101,80 @@ def _sample(features: sparse.csr_array) -> sparse.csr_array:
     return features[np.sort(chosen)]
 
 
-def participation_odds(
-    features: sparse.csr_array, weights: NDArray[np.float32], questions: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the odds that entities take part in relations.
+def _classes(rows: FloatArray, counts: NDArray[np.int64], number: int) -> tuple[FloatArray, float]:
+    """Find so many classes.
 
     Args:
-        features: Of one entity a row. Shape: (n, F).
-        weights: Of `fit_participation`. Shape: (F + 1, 2R).
-        questions: What each entity is asked. Shape: (n,).
+        rows: Distinct rows of features. Shape: (n, F).
+        counts: How many entities have each. Shape: (n,).
+        number: K.
 
     Returns:
-        Shape (n,).
+        Chances and shares, (K, F + 1), and Akaike's criterion: the smaller, the better.
     """
-    logits = features.multiply(weights[:-1].T[questions]).sum(1) + weights[-1, questions]
-    return np.exp(np.minimum(np.asarray(logits, dtype=np.float64), 30.0))
+    mean = np.average(rows, axis=0, weights=counts)
+    chances = np.clip(0.8 * _far_apart(rows, counts, number) + 0.1 * mean + 0.02, 0.0, 0.98)
+    shares = np.full(number, 1 / number)
+    for _ in range(_STEPS):
+        logits = np.log(shares) + _log_likelihoods(rows, chances)
+        largest = logits.max(1, keepdims=True)
+        belongs = np.exp(logits - largest)
+        sums = belongs.sum(1, keepdims=True)
+        weights = belongs / sums * counts[:, None]
+        sizes = weights.sum(0)
+        shares = (sizes + 0.5) / (sizes.sum() + 0.5 * number)
+        chances = weights.T @ rows + _PRIOR_STRENGTH * mean
+        chances = np.clip(chances / (sizes[:, None] + _PRIOR_STRENGTH), _SMALLEST, 1 - _SMALLEST)
+    fit = float((counts * (largest[:, 0] + np.log(sums[:, 0]))).sum())
+    return np.column_stack([chances, shares]), 2 * chances.size - 2 * fit
+
+
+def _far_apart(rows: FloatArray, counts: NDArray[np.int64], number: int) -> FloatArray:
+    """Choose rows that are frequent and differ from each other, to begin with. Shape: (K, F)."""
+    chosen = [int(counts.argmax())]
+    distances = np.abs(rows - rows[chosen[0]]).sum(1)
+    while len(chosen) < number:
+        chosen.append(int((distances * np.sqrt(counts)).argmax()))
+        distances = np.minimum(distances, np.abs(rows - rows[chosen[-1]]).sum(1))
+    return rows[chosen]
+
+
+def _log_likelihoods(rows: FloatArray | sparse.csr_array, chances: FloatArray) -> FloatArray:
+    """Return the log-likelihood of rows in each class. Shapes: (n, F), (K, F) -> (n, K)."""
+    absent = np.log1p(-chances)
+    found: FloatArray = np.asarray(rows @ (np.log(chances) - absent).T) + absent.sum(1)
+    return found
+
+
+class Participation:
+    """Tells how likely entities take part in relations.
+
+    Args:
+        features: Of `features_of`. Shape: (E, F).
+        classes: Of `fit_participation`. Shape: (K, F + 1).
+    """
+
+    def __init__(self, features: sparse.csr_array, classes: Tensor) -> None:
+        table = classes.cpu().numpy().astype(np.float64)
+        self._features = features
+        self._chances = np.clip(table[:, :-1], _SMALLEST, 1 - _SMALLEST)
+        self._logits = np.log(table[:, -1]) + _log_likelihoods(features, self._chances)
+
+    def chances(self, entities: NDArray[np.int64], questions: NDArray[np.int64]) -> FloatArray:
+        """Return the chance that an entity is known to take part, by all else that it does.
+
+        Args:
+            entities: Shape: (B,).
+            questions: The relation of each, plus R for tails of it. Shape: (B,).
+
+        Returns:
+            Shape: (B,), above 0 and below 1.
+        """
+        if not len(entities):  # which scipy answers with a matrix
+            return np.zeros(0)
+        own = self._chances[:, questions].T
+        takes_part = np.asarray(self._features[entities, questions]).reshape(-1, 1) > 0
+        logits = self._logits[entities] - np.log(np.where(takes_part, own, 1 - own))
+        belongs = np.exp(logits - logits.max(1, keepdims=True))
+        found: FloatArray = (belongs * own).sum(1) / belongs.sum(1)
+        return found

@@ -1,6 +1,6 @@
 """What turns a model's scores into probabilities, beside the scores themselves.
 
-Shapes: E entities, R relations (inverses not counted), F features of entities.
+Shapes: R relations (inverses not counted), F features of entities, K classes of entities.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Calibration:
     Attributes:
         lines: Of each relation, intercept and weights of the larger and the smaller log-odds of a
             triple by its two questions; see `model.probability.calibration`. Shape: (R, 3).
-        participation: Of `model.probability.participation`. Shape: (F + 1, 2R).
+        participation: Classes of entities, of `model.probability.participation`. Shape: (K, F + 1).
         share_held_out: Share of the known facts that the selected model has not learned.
     """
 
@@ -48,8 +48,7 @@ class Calibration:
     @staticmethod
     def none(num_relations: int, device: torch.device | str = "cpu") -> "Calibration":
         """Return one that is fitted on nothing."""
-        participation = torch.zeros(1, 2 * num_relations, device=device)
-        return Calibration(identity_lines(num_relations, device), participation, 0.0)
+        return Calibration(identity_lines(num_relations, device), torch.zeros(0, 1), 0.0)
 
 
 def identity_lines(num_relations: int, device: torch.device | str = "cpu") -> Tensor:
