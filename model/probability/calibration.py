@@ -22,7 +22,6 @@ from torch.nn import functional as F
 
 from model.probability.further_answers import FurtherAnswers
 from model.probability.triple_probabilities import Unanswered, side_features
-from model.scoring.calibration import identity_lines
 from storage.datasets.graph import Triples
 from storage.datasets.keys import is_among, pack
 
@@ -118,22 +117,20 @@ def _best_answers(unanswered: Unanswered, asked: Tensor) -> Iterator[Tensor]:
         yield torch.stack([*told, top.values[places, columns]], dim=1).double()
 
 
-def fit_calibration(told: ToldAnswers, num_relations: int, share_known: float) -> Tensor:
+def fit_calibration(told: ToldAnswers, before: Tensor, share_known: float) -> Tensor:
     """Fit a line for every relation to what came true, by likelihood.
 
     Args:
         told: Answers of a model that has not learned what came true.
-        num_relations: R.
+        before: Lines that hold as far as nothing speaks against them. Shape: (R, 3).
         share_known: Of the facts that were missing, the share that is known to have come true.
 
     Returns:
-        Intercept and the weights of the larger and of the smaller log-odds; those of
-        `identity_lines` without answers. Shape: (R, 3), float32.
+        Intercept and the weights of the larger and of the smaller log-odds. Shape: (R, 3), float32.
     """
-    holds = told.holds.double()
-    start = identity_lines(1, holds.device).double()
+    holds, start = told.holds.double(), before.to(told.holds.device).double()
     lines = torch.zeros(
-        (1 + num_relations, 3), dtype=torch.double, device=holds.device, requires_grad=True
+        (1 + len(before), 3), dtype=torch.double, device=holds.device, requires_grad=True
     )
     optimizer = torch.optim.LBFGS(
         [lines], max_iter=200, tolerance_change=_TOLERANCE, line_search_fn="strong_wolfe"

@@ -56,8 +56,9 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
         refitted: See `Refitted`.
     """
     valid = _held_out(graph, "valid", ("train",))
+    lines = identity_lines(graph.num_relations)
     if not len(valid):
-        return as_calibrated(graph, identity_lines(graph.num_relations))
+        return as_calibrated(graph, lines)
     order = np.random.default_rng(0).permutation(len(valid))
     is_small = NUM_FOLDS <= len(valid) <= MOST_CROSS_FITTED
     folds = np.array_split(valid[order], NUM_FOLDS) if is_small else [valid]
@@ -68,8 +69,29 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
         model = replace(missing.asked, scoring=refitted(others)) if len(others) else missing.asked
         told.append(tell_answers(model, fold, others))
     share_known = missing.share_among(len(folds[0]), len(valid) - len(folds[0]))
-    lines = fit_calibration(ToldAnswers.together(told), graph.num_relations, share_known)
+    lines = fit_calibration(ToldAnswers.together(told), lines, share_known)
     return as_calibrated(graph, lines)
+
+
+def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
+    """Fit the calibration of a final model, which learns test as well, on test.
+
+    The selected model stands for it. With valid among what is known, it knows nearly as much as the
+    final model does, and promises more than on valid; neither it nor its block weights have learned
+    test. Where test tells nothing, lines stay as valid has them.
+
+    Args:
+        graph: The graph that the selected model was trained and selected on.
+        scoring: That model, calibrated on valid.
+    """
+    test = _held_out(graph, "test", ("train", "valid"))
+    if not len(test):
+        return scoring.calibration
+    missing = _missing(graph, scoring, ("train", "valid"))
+    told = tell_answers(missing.asked, test, test[:0])
+    before = scoring.calibration
+    lines = fit_calibration(told, before.lines, missing.share_among(len(test)))
+    return replace(before, lines=lines)
 
 
 def as_calibrated(graph: Graph, lines: torch.Tensor) -> Calibration:

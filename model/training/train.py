@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from model.config import ModelConfig, TrainConfig
 from model.layers.repeatable import repeatable
+from model.probability.held_out import calibrate_final
 from model.runs.epoch_report import EpochReport
 from model.runs.final import final_graph
 from model.runs.run_folder import RunFolder
@@ -65,7 +66,7 @@ def train(
     for number, training in enumerate(trainings, 1):
         num_after = len(trainings) - number
         _train_one(job, training, selected, _telling(told, num_after), processes)
-        selected = training.folder.read_selection_result() if num_after else None
+        selected = _decided(training, trainings[number], processes) if num_after else None
 
 
 class _Training(NamedTuple):
@@ -83,6 +84,16 @@ def _trainings(job: TrainingJob) -> list[_Training]:
     before = [] if carved is None else [_Training(folder.selection, carved)]
     after = [] if final is None else [_Training(folder.final, final)]
     return [*before, _Training(folder, job.graph), *after]
+
+
+def _decided(training: _Training, after: _Training, processes: Processes) -> SelectionResult:
+    """Return what a finished training has decided for the one after it."""
+    result = training.folder.read_selection_result()
+    learns_test = len(after.graph.test) < len(training.graph.test)
+    if not learns_test or not processes.is_first or after.folder.is_finished():
+        return result
+    scoring = training.folder.read_scoring(processes.device)
+    return replace(result, calibration=calibrate_final(training.graph, scoring))
 
 
 def _telling(
