@@ -53,7 +53,7 @@ def main() -> None:
 def train(config: Path, overrides: Sequence[str]) -> list[Epoch]:
     """Train, and return what was logged of the negatives of every epoch."""
     record = start_record()
-    settings = load_config(config, overrides)  # the flow works in another folder
+    settings = load_config(config, ["train.final=selected", *overrides])  # in another folder, too
     with open_flow("train") as flow:
         flow(settings)
     if record.run_dir is None:

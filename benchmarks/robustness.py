@@ -86,11 +86,11 @@ def prepare() -> None:
 
 
 def read_config(path: Path | None, settings: Sequence[str], folder: Path) -> PipelineConfig:
-    """Read a config, or that of a sample written to a folder."""
+    """Read a config, or that of a sample written to a folder, without a final model by default."""
     if path is None:
         write_sample(folder / "sample")
         path = folder / "sample" / "mocme.yaml"
-    return load_config(path, settings)
+    return load_config(path, ["train.final=selected", *settings])
 
 
 def extract(config: PipelineConfig) -> None:

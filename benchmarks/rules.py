@@ -62,7 +62,7 @@ def sample_run(folder: Path, settings: Sequence[str] = ()) -> Path:
     write_sample(folder / "sample")
     record = start_record()
     with open_flow("train") as flow:
-        flow(load_config(folder / "sample" / "mocme.yaml", settings))
+        flow(load_config(folder / "sample" / "mocme.yaml", ["train.final=selected", *settings]))
     if record.run_dir is None:
         raise SystemExit(record.error)
     return record.run_dir

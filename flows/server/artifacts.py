@@ -65,7 +65,7 @@ def publish_stages(record: RunRecord) -> None:
 def publish_metrics(record: RunRecord) -> None:
     """Publish the ranking metrics of each split."""
     rows = [{"split": split, **metrics} for split, metrics in record.metrics.items()]
-    _publish("metrics", rows, f"Ranking metrics of {record.run_dir}")
+    _publish("metrics", rows, f"Ranking metrics of the selected model of {record.run_dir}")
 
 
 def _publish(name: str, rows: list[dict[str, Any]], description: str) -> None:

@@ -165,9 +165,9 @@ def test_the_flow_reuses_what_was_read(project: Path, monkeypatch: pytest.Monkey
     read, planned = [], []
     read_dataset, build_extractor = flows.inputs.read_dataset, flows.inputs.build_extractor
 
-    def reading(path: Path) -> Any:
+    def reading(path: Path, split_salt: str) -> Any:
         read.append(path)
-        return read_dataset(path)
+        return read_dataset(path, split_salt)
 
     def building(name: str, *rest: Any) -> Any:
         planned.append(name)

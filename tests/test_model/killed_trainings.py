@@ -49,6 +49,7 @@ WORLD = planted_world(num_things=80)
 MODEL = model_config(alone=True, modality_dropout=0.2, feature_dropout=0.3)
 TRAINING = train_config(
     epochs=5,
+    batch_size=128,
     optimizer="adam",
     learning_rate=0.02,
     held_back=0.4,
