@@ -8,8 +8,9 @@ A share of a graph's facts is locked away (the vault): drawn at random, or all f
 that some heads have. mocme splits the rest, trains, and completes the graph. Printed are, for
 answers above a probability, how many there are, the mean probability (promised), the share that is
 in the vault (true), the share that contradicts a fact of a relation with one answer at most, and
-the share of the vault that is among them. Where a graph is not complete itself, what is true is a
-lower bound. `--stated` states the vault's share as `predict.missing_share`; else it is the share
+the share of the vault that is among them. Facts that hold and that the dataset lists as stated
+nowhere (`unstated.tsv`, as the sample has it) are in the vault, too. Where a graph is not complete
+then, what is true is a lower bound. `--stated` states the vault's share as `predict.missing_share`; else it is the share
 held out.
 """
 
@@ -70,6 +71,7 @@ def main() -> None:
         config = read_config(options.config, options.set, folder)
         extract(config)
         data = read(config)
+        unstated = read_unstated(config.dataset, data[0])
         complete = options.complete or data[0].relations
         print(
             "| vault | seed | above | answers | promised | true | contradict | found | test MRR |"
@@ -78,23 +80,36 @@ def main() -> None:
         for share in options.shares:
             for seed in range(options.seeds):
                 run = folder / f"run-{share}-{seed}"
-                vault = lock_away(data[0], share, options.vault, seed)
+                vault = lock_away(data[0], unstated, share, options.vault, seed)
                 mrr = learn(config, data, vault, seed, run)
-                answers = ask(run, data[0], vault, complete, share if options.stated else None)
+                stated = float(vault[1].mean()) if options.stated else None
+                answers = ask(run, data[0], vault, complete, stated)
                 tell(answers, int(vault[1].sum()), f"{share:.0%} | {seed}", mrr)
 
 
+def read_unstated(dataset: Path, graph: Graph) -> Triples:
+    """Return the facts that hold and that a dataset states nowhere, as far as it lists them."""
+    path = dataset / "unstated.tsv"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    entities = {entity: row for row, entity in enumerate(graph.entities)}
+    relations = {relation: row for row, relation in enumerate(graph.relations)}
+    parts = (line.split("\t") for line in lines)
+    rows = [(entities[head], relations[relation], entities[tail]) for head, relation, tail in parts]
+    return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+
 def lock_away(
-    graph: Graph, share: float, kind: Vault, seed: int
+    graph: Graph, unstated: Triples, share: float, kind: Vault, seed: int
 ) -> tuple[Triples, NDArray[np.bool_]]:
-    """Return the distinct facts of a graph, and which are in the vault."""
+    """Return all facts, and which are in the vault: those unstated, and a share of the others."""
     facts, generator = known_triples(graph), np.random.default_rng(seed)
     asked = facts[:, 0] * graph.num_relations + facts[:, 1]
     units = np.arange(len(facts)) if kind == "random" else np.unique(asked, return_inverse=True)[1]
     num_units = int(units.max()) + 1
     drawn = np.zeros(num_units, dtype=np.bool_)
     drawn[generator.permutation(num_units)[: round(share * num_units)]] = True
-    return facts, drawn[units]
+    hidden = np.concatenate([drawn[units], np.ones(len(unstated), dtype=np.bool_)])
+    return np.concatenate([facts, unstated]), hidden
 
 
 def learn(
