@@ -10,8 +10,8 @@ answers above a probability, how many there are, the mean probability (promised)
 in the vault (true), the share that contradicts a fact of a relation with one answer at most, and
 the share of the vault that is among them. Facts that hold and that the dataset lists as stated
 nowhere (`unstated.tsv`, as the sample has it) are in the vault, too. Where a graph is not complete
-then, what is true is a lower bound. `--stated` states the vault's share as `predict.missing_share`; else it is the share
-held out.
+then, what is true is a lower bound. `--stated` states the vault's share as `predict.missing_share`;
+else it is the share held out.
 """
 
 import argparse
