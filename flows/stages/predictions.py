@@ -51,7 +51,7 @@ class Prediction:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Read what `write_table` wrote to a `.tsv` file, also before there were rules or known answers.
+    """Read what `write_table` wrote to a `.tsv` file, also without rules or known answers.
 
     Raises:
         PredictionFileError: If a line is not as it wrote it.

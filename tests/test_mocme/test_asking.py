@@ -413,6 +413,14 @@ class TestRelationAlone:
         shown = found_by(run, *words).stdout
         assert all(it["head_name"] in shown for it in found[:3])
 
+    def test_the_most_informative_come_first_where_they_are_wanted(
+        self, run: Path, predictor: Predictor
+    ) -> None:
+        words = ("--relation", predictor.graph.relations[0], "-k", 7)
+        probable = found_by(run, *words, "--json").json["triples"]
+        found = found_by(run, *words, "--order", "informative", "--json").json["triples"]
+        assert found == sorted(probable, key=lambda it: abs(it["probability"] - 0.5))
+
     def test_none_that_is_probable_enough_is_said_so(self, run: Path, predictor: Predictor) -> None:
         words = ("--relation", predictor.graph.relations[0], "--min-probability", 1)
         command = found_by(run, *words)
