@@ -7,7 +7,7 @@ from typing import Any
 from flows.stages.manifest import EVALUATION_FILE
 from flows.stages.staged_run import CONFIG_FILE, PLACED_FOLDER, StagedRun
 from flows.terminal.output import print_line
-from model.probability.calibration_gap import LARGEST_GAP, calibration_gap
+from model.probability.calibration_gap import calibration_gap, is_off
 from model.runs.held_out_share import read_share_held_out
 from storage.errors import MocmeError
 
@@ -30,7 +30,7 @@ class Reliability:
     @property
     def is_off(self) -> bool:
         """Whether so much that digits of probabilities mean nothing."""
-        return self.gap is not None and abs(self.gap) > LARGEST_GAP
+        return self.gap is not None and is_off(self.gap)
 
     @property
     def lines(self) -> tuple[str, ...]:

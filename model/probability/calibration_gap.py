@@ -21,7 +21,6 @@ def calibration_gap(calibration: Mapping[str, Any]) -> float | None:
     return float(calibration["promised"] - calibration["true"])
 
 
-def is_off(calibration: Mapping[str, Any]) -> bool:
+def is_off(gap: float) -> bool:
     """Whether what is promised is too far from what came true for probabilities to be believed."""
-    gap = calibration_gap(calibration)
-    return gap is not None and abs(gap) > LARGEST_GAP
+    return abs(gap) > LARGEST_GAP

@@ -363,7 +363,7 @@ class TestOneQuestionToAFile:
     def test_without_answers_the_file_has_its_columns(
         self, run: Path, asked: Asked, tmp_path: Path
     ) -> None:
-        words = ("--head", asked[0]["head"], "--out", tmp_path / "a.csv")
+        words = ("--head", asked[0]["head"], "--new", "--out", tmp_path / "a.csv")
         found_by(run, *words)
         whole = (tmp_path / "a.csv").read_text().splitlines()
         command = found_by(run, *words, "--min-probability", 1)
