@@ -9,7 +9,9 @@ from flows.local_runs import open_flow
 from flows.stages.manifest import PREDICTIONS_FILE
 from flows.stages.predictions import Prediction, read_predictions
 from flows.stages.run_record import RunRecord, start_record
+from flows.stages.staged_run import StagedRun
 from flows.terminal.output import STDERR, STDOUT
+from mocme.reliability import print_reliability, read_reliability
 from mocme.summary import metrics_table, print_summary
 from mocme.tables import MOST_WEIGHTS, table, weights
 from storage.isolation import isolate_process
@@ -56,6 +58,7 @@ def _show_predictions(folder: Path) -> None:
     lines = (DEMO_DIR / "unstated.tsv").read_text().splitlines()
     planted = {tuple(line.split("\t")) for line in lines}
     predictions = read_predictions(folder / PREDICTIONS_FILE)
+    reliability = read_reliability(StagedRun(folder))
     best: dict[str, Prediction] = {}
     for found in sorted(predictions, key=lambda it: -it.probability):
         best.setdefault(found.relation, found)
@@ -63,13 +66,14 @@ def _show_predictions(folder: Path) -> None:
         (
             f"{found.head} {found.relation} {found.tail}",
             "yes" if _triple(found) in planted else "no",
-            f"{found.probability:.2f}",
+            reliability.shown(found.probability),
             weights(found.weights, MOST_WEIGHTS),
         )
         for found in best.values()
     ]
     columns = ["triple", "holds?", "probability", "weights"]
     STDOUT.print(table("Gaps filled, the surest of each relation", columns, cells))
+    print_reliability(reliability)
     num_true = sum(_triple(found) in planted for found in predictions)
     STDOUT.print(
         f"{num_true} of {len(predictions)} predictions hold; "

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from flows.stages.manifest import PREDICTIONS_FILE
 from flows.stages.predictions import Prediction, read_predictions
+from flows.stages.staged_run import StagedRun
 from flows.terminal.output import STDOUT, print_line
+from mocme.reliability import Reliability, print_reliability, read_reliability
 from mocme.tables import MOST_WEIGHTS, table, weights
 
 _MOST_SHOWN = 5
@@ -21,17 +23,23 @@ def print_predictions(run_dir: Path, config: Path, overrides: Sequence[str]) -> 
         overrides: What was laid on that.
     """
     path = run_dir / PREDICTIONS_FILE
-    found = read_predictions(path)
+    found, reliability = read_predictions(path), read_reliability(StagedRun(run_dir))
     surest = sorted(found, key=lambda it: -it.probability)[:_MOST_SHOWN]
     columns = ["head", "relation", "tail", "probability", "weights"]
     title = f"The surest {len(surest)} of {len(found)} missing triples"
-    STDOUT.print(table(title, columns, [_row(it) for it in surest]))
+    STDOUT.print(table(title, columns, [_row(it, reliability) for it in surest]))
+    print_reliability(reliability)
     words = [str(config), *(word for it in overrides for word in ("--set", it))]
     print_line(f"all of them: {path}")
     print_line(f"ask: mocme predict {shlex.join(words)} --head X --new")
     print_line(f"see: mocme report {shlex.quote(str(run_dir))}")
 
 
-def _row(found: Prediction) -> tuple[object, ...]:
-    shown = weights(found.weights, MOST_WEIGHTS)
-    return found.head, found.relation, found.tail, found.probability, shown
+def _row(found: Prediction, reliability: Reliability) -> tuple[object, ...]:
+    return (
+        found.head,
+        found.relation,
+        found.tail,
+        reliability.shown(found.probability),
+        weights(found.weights, MOST_WEIGHTS),
+    )

@@ -44,8 +44,7 @@ class Manifest:
     Attributes:
         key: Digest of the stage's key.
         parts: Parts of the key.
-        outputs: Size and checksum of each file it left, by path relative to the run's folder; of
-            format 1, the size alone.
+        outputs: Size and checksum of each file it left, by path relative to the run's folder.
         seconds: How long it took.
         finished_at: When, in ISO 8601, UTC, by the clock of the machine.
         versions: Versions of what it was made with.
@@ -60,15 +59,15 @@ class Manifest:
     finished_at: str
     versions: Mapping[str, str]
     sequence: int = 0
-    format: int = 1
+    format: int = FORMAT
 
     def write(self, path: Path) -> None:
-        """Write it in the format of now.
+        """Write it.
 
         Raises:
             FileError: If the system fails to write it.
         """
-        whole = {**asdict(self), "format": FORMAT}
+        whole = asdict(self)
         text = json.dumps({**whole, SEAL: seal(whole, _SEALED)}, indent=1)
         with write_errors(path):
             write_whole(path, f"{text}\n")
@@ -92,7 +91,7 @@ def read_manifest(path: Path) -> Manifest | None:
             raise TypeError("no object")
         check_format(path, value)
         checksum = value.pop(SEAL, None)
-        if value.get("format", 1) > 1 and checksum != seal(value, _SEALED):
+        if checksum != seal(value, _SEALED):
             raise ValueError("its checksum does not match")
         manifest = Manifest(**value)
         for name, kind in _TYPES.items():

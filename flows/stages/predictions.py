@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from storage.errors import MocmeError
-from storage.files.separated import Dialect, RowWriter, without_formula
+from storage.files.separated import ID_SEPARATOR, Dialect, RowWriter, without_formula
 
 _WEIGHT = "weight_"  # begins the names of the modalities' columns
 _LONGEST_CELL = 2**31 - 1  # characters; the csv module by itself reads 131,072
@@ -37,6 +37,7 @@ class Prediction:
             if there is none.
         rule: Relations that lead from head to tail, and the rule's confidence; None if none leads.
         weights: Share of every modality in the score.
+        known_answers: Ids of other tails that the head is known to have, some if there are many.
     """
 
     head: str
@@ -46,10 +47,11 @@ class Prediction:
     nearest: tuple[str, str, float] | None
     rule: tuple[str, float] | None
     weights: dict[str, float]
+    known_answers: tuple[str, ...] = ()
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Read what `write_table` wrote to a `.tsv` file, before there were rules, too.
+    """Read what `write_table` wrote to a `.tsv` file, also without rules or known answers.
 
     Raises:
         PredictionFileError: If a line is not as it wrote it.
@@ -80,6 +82,7 @@ def _parse(row: Mapping[str, str]) -> Prediction:
             for name, cell in row.items()
             if name.startswith(_WEIGHT)
         },
+        tuple(known.split(ID_SEPARATOR)) if (known := row.get("known_answers")) else (),
     )
 
 

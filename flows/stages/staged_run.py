@@ -38,7 +38,6 @@ from flows.stages.manifest import (
     read_manifest,
 )
 from model.runs.run_files import (
-    FORMAT,
     TRAIN_ANEW,
     TRAINING_FILE,
     OtherFormatError,
@@ -214,7 +213,6 @@ class StagedRun:
             seconds=round(seconds, 3),
             finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             versions={package: version(package) for package in ("mocme", "numpy", "torch")},
-            format=FORMAT,
         )
         self._write_manifest(key.stage, manifest)
 

@@ -1,6 +1,6 @@
 """Answering one question, on a terminal or in a file, and which answers are wanted of any."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +10,8 @@ from flows.terminal.output import STDERR, STDOUT, print_json, print_line, print_
 from mocme.cli.reasons import find_media, print_reasons
 from mocme.exporting.prediction_files import check_answers_suffix, write_answers
 from mocme.exporting.prior_file import require_predictions
+from mocme.prediction_order import Order
+from mocme.reliability import Reliability, print_reliability, read_reliability
 from mocme.tables import MOST_WEIGHTS, table, weights
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Wanted:
         out: A file to write to; None for standard output.
         for_spreadsheet: Whether formulas in the file get an apostrophe.
         as_json: Whether a JSON object is printed.
+        order: Of the triples of a completed graph; None = relation after relation, or as the file
+            is made for.
     """
 
     k: int
@@ -39,6 +43,7 @@ class Wanted:
     out: Path | None
     for_spreadsheet: bool
     as_json: bool
+    order: Order | None = None
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -78,14 +83,19 @@ def answer_question(folder: StagedRun, asked: Asked, wanted: Wanted, *, why: boo
     entity = _note_what_lacks(predictor, asked, has_answers=bool(answers))
     if wanted.out is not None:
         found = (NumberedAnswer(1, answer) for answer in answers)
-        write_found(found, 1, predictor, folder.path, wanted)
+        write_found(found, 1, predictor, folder, wanted)
         return
+    reliability = read_reliability(folder)
     media = find_media(folder, [entity, *(it.entity for it in answers)]) if why else {}
     if wanted.as_json:
-        shown = {"run_dir": str(folder.path), "answers": [asdict(answer) for answer in answers]}
+        shown = {
+            "run_dir": str(folder.path),
+            "probabilities": reliability.as_json(),
+            "answers": [asdict(answer) for answer in answers],
+        }
         print_json({**shown, "media": media} if why else shown)
     elif answers:
-        _print_answers(asked, answers, predictor.wording)
+        _print_answers(asked, answers, predictor.wording, reliability)
         if why:
             several = asked.relation is None
             print_reasons(entity, answers, media, predictor.wording, whole_triples=several)
@@ -106,7 +116,7 @@ def write_found(
     found: Iterable["NumberedAnswer"],
     num_questions: int,
     predictor: "Predictor",
-    run_dir: Path,
+    folder: StagedRun,
     wanted: Wanted,
 ) -> None:
     """Write answers to a file as they are found, and print how many there were.
@@ -115,7 +125,7 @@ def write_found(
         found: The answers.
         num_questions: How many questions they answer.
         predictor: Whose answers they are.
-        run_dir: The run's folder.
+        folder: The run.
         wanted: Names the file.
     """
     from model.prediction.answers import numbered
@@ -125,11 +135,32 @@ def write_found(
     noun = "question" if num_questions == 1 else "questions"
     with STDERR.status(f"answering {num_questions} {noun}"):
         count = write_answers(out, found, columns=columns, for_spreadsheet=wanted.for_spreadsheet)
-    if wanted.as_json:
-        result = {"written": str(out), "questions": num_questions, "answers": count}
-        print_json({"run_dir": str(run_dir), **result})
+    print_written(
+        folder,
+        {"written": str(out), "questions": num_questions, "answers": count},
+        f"{count} answers to {num_questions} {noun} written to {out}",
+        as_json=wanted.as_json,
+    )
+
+
+def print_written(
+    folder: StagedRun, result: Mapping[str, Any], sentence: str, *, as_json: bool
+) -> None:
+    """Print what was written to a file, and what the probabilities in it rest on.
+
+    Args:
+        folder: The run whose predictions they are.
+        result: What was written, as JSON values.
+        sentence: The same in words.
+        as_json: Whether a JSON object is printed.
+    """
+    reliability = read_reliability(folder)
+    if as_json:
+        found = {"run_dir": str(folder.path), "probabilities": reliability.as_json()}
+        print_json({**found, **result})
     else:
-        print_line(f"{count} answers to {num_questions} {noun} written to {out}")
+        print_line(sentence)
+        print_reliability(reliability)
 
 
 def _note_what_lacks(predictor: "Predictor", asked: Asked, *, has_answers: bool) -> str:
@@ -153,11 +184,17 @@ def _nothing_expected(entity: str, is_head: bool) -> str:
     )
 
 
-def _print_answers(asked: Asked, answers: Sequence["Answer"], wording: "Wording") -> None:
+def _print_answers(
+    asked: Asked, answers: Sequence["Answer"], wording: "Wording", reliability: Reliability
+) -> None:
     """Print answers, most probable first, with the weight of each modality."""
     title = f"{asked.head or '?'}  {asked.relation or '?'}  {asked.tail or '?'}"
     marks = [
-        (it.probability, "known" if it.known else "", weights(it.modality_weights, MOST_WEIGHTS))
+        (
+            probability_of(it, reliability),
+            mark_of(it, wording),
+            weights(it.modality_weights, MOST_WEIGHTS),
+        )
         for it in answers
     ]
     if asked.relation is None:
@@ -169,6 +206,20 @@ def _print_answers(asked: Asked, answers: Sequence["Answer"], wording: "Wording"
         cells = [(it.name, it.entity)[not has_names :] for it in answers]
     rows = [(*of_answer, *mark) for of_answer, mark in zip(cells, marks, strict=True)]
     STDOUT.print(table(title, [*columns, "probability", "", "weights"], rows))
+    print_reliability(reliability)
+
+
+def probability_of(answer: "Answer", reliability: Reliability) -> float | str:
+    """Return an answer's probability for a table; of a known one, what the dataset states."""
+    return answer.probability if answer.known else reliability.shown(answer.probability)
+
+
+def mark_of(answer: "Answer", wording: "Wording") -> str:
+    """Return what the graph says of an answer: `known`, what it contradicts, or nothing."""
+    if answer.known:
+        return "known"
+    facts = "; ".join(wording.fact(*triple) for triple in answer.contradicts)
+    return f"contradicts: {facts}" if facts else ""
 
 
 def triple_of(answer: "Answer", wording: "Wording") -> tuple[str, str, str]:

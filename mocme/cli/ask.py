@@ -10,6 +10,7 @@ from mocme.cli.completing import show_missing, write_missing
 from mocme.cli.flow_runs import run_flow
 from mocme.cli.options import AsJson, MaybeConfigFile, Overrides, RunDir, Verbose, find_run
 from mocme.cli.question_files import answer_file
+from mocme.prediction_order import Order
 
 _NUM_ANSWERS = 10
 _COMPLETED = Path("predictions.csv")  # needs no further package, as .parquet does
@@ -39,7 +40,7 @@ def predict(
             metavar="FILE",
             help="Write the answers to a question or to --questions, else the most probable "
             "missing triples of --relation or of all relations: .csv, .tsv, .jsonl, .parquet, and "
-            "missing triples as .nt (N-Triples).",
+            "missing triples as .nt (N-Triples) or as a page for people, .html.",
         ),
     ] = None,
     everything: Annotated[
@@ -79,6 +80,14 @@ def predict(
         int | None,
         typer.Option(metavar="N", min=1, help="At most N triples of one head and one relation."),
     ] = None,
+    order: Annotated[
+        Order | None,
+        typer.Option(
+            help="Order of missing triples: the most probable first, or those nearest to 1/2, of "
+            "which a decision tells most; without it, relation after relation.",
+            show_default=False,
+        ),
+    ] = None,
     no_evidence: Annotated[
         bool,
         typer.Option(
@@ -109,10 +118,15 @@ def predict(
     """
     is_question = head is not None or tail is not None
     wanted = Wanted(
-        k or _NUM_ANSWERS, new, min_probability, per_head, out, spreadsheet_safe, as_json
+        k or _NUM_ANSWERS, new, min_probability, per_head, out, spreadsheet_safe, as_json, order
     )
     if no_evidence and questions is None:
         raise typer.BadParameter("--no-evidence is for --questions")
+    if order is not None and (is_question or questions is not None):
+        raise typer.BadParameter(
+            "--order is for missing triples, --relation alone, --all or --out; the answers to a "
+            "question come with the most probable first"
+        )
     _check_form(_COMPLETED if everything and out is None else out, spreadsheet_safe, asserts)
     if questions is not None:
         if is_question or relation is not None or everything or why:
@@ -129,15 +143,15 @@ def predict(
     elif everything or out is not None:
         _check_completion(relation, everything=everything, why=why)
         folder = find_run(config, run_dir, overrides)
-        write_missing(folder.path, relation, out or _COMPLETED, wanted, asserts=asserts)
+        write_missing(folder, relation, out or _COMPLETED, wanted, asserts=asserts)
     elif relation is not None:
         _check_completion(relation, everything=everything, why=why)
-        show_missing(find_run(config, run_dir, overrides).path, relation, wanted)
+        show_missing(find_run(config, run_dir, overrides), relation, wanted)
     else:
-        if wanted.has_limits or k is not None:
+        if wanted.has_limits or k is not None or order is not None:
             raise typer.BadParameter(
-                "-k, --new, --min-probability and --per-head are for questions, --all and --out; "
-                "CONFIG alone takes --set predict.k=N"
+                "-k, --new, --min-probability, --per-head and --order are for questions, --all and "
+                "--out; CONFIG alone takes --set predict.k=N"
             )
         if config is None or run_dir is not None or why:
             raise typer.BadParameter(

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 from flows.stages.staged_run import StagedRun
 from flows.terminal.output import STDERR, STDOUT, print_json, print_note
 from mocme.absent_names import explained
-from mocme.cli.answering import Wanted, check_out, triple_of, write_found
+from mocme.cli.answering import (
+    Wanted,
+    check_out,
+    mark_of,
+    probability_of,
+    triple_of,
+    write_found,
+)
 from mocme.cli.options import ASKED_RUN
 from mocme.questions_file import LineOfQuestion, check_question_suffix, read_questions
+from mocme.reliability import print_reliability, read_reliability
 from mocme.tables import table
 
 if TYPE_CHECKING:
@@ -43,11 +51,11 @@ def answer_file(folder: StagedRun, file: Path, wanted: Wanted, *, evidence: bool
     answered = predictor.answers_to(asked, **wanted.limits, evidence=evidence)
     found = zip(questions, (answers for _, answers in answered), strict=True)
     if wanted.out is not None:
-        write_found(_numbered(found), len(questions), predictor, folder.path, wanted)
+        write_found(_numbered(found), len(questions), predictor, folder, wanted)
         return
     with STDERR.status(f"answering {len(questions)} questions"):
         all_found = list(found)
-    _show(all_found, folder.path, predictor.wording, as_json=wanted.as_json)
+    _show(all_found, folder, predictor.wording, as_json=wanted.as_json)
 
 
 def _note_unexpected(questions: Sequence[LineOfQuestion], predictor: "Predictor") -> None:
@@ -67,8 +75,9 @@ def _numbered(found: _Answered) -> Iterator["NumberedAnswer"]:
     return (NumberedAnswer(it.line, answer) for it, answers in found for answer in answers)
 
 
-def _show(found: _Answered, run_dir: Path, wording: "Wording", *, as_json: bool) -> None:
+def _show(found: _Answered, folder: StagedRun, wording: "Wording", *, as_json: bool) -> None:
     """Print all answers: a JSON object, or one table."""
+    reliability = read_reliability(folder)
     if as_json:
         questions = [
             {
@@ -78,11 +87,18 @@ def _show(found: _Answered, run_dir: Path, wording: "Wording", *, as_json: bool)
             }
             for it, answers in found
         ]
-        print_json({"run_dir": str(run_dir), "questions": questions})
+        told = {"run_dir": str(folder.path), "probabilities": reliability.as_json()}
+        print_json({**told, "questions": questions})
         return
     rows = [
-        (it.line, *triple_of(answer, wording), answer.probability, "known" if answer.known else "")
+        (
+            it.line,
+            *triple_of(answer, wording),
+            probability_of(answer, reliability),
+            mark_of(answer, wording),
+        )
         for it, answers in found
         for answer in answers
     ]
     STDOUT.print(table("answers", ["line", "head", "relation", "tail", "probability", ""], rows))
+    print_reliability(reliability)

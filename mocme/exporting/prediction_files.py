@@ -31,20 +31,28 @@ _TEXTS = {
     "rule",
     "entity",
     "name",
+    "contradicts",
+    "known_answers",
 }
 _OTHER_KINDS = {"question": "int64", "known": "bool_"}
 _ROWS_AT_ONCE = 10_000  # of a Parquet file's row groups
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file of no known kind.
+    """Refuse a file of a kind that holds no predicted triples, neither for programs nor for people.
 
     Raises:
-        PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`, `.nt`.
+        PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`, `.nt`,
+            `.html`.
     """
-    if path.suffix not in _SUFFIXES:
-        allowed = ", ".join(_SUFFIXES)
-        raise PredictionFileError(f"{path}: found the suffix '{path.suffix}'; allowed: {allowed}")
+    _check_suffix(path, (*_SUFFIXES, PAGE_SUFFIX))
+
+
+def _check_suffix(path: Path, allowed: Sequence[str]) -> None:
+    if path.suffix not in allowed:
+        raise PredictionFileError(
+            f"{path}: found the suffix '{path.suffix}'; allowed: {', '.join(allowed)}"
+        )
 
 
 def write_predictions(
@@ -58,8 +66,9 @@ def write_predictions(
 ) -> int:
     """Write predicted triples with their evidence.
 
-    Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the training
-    fact that is most like the triple `nearest_head`, `nearest_tail`, `similarity` (empty if the
+    Columns: `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, `known_answers`
+    (ids of other tails that the head is known to have, with `; ` between), of the training fact
+    that is most like the triple `nearest_head`, `nearest_tail`, `similarity` (empty if the
     relation has none), of the most confident rule that leads to it `rule` and `rule_confidence`
     (empty if none does), `weight_<modality>` for each modality, and
     `expert_weight_<modality>_<number>` where a modality has several experts. `.nt` is N-Triples:
@@ -81,10 +90,10 @@ def write_predictions(
         PredictionFileError: If the suffix is not known, a library is absent, or the file cannot be
             written.
     """
-    check_suffix(path)
+    _check_suffix(path, _SUFFIXES)
     if path.suffix == ".nt":
-        _refuse_for_spreadsheet(path, for_spreadsheet)
-        with _written(path) as temporary:
+        refuse_for_spreadsheet(path, for_spreadsheet)
+        with written(path) as temporary:
             return _write_n_triples(temporary, triples, graph, asserts=asserts)
     return _write(path, triples, columns, for_spreadsheet=for_spreadsheet)
 
@@ -99,7 +108,8 @@ def write_answers(
     """Write answers to several questions with their evidence.
 
     Columns: `question`, the number that each answer has, `entity`, `name`, `probability`, `known`,
-    and of the triple that it makes those that `write_predictions` writes.
+    `contradicts` (known triples that cannot hold beside it), `known_answers` (to the same
+    question), and of the triple that it makes those that `write_predictions` writes.
 
     Args:
         path: The file; its suffix says what it is. N-Triples have no place for questions.
@@ -124,11 +134,7 @@ def check_answers_suffix(path: Path) -> None:
     Raises:
         PredictionFileError: If the suffix is none of `.csv`, `.tsv`, `.jsonl`, `.parquet`.
     """
-    allowed = (*_DIALECTS, *_WRITERS)
-    if path.suffix not in allowed:
-        raise PredictionFileError(
-            f"{path}: found the suffix '{path.suffix}'; allowed: {', '.join(allowed)}"
-        )
+    _check_suffix(path, (*_DIALECTS, *_WRITERS))
 
 
 def _write(
@@ -136,17 +142,22 @@ def _write(
 ) -> int:
     """Write rows to a file of any kind but N-Triples; without rows, the columns' names alone."""
     if path.suffix not in _DIALECTS:
-        _refuse_for_spreadsheet(path, for_spreadsheet)
-        with _written(path) as temporary:
+        refuse_for_spreadsheet(path, for_spreadsheet)
+        with written(path) as temporary:
             return _WRITERS[path.suffix](temporary, iter(rows), columns)
     dialect = _DIALECTS[path.suffix]
-    with _written(path) as temporary:
+    with written(path) as temporary:
         return write_table(
             temporary, rows, dialect, columns=columns, for_spreadsheet=for_spreadsheet
         )
 
 
-def _refuse_for_spreadsheet(path: Path, for_spreadsheet: bool) -> None:
+def refuse_for_spreadsheet(path: Path, for_spreadsheet: bool) -> None:
+    """Refuse what is wanted of a file for spreadsheets of a file of another kind.
+
+    Raises:
+        PredictionFileError: If it is wanted.
+    """
     if for_spreadsheet:
         raise PredictionFileError(
             f"{path}: found the suffix '{path.suffix}' of a file for spreadsheets; "
@@ -155,7 +166,7 @@ def _refuse_for_spreadsheet(path: Path, for_spreadsheet: bool) -> None:
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[Path]:
+def written(path: Path) -> Iterator[Path]:
     """Yield where to write; the file takes its place when it is whole.
 
     Raises:
@@ -225,4 +236,6 @@ _WRITERS: Mapping[str, Callable[[Path, Iterator[TableRow], Sequence[str]], int]]
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,
 }
+PAGE_SUFFIX = ".html"
+"""Of a page for people; see `mocme.report.answers_page`."""
 _SUFFIXES = (*_DIALECTS, *_WRITERS, ".nt")

@@ -11,8 +11,10 @@ from storage.files.owned import ForeignFileError
 _OF_TRIPLE = ["head", "head_name", "relation", "tail", "tail_name"]
 _FIRST_COLUMNS = (
     [*_OF_TRIPLE, "probability"],  # of predicted triples
-    ["question", "entity", "name", "probability", "known", *_OF_TRIPLE],  # of answers
+    ["question", "entity", "name", "probability", "known"],  # of answers
 )
+PAGE_MARK = "<!-- predicted triples, written by mocme -->"
+"""Second line of a page of predicted triples."""
 _LONGEST_LINE = 1 << 20  # characters
 
 
@@ -69,6 +71,8 @@ def _holds_predictions(path: Path) -> bool:
         return not columns or _begins_as_written(columns)
     with path.open(encoding="utf-8", newline="") as file:
         first, second = file.readline(_LONGEST_LINE), file.readline(_LONGEST_LINE)
+    if path.suffix == ".html":
+        return second == f"{PAGE_MARK}\n"
     if path.suffix == ".nt":
         # The triple itself stands before its statement in a file that asserts it.
         return any(it.startswith("_:t0 ") and "#Statement>" in it for it in (first, second))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mocme.report.figure import COLOURS, FAINT, Figure, bars, legend_above, shortened
+from mocme.report.figure import COLOURS, FAINT, Figure, bars, legend_above
 from mocme.report.table import Cell, Table
 from mocme.summary import METRICS
 
@@ -124,42 +124,49 @@ def leaks_table(evaluation: Mapping[str, Any]) -> Table:
 
 
 def calibration_figure(calibration: Mapping[str, Any]) -> Figure:
-    """Draw how often the model is right where it says it is sure."""
-    rows = [
-        (when, *(bin_[key] for key in ("lower", "upper", "probability", "accuracy", "count")))
-        for when, found in calibration.items()
-        for bin_ in found["bins"]
-    ]
-    columns = ("calibration", "from", "to", "mean probability", "share that is right", "answers")
-    errors = ", ".join(f"{found['ece']:.3f} {when}" for when, found in calibration.items())
+    """Draw what is promised of missing facts, and what of it came true.
+
+    Args:
+        calibration: Of `model.probability.held_out.calibration_on_test`.
+    """
+    keys = ("lower", "upper", "probability", "accuracy", "count")
+    rows = [[found[key] for key in keys] for found in calibration["bins"]]
+    columns = ("from", "to", "promised", "true", "answers")
     return Figure(
         name="calibration",
-        title="Probability, and share that is right",
-        description="Of the answers that the model gives such a probability, the share that is "
-        f"right; on the diagonal it says what it knows. Expected calibration error: {errors} "
-        "calibration on valid. Test.",
+        title="Promised, and true",
+        description="The graph is completed by the selected model, which has not seen test. Of the "
+        "answers that it gives such a probability, the share that holds, by test; on the diagonal "
+        "as many hold as are promised. Test has some of the missing facts alone, so what holds is "
+        "scaled by the share of what is promised that it has, "
+        f"{calibration['share_known']:.2f}.{_sure(calibration)} "
+        f"Expected calibration error: {calibration['ece']:.3f}.",
         table=Table.of(columns, rows),
-        draw=(lambda axes: _draw_calibration(axes, calibration),),
+        draw=(lambda axes: _draw_calibration(axes, calibration["bins"]),),
         height=3.2,
     )
 
 
-def _draw_calibration(axes: "Axes", calibration: Mapping[str, Any]) -> None:
+def _sure(calibration: Mapping[str, Any]) -> str:
+    """Say what became of the answers of probability 1/2 and more; nothing without any."""
+    if "promised" not in calibration:
+        return ""
+    promised, true = calibration["promised"], calibration["true"]
+    return f" Of the answers above 1/2, {promised:.2f} are promised and {true:.2f} hold."
+
+
+def _draw_calibration(axes: "Axes", bins: Sequence[Mapping[str, float]]) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle="--")
-    for index, (when, found) in enumerate(calibration.items()):
-        filled = [bin_ for bin_ in found["bins"] if bin_["count"]]
-        axes.plot(
-            [bin_["probability"] for bin_ in filled],
-            [bin_["accuracy"] for bin_ in filled],
-            marker="o",
-            markersize=4,
-            color=COLOURS[1 - index % 2],
-            label=shortened(when),
-        )
+    axes.plot(
+        [found["probability"] for found in bins],
+        [found["accuracy"] for found in bins],
+        marker="o",
+        markersize=4,
+        color=COLOURS[0],
+    )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
     axes.grid()
-    axes.set_xlabel("mean probability")
-    axes.set_ylabel("share that is right")
-    legend_above(axes)
+    axes.set_xlabel("promised: mean probability")
+    axes.set_ylabel("true: share that holds")

@@ -11,6 +11,7 @@ from typing import get_args
 
 from extractors.loading import Failure
 from extractors.thumbnail import Copier, Kind, SmallCopy
+from flows.configs.pipeline_config import PipelineConfig
 from flows.stages.run_source import Source
 from mocme.listed_items import ListedItems
 from storage.files.file_access import ListedFile
@@ -79,11 +80,32 @@ def collect_media(source: Source, entities: Sequence[str], budget: int) -> Galle
     for entity, numbers in listed.numbers(entities):
         gallery.of[entity].numbers = numbers
         budget -= len(numbers.encode()) + _MARKUP_BYTES
-    seconds = min(config.extract.timeout_seconds, _MOST_SECONDS)
-    for kind in get_args(Kind):
-        with Copier(kind, seconds) as copier:
-            budget = _copy_kind(gallery, copier, kind, listed.files(kind, entities), budget)
+    _copy_kinds(gallery, get_args(Kind), config, listed, budget)
     return gallery
+
+
+def collect_pictures(source: Source, entities: Sequence[str], budget: int) -> Gallery:
+    """Copy a picture of each entity; see `collect_media`."""
+    gallery = Gallery.empty(entities)
+    if source.config is not None and source.dataset is not None:
+        listed = ListedItems(source.config, source.dataset)
+        _copy_kinds(gallery, ("image",), source.config, listed, budget)
+    return gallery
+
+
+def _copy_kinds(
+    gallery: Gallery,
+    kinds: Sequence[Kind],
+    config: PipelineConfig,
+    listed: ListedItems,
+    budget: int,
+) -> None:
+    """Copy files of some kinds, one kind after the other, while there is room."""
+    seconds = min(config.extract.timeout_seconds, _MOST_SECONDS)
+    for kind in kinds:
+        if files := listed.files(kind, list(gallery.of)):
+            with Copier(kind, seconds) as copier:
+                budget = _copy_kind(gallery, copier, kind, files, budget)
 
 
 def _copy_kind(

@@ -6,9 +6,7 @@ escaped when they were drawn, are the one exception.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flows.stages.predictions import Prediction
 from mocme.report.figure import COLOURS
@@ -16,15 +14,11 @@ from mocme.report.media import EntityMedia, Gallery
 from mocme.report.run_data import RunData
 from mocme.report.sections import Section
 from mocme.report.table import as_text
+from mocme.report.templates import asset, probability_text, render
 from storage.datasets.graph import SPLITS
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 PAGE_SIZE = 6  # predictions seen at once; as many are seen without JavaScript
 
-_ASSETS = "mocme.report"
-_HIGHEST_NAMED = 0.999  # of probabilities
 _SMALLEST_SHARE = 0.005  # of a modality's weight that is worth naming
 
 
@@ -70,6 +64,8 @@ class Card:
         tail_media: The same of the tail.
         shares: Weights, the largest first.
         nearest: The training fact most like it, and how much it is; None if there is none.
+        probability: As text.
+        known_answers: Names of other tails that the head is known to have.
     """
 
     prediction: Prediction
@@ -79,6 +75,8 @@ class Card:
     tail_media: EntityMedia | None
     shares: tuple[Share, ...]
     nearest: tuple[str, str, float] | None
+    probability: str
+    known_answers: tuple[str, ...]
 
 
 def render_page(
@@ -95,7 +93,8 @@ def render_page(
         predictions: Those to show, in this order.
         gallery: Media of their entities.
     """
-    return _template().render(
+    return render(
+        "report.html.j2",
         title=run.name,
         facts=_facts(run),
         tiles=_tiles(run),
@@ -104,8 +103,8 @@ def render_page(
         config=run.config_text,
         sections=sections,
         colours=COLOURS,
-        css=_asset("report.css"),
-        js=_asset("report.js"),
+        css=asset("report.css"),
+        js=asset("report.js"),
         **_predicted(run, predictions, gallery),
     )
 
@@ -120,6 +119,7 @@ def _predicted(run: RunData, predictions: Sequence[Prediction], gallery: Gallery
         "relations": sorted({it.relation for it in predictions}),
         "num_predicted": len(run.predictions or ()),
         "was_predicted": run.predictions is not None,
+        "reliability": run.reliability.lines,
         "legend": _colours(run),
         "gallery": gallery,
         "stored": {entity: it for entity, it in gallery.of.items() if entity not in held},
@@ -189,6 +189,8 @@ def _cards(run: RunData, predictions: Sequence[Prediction], gallery: Gallery) ->
             tail_media=media_of(it.tail) if number < PAGE_SIZE else None,
             shares=_shares(it, colours),
             nearest=_named(it.nearest, names),
+            probability=probability_text(run.reliability, it.probability),
+            known_answers=tuple(names.get(known, known) for known in it.known_answers),
         )
         for number, it in enumerate(predictions)
     ]
@@ -220,24 +222,3 @@ def _shares(prediction: Prediction, colours: Mapping[str, int]) -> tuple[Share, 
     return tuple(
         Share(name, weight, colours[name]) for name, weight in weights if weight >= _SMALLEST_SHARE
     )
-
-
-def _as_probability(value: float) -> str:
-    """Return three decimals; what is not certain does not read as if it were."""
-    return f"{value:.3f}" if value < _HIGHEST_NAMED else f"> {_HIGHEST_NAMED}"
-
-
-@cache
-def _template() -> "Template":
-    from jinja2 import Environment, StrictUndefined
-
-    filters: dict[str, Any] = {"cell": as_text, "probability": _as_probability}
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(filters)
-    return environment.from_string(_asset("report.html.j2"))
-
-
-def _asset(name: str) -> str:
-    return (files(_ASSETS) / "assets" / name).read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from flows.stages.manifest import EVALUATION_FILE, PREDICTIONS_FILE, Manifest
 from flows.stages.predictions import Prediction, read_predictions
 from flows.stages.run_source import Source, find_source
 from flows.stages.staged_run import CONFIG_FILE, StagedRun
+from mocme.reliability import Reliability, read_reliability
 from model.runs.final import splits_learned
 from storage.datasets.graph import Graph, Split
 from storage.datasets.relation_types.relation_type import RelationType
@@ -94,6 +95,7 @@ class RunData:
         coverage: Of each modality; None if dataset or store are gone.
         failures: Number of failed items by modality and reason, the commonest first.
         relation_types: What each relation is like, as the config states it, else as learned.
+        reliability: What the probabilities of its predictions rest on.
     """
 
     path: Path
@@ -109,6 +111,7 @@ class RunData:
     coverage: list[ModalityCoverage] | None
     failures: Mapping[tuple[str, str], int]
     relation_types: tuple[RelationType, ...]
+    reliability: Reliability
 
     @property
     def name(self) -> str:
@@ -166,6 +169,7 @@ def read_run(folder: StagedRun) -> RunData:
         coverage=_count_coverage(source),
         failures=_count_failures(folder.path.parent / FAILURES_FILE, voices.modalities, graph),
         relation_types=relation_types(graph, source.config.relation_types if source.config else {}),
+        reliability=read_reliability(folder),
     )
 
 

@@ -92,10 +92,11 @@ def _calibration(run: RunData) -> Section:
     if not found:
         note = "This run's evaluation holds no calibration."
         return Section("calibrated", "Calibration", (note,))
-    if not found["after"]["num_answers"]:
+    if not found["num_answers"]:
         note = "There is no question of test to compare probabilities with."
         return Section("calibrated", "Calibration", (note,))
-    return Section("calibrated", "Calibration", (), (calibration_figure(found),))
+    notes = run.reliability.lines
+    return Section("calibrated", "Calibration", notes, (calibration_figure(found),))
 
 
 def _training(run: RunData) -> Section:

@@ -125,7 +125,12 @@ class AnswerBuilder:
 
     @torch.inference_mode()
     def triples(
-        self, scoring: BlockScoring, relation: int, found: Sequence[tuple[float, int, int]]
+        self,
+        scoring: BlockScoring,
+        relation: int,
+        found: Sequence[tuple[float, int, int]],
+        *,
+        in_full: bool = False,
     ) -> list[PredictedTriple]:
         """Return triples of a relation with what spoke for them.
 
@@ -133,12 +138,14 @@ class AnswerBuilder:
             scoring: The model that found them.
             relation: Index, below R.
             found: Probability, head and tail of each, by rows.
+            in_full: Whether there are several nearest facts, and rules have a path and a sentence.
         """
         heads = torch.tensor([head for _, head, _ in found])
         tails = torch.tensor([tail for _, _, tail in found])
         shares = shares_of_triples(scoring, heads, relation, tails)
         asked = AskedAnswers(relation, heads, tails, shares)
-        reasons = self._explainer.evidence(scoring, asked, 1)
+        num_facts = _FACTS_OF_AN_ANSWER if in_full else 1
+        reasons = self._explainer.evidence(scoring, asked, num_facts, with_paths=in_full)
         ids, names = self._graph.entities, self._graph.names
         return [
             PredictedTriple(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storage.files.separated import ID_SEPARATOR
+
 _NUMBER = "question"  # the column of a question's number
-_SEPARATOR = "; "  # between several ids in one cell
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Answer:
         tail: Id of its tail.
         tail_name: What a person calls it.
         known_answers: Ids of known answers to the same question, some if there are many.
-        contradicts: Known triples that cannot hold if this one does, as ids with blanks between:
-            other answers to a question that has one at most.
+        contradicts: Known triples that cannot hold if this one does, by ids of head, relation and
+            tail: other answers to a question that has one at most.
     """
 
     entity: str
@@ -90,7 +91,7 @@ class Answer:
     tail: str
     tail_name: str
     known_answers: tuple[str, ...] = ()
-    contradicts: tuple[str, ...] = ()
+    contradicts: tuple[tuple[str, str, str], ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The fields by name, what spoke for it in columns of their own."""
@@ -99,8 +100,8 @@ class Answer:
             "name": self.name,
             "probability": self.probability,
             "known": self.known,
-            "contradicts": _SEPARATOR.join(self.contradicts),
-            "known_answers": _SEPARATOR.join(self.known_answers),
+            "contradicts": ID_SEPARATOR.join(map(" ".join, self.contradicts)),
+            "known_answers": ID_SEPARATOR.join(self.known_answers),
             "head": self.head,
             "head_name": self.head_name,
             "relation": self.relation,
@@ -136,8 +137,8 @@ def numbered(columns: Sequence[str]) -> tuple[str, ...]:
 class PredictedTriple:
     """A triple that the graph lacks: ids, names, and what else is as in `Answer`.
 
-    Of the training facts there is the nearest alone, if the relation has any. The known answers are
-    the other tails of its head.
+    Of the training facts there is the nearest alone, if the relation has any, unless more are asked
+    for. The known answers are other tails of its head.
     """
 
     head: str
@@ -161,7 +162,7 @@ class PredictedTriple:
             "tail": self.tail,
             "tail_name": self.tail_name,
             "probability": self.probability,
-            "known_answers": _SEPARATOR.join(self.known_answers),
+            "known_answers": ID_SEPARATOR.join(self.known_answers),
             **_reason_columns(self),
         }
 

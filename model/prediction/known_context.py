@@ -34,8 +34,10 @@ class KnownContext:
         """
         return tuple(self._graph.entities[row] for row in self._rows(entity, question))
 
-    def contradicted(self, entity: int, question: int, answer: int) -> tuple[str, ...]:
-        """Return the known triples that an answer contradicts, as ids with blanks between.
+    def contradicted(
+        self, entity: int, question: int, answer: int
+    ) -> tuple[tuple[str, str, str], ...]:
+        """Return the known triples that an answer contradicts, by ids of head, relation and tail.
 
         Those are the other answers to a question that has one at most, whichever end it asks for.
 
@@ -54,10 +56,10 @@ class KnownContext:
         )
         return tuple(dict.fromkeys(found))
 
-    def _triple(self, entity: int, question: int, answer: int) -> str:
+    def _triple(self, entity: int, question: int, answer: int) -> tuple[str, str, str]:
         ids, size = self._graph.entities, self._graph.num_relations
         head, tail = (entity, answer) if question < size else (answer, entity)
-        return f"{ids[head]} {self._graph.relations[question % size]} {ids[tail]}"
+        return ids[head], self._graph.relations[question % size], ids[tail]
 
     def _rows(self, entity: int, question: int) -> list[int]:
         asked = (entity, question)

@@ -129,11 +129,12 @@ class Predictor:
         """Answer a question, in a table: as `answers`, a row each.
 
         Returns:
-            Columns `entity`, `name`, `probability`, `known`, of the triple `head`, `head_name`,
-            `relation`, `tail`, `tail_name`, of the nearest training fact `nearest_head`,
-            `nearest_tail`, `similarity`, of the most confident rule `rule` and `rule_confidence`,
-            `weight_<modality>` for each, and `expert_weight_<modality>_<number>` for each expert of
-            several.
+            Columns `entity`, `name`, `probability`, `known`, `contradicts` (known triples that
+            cannot hold beside it), `known_answers` (to the same question), of the triple `head`,
+            `head_name`, `relation`, `tail`, `tail_name`, of the nearest training fact
+            `nearest_head`, `nearest_tail`, `similarity`, of the most confident rule `rule` and
+            `rule_confidence`, `weight_<modality>` for each, and
+            `expert_weight_<modality>_<number>` for each expert of several.
         """
         limits = AnswerLimits(k, new, min_probability, per_head)
         found = self._answers(Question(head, relation, tail), limits)
@@ -174,10 +175,9 @@ class Predictor:
         """Find what the graph lacks, in a table: as `missing_triples`, a row each.
 
         Returns:
-            Columns `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`, of the
-            nearest training fact `nearest_head`, `nearest_tail`, `similarity`, of the most
-            confident rule `rule` and `rule_confidence`, `weight_<modality>` for each, and
-            `expert_weight_<modality>_<number>` for each expert of several.
+            Columns `head`, `head_name`, `relation`, `tail`, `tail_name`, `probability`,
+            `known_answers` (other tails of the head), and those from `nearest_head` on as
+            `predict` has them.
         """
         found = self.missing_triples(
             relations, k, min_probability=min_probability, per_head=per_head
@@ -283,6 +283,7 @@ class Predictor:
         *,
         min_probability: float = 0.0,
         per_head: int | None = None,
+        in_full: bool = False,
     ) -> Iterator[PredictedTriple]:
         """Find the k most probable triples of every relation that the graph lacks.
 
@@ -293,6 +294,8 @@ class Predictor:
             k: Triples per relation.
             min_probability: The lowest that is wanted.
             per_head: Triples of a relation at most that have the same head.
+            in_full: Whether each has its three nearest facts instead of one, and its rule a path
+                and a sentence.
 
         Raises:
             MocmeError: If a relation is unknown, or a number is out of its bounds.
@@ -304,7 +307,7 @@ class Predictor:
             triples = most_probable_missing(self._unanswered, index, k, per_head=per_head)
             found = (triple for triple in triples if triple[0] >= limits.min_probability)
             while chunk := list(islice(found, _TRIPLES_AT_ONCE)):
-                yield from self._builder.triples(self.scoring, index, chunk)
+                yield from self._builder.triples(self.scoring, index, chunk, in_full=in_full)
 
 
 def _table(

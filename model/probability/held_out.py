@@ -36,8 +36,6 @@ from storage.datasets.relation_types.learning import learn_relation_types
 NUM_FOLDS = 3
 MOST_CROSS_FITTED = 4000
 """Valid triples up to which block weights and calibration are fitted on different ones."""
-LARGEST_GAP = 0.1
-"""Difference between what is promised and what comes true beyond which digits mean nothing."""
 _SURE = 0.5  # probability of the answers that this is told by
 
 Refitted = Callable[[Triples], BlockScoring]
@@ -127,12 +125,6 @@ def calibration_on_test(graph: Graph, scoring: BlockScoring) -> dict[str, Any]:
         true = min(1.0, float(holds[sure].mean()) / share_known)
         found |= {"promised": float(probabilities[sure].mean()), "true": true}
     return found
-
-
-def is_off(calibration: dict[str, Any]) -> bool:
-    """Whether what `calibration_on_test` told is too far off for probabilities to be believed."""
-    gap = calibration.get("promised", 0.0) - calibration.get("true", 0.0)
-    return bool(abs(gap) > LARGEST_GAP)
 
 
 def _held_out(graph: Graph, split: Split, before: Sequence[Split]) -> Triples:

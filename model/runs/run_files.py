@@ -2,10 +2,11 @@
 
 Free of torch, so that flows can read it. `training.json` is written when a training is done:
 
-    {"format": 2, "best_epoch": ..., "best_valid_mrr": ..., "dtype": ...,
+    {"format": 3, "best_epoch": ..., "best_valid_mrr": ..., "dtype": ...,
      "files": {name: {"size": bytes, "sha256": hex}}, "checksum": of all that}
 
-Before format 2 there was neither a number nor a checksum.
+Runs of before format 3 have no calibration of probabilities by both questions of a triple, and are
+refused.
 """
 
 import json
@@ -20,10 +21,9 @@ from storage.files.checksums import SEAL, describe, is_as_described, seal
 from storage.files.file_errors import DamagedFileError, read_errors
 from storage.files.owned import check_readable_file, delete_own_files, is_own_file
 
-FORMAT = 2
-"""Of run folders. Raise it when an older mocme would misread what a newer one writes."""
-
-_FORMATS_READ = (1, FORMAT)
+FORMAT = 3
+"""Of run folders, the one that is read. Raise it when what an older mocme wrote, or an older one
+would read, is misread."""
 
 GRAPH_FILE = "graph.json"
 TRIPLES_FILE = "triples.safetensors"
@@ -60,21 +60,20 @@ class OtherFormatError(MocmeError):
 
 
 def check_format(path: Path, value: Mapping[str, Any]) -> None:
-    """Refuse what another version wrote.
+    """Refuse what was written in another format.
 
     Args:
         path: The file.
         value: The JSON object that it holds.
 
     Raises:
-        OtherFormatError: If it is of a format that this version does not read.
+        OtherFormatError: If it is of another format.
     """
     found = value.get("format", 1)
-    if found not in _FORMATS_READ or isinstance(found, bool):
+    if found != FORMAT:
         raise OtherFormatError(
-            f"{path}: found a run of format {found!r}; allowed: "
-            f"{', '.join(map(str, _FORMATS_READ))}; use the version of mocme that wrote it, or "
-            "another `runs` folder"
+            f"{path}: found a run of format {found!r}; allowed: {FORMAT}; {TRAIN_ANEW}, or use the "
+            "version of mocme that wrote it"
         )
 
 
@@ -102,7 +101,7 @@ def read_summary(root: Path) -> dict[str, Any] | None:
         if not isinstance(found, dict):
             raise TypeError("no object")
         check_format(path, found)
-        if found.get("format", 1) > 1 and found.get(SEAL) != seal(found):
+        if found.get(SEAL) != seal(found):
             raise ValueError("its checksum does not match")
         return found
 
@@ -152,7 +151,7 @@ def answering_folder(root: Path) -> Path:
 def check_file(path: Path) -> None:
     """Compare a file of a run with what its training left.
 
-    Files of a training that goes on, or of a format without checksums, pass.
+    Files of a training that goes on pass.
 
     Raises:
         DamagedFileError: If it has other bytes.

@@ -6,6 +6,9 @@ from typing import Any, Literal, TextIO
 
 Dialect = Literal["excel", "excel-tab"]
 
+ID_SEPARATOR = "; "
+"""Between several ids in one cell."""
+
 _FORMULA = (*"=+-@\t\r\n", "＝", "＋", "－", "＠")
 
 

@@ -363,7 +363,7 @@ class TestOneQuestionToAFile:
     def test_without_answers_the_file_has_its_columns(
         self, run: Path, asked: Asked, tmp_path: Path
     ) -> None:
-        words = ("--head", asked[0]["head"], "--out", tmp_path / "a.csv")
+        words = ("--head", asked[0]["head"], "--new", "--out", tmp_path / "a.csv")
         found_by(run, *words)
         whole = (tmp_path / "a.csv").read_text().splitlines()
         command = found_by(run, *words, "--min-probability", 1)
@@ -412,6 +412,14 @@ class TestRelationAlone:
         assert [(it["head"], it["tail"]) for it in found] == [(it.head, it.tail) for it in expected]
         shown = found_by(run, *words).stdout
         assert all(it["head_name"] in shown for it in found[:3])
+
+    def test_the_most_informative_come_first_where_they_are_wanted(
+        self, run: Path, predictor: Predictor
+    ) -> None:
+        words = ("--relation", predictor.graph.relations[0], "-k", 7)
+        probable = found_by(run, *words, "--json").json["triples"]
+        found = found_by(run, *words, "--order", "informative", "--json").json["triples"]
+        assert found == sorted(probable, key=lambda it: abs(it["probability"] - 0.5))
 
     def test_none_that_is_probable_enough_is_said_so(self, run: Path, predictor: Predictor) -> None:
         words = ("--relation", predictor.graph.relations[0], "--min-probability", 1)

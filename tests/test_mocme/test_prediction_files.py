@@ -17,7 +17,10 @@ from model.prediction.predictor import Predictor
 from storage.datasets.graph import SPLITS
 
 K = 4
-NAMES = {"head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"}
+NAMES = {
+    *("head", "head_name", "relation", "tail", "tail_name", "nearest_head", "nearest_tail"),
+    "known_answers",
+}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -87,35 +90,40 @@ def test_one_relation_in_more_than_one_group(
 
 
 def triple(
-    head: str, fact: tuple[NearFact, ...], rule: AppliedRule | None = None
+    head: str,
+    fact: tuple[NearFact, ...],
+    rule: AppliedRule | None = None,
+    known: tuple[str, ...] = (),
 ) -> PredictedTriple:
     weights, experts = {"text": 0.75, "x y": 0.25}, {"text": [0.5, 0.25]}
-    return PredictedTriple(head, "a name", "r", "t", "", 0.25, weights, experts, fact, rule)
+    return PredictedTriple(head, "a name", "r", "t", "", 0.25, weights, experts, fact, rule, known)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     near = NearFact("n", "", "\\m", "", 0.5)
     rule = AppliedRule(("r s", "inverse of \tr"), 0.125)
-    made = [triple('a "quoted"\tid', (near,)), triple("b", (), rule)]
+    known = ("k 1", "\tk")
+    made = [triple('a "quoted"\tid', (near,), None, known), triple("b", (), rule)]
     write_predictions(tmp_path / "x.tsv", made)
     shares = {"text": 0.75, "x y": 0.25}
     assert read_predictions(tmp_path / "x.tsv") == [
-        Prediction('a "quoted"\tid', "r", "t", 0.25, ("n", "\\m", 0.5), None, shares),
+        Prediction('a "quoted"\tid', "r", "t", 0.25, ("n", "\\m", 0.5), None, shares, known),
         Prediction("b", "r", "t", 0.25, None, ("r s, inverse of \tr", 0.125), shares),
     ]
 
 
-def test_a_file_without_the_columns_of_rules_is_read(tmp_path: Path) -> None:
+def test_a_file_without_the_columns_of_rules_and_known_answers_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.tsv"
-    write_predictions(path, [triple("a", ())])
+    write_predictions(path, [triple("a", (), known=("k",))])
     rows = list(csv.DictReader(path.read_text().splitlines(), dialect="excel-tab"))
     with path.open("w", newline="") as file:
-        names = [name for name in rows[0] if not name.startswith("rule")]
-        assert len(names) == len(rows[0]) - 2
+        names = [name for name in rows[0] if not name.startswith(("rule", "known"))]
+        assert len(names) == len(rows[0]) - 3
         writer = csv.DictWriter(file, names, dialect="excel-tab", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    assert [(it.head, it.rule) for it in read_predictions(path)] == [("a", None)]
+    found = [(it.head, it.rule, it.known_answers) for it in read_predictions(path)]
+    assert found == [("a", None, ())]
 
 
 def test_whoever_comes_first_a_column_has_one_type(
@@ -166,13 +174,16 @@ def test_all_completes_the_graph_with_a_name_for_the_file_or_without(
     [
         (
             ["--out", "x.xlsx"],
-            "found the suffix '.xlsx'; allowed: .csv, .tsv, .jsonl, .parquet",
+            "found the suffix '.xlsx'; allowed: .csv, .tsv, .jsonl, .parquet, .nt, .html",
         ),
         (["--out", "none/x.csv"], "none/x.csv: found No such file or directory"),
         (["--out", "x.csv", "--relation", "nonsense"], "relation: found 'nonsense'"),
         (["--out", "x.csv", "--head", "nobody"], "head: found 'nobody'"),
         (["--out", "x.csv", "--head", "a", "--why"], "give it without --out"),
         (["--out", "x.nt", "--head", "a"], "allowed: .csv, .tsv, .jsonl, .parquet"),
+        (["--out", "x.html", "--head", "a"], "allowed: .csv, .tsv, .jsonl, .parquet"),
+        (["--out", "x.html", "--spreadsheet-safe"], "allowed: .csv, .tsv"),
+        (["--order", "informative", "--head", "a"], "--order is for missing triples"),
         (["--all", "--head", "a"], "give it without --head and --tail"),
         (["--all", "--why"], "--why is for a question"),
         (["--all", "--relation", "eats"], "give it without --relation"),
@@ -197,6 +208,7 @@ FOREIGN = {
     "numbers.parquet": "PAR1 and no more",
     "list.jsonl": "[1]\n",
     "latin.csv": "\udce9t\udce9\n",  # no UTF-8
+    "page.html": "<!doctype html>\n<title>mine</title>\n",
 }
 
 

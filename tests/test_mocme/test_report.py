@@ -52,15 +52,15 @@ HOSTILE = (
     '</script><script>document.title="broken"</script>"\'><img src=x onerror=alert(1)> \x01$\\frac{'
 )
 CALIBRATION = {
-    when: {
-        "ece": error,
-        "num_answers": 100,
-        "bins": [
-            {"lower": 0.0, "upper": 0.5, "probability": 0.2, "accuracy": 0.3, "count": 60},
-            {"lower": 0.5, "upper": 1.0, "probability": 0.8, "accuracy": 0.7, "count": 40},
-        ],
-    }
-    for when, error in (("before", 0.1), ("after", 0.04))
+    "ece": 0.04,
+    "num_answers": 100,
+    "bins": [
+        {"lower": 0.0, "upper": 0.5, "probability": 0.2, "accuracy": 0.3, "count": 60},
+        {"lower": 0.5, "upper": 1.0, "probability": 0.8, "accuracy": 0.6, "count": 40},
+    ],
+    "share_known": 0.5,
+    "promised": 0.8,
+    "true": 0.6,
 }
 
 
@@ -435,7 +435,7 @@ def test_figures_of_an_earlier_report_do_not_stay(moved: tuple[Path, ParsedPage]
     [
         (None, "holds no calibration"),
         (
-            {when: {"num_answers": 0, "bins": []} for when in ("before", "after")},
+            {"num_answers": 0, "bins": [], "share_known": 0.001},
             "no question of test to compare probabilities with",
         ),
     ],
@@ -451,10 +451,20 @@ def test_without_probabilities_to_judge_there_is_a_sentence(
 
 def test_calibration_is_drawn_as_it_was_measured(moved: tuple[Path, ParsedPage]) -> None:
     run_dir, page = moved
-    assert "0.100 before, 0.040 after" in page.text
-    assert [row["calibration"] for row in rows_of(run_dir, "calibration")] == [
-        *("before", "before", "after", "after")
-    ]
+    assert "Of the answers above 1/2, 0.80 are promised and 0.60 hold" in page.text
+    assert [row["true"] for row in rows_of(run_dir, "calibration")] == ["0.3", "0.6"]
+
+
+def test_where_probabilities_are_off_digits_are_left_out_and_it_is_said(
+    moved: tuple[Path, ParsedPage], html: str
+) -> None:
+    page = moved[1]
+    told = "Probabilities of this run are off by 0.20 on held-out facts"
+    assert told in page.text
+    shown = [it for it in page.texts("strong") if it.startswith("~")]
+    assert shown
+    assert all(re.fullmatch(r"~[01]\.\d", it) for it in shown)
+    assert "of the facts are missing (the share held out" in parse(html).text
 
 
 @pytest.mark.usefixtures("undrawn")
