@@ -26,9 +26,11 @@ from model.encoded_block import EncodedBlock
 from model.inputs import with_inverses
 from model.prediction.predictor import Predictor
 from model.prediction.questions import Question
+from model.probability.held_out import as_calibrated
 from model.runs.run_folder import RunFolder
 from model.scorers import build_scorer
 from model.scoring.blocks import BlockScoring
+from model.scoring.calibration import identity_lines
 from storage.datasets.graph import Graph, Triples
 
 _ENTITIES, _RELATIONS, _TRIPLES, _DIM = 15_000, 50, 30_000, 200
@@ -73,7 +75,7 @@ def drawn_run(folder: Path) -> Path:
         torch.ones(_ENTITIES, 1),
         torch.ones(1, 1),
     )
-    calibration = torch.tensor([[1.0, 0.0]]).repeat(2 * _RELATIONS, 1)
+    calibration = as_calibrated(graph, identity_lines(_RELATIONS))
     scoring = BlockScoring([block], torch.ones(2 * _RELATIONS, 1), calibration)
     run = RunFolder(folder / "run")
     run.create(graph)
@@ -123,7 +125,7 @@ def score(scoring: BlockScoring, rows: Triples, k: int) -> None:
     """Score all questions, those of a relation together, and find the best of each."""
     by_relation = torch.from_numpy(rows[np.argsort(rows[:, 1], kind="stable")])
     for chunk in by_relation.split(_AT_ONCE):
-        scoring.log_odds(chunk[:, 0], chunk[:, 1]).topk(k)
+        scoring.scores(chunk[:, 0], chunk[:, 1]).topk(k)
 
 
 def answered(predictor: Predictor, questions: list[Question], k: int, evidence: bool) -> int:
