@@ -1,12 +1,10 @@
-"""How far predictions can be believed: probabilities, reasons, and their speed.
+"""What is said beside predictions, and their speed; for probabilities see `benchmarks/trust.py`.
 
     python benchmarks/predictions.py                                  # the sample graph
-    python benchmarks/predictions.py --config examples/stamps.yaml --only probabilities reasons
+    python benchmarks/predictions.py --config examples/stamps.yaml --only reasons
     python benchmarks/predictions.py --config examples/stamps.yaml --run data/runs/newest
     python benchmarks/predictions.py --config examples/mkg-y.yaml --set train.epochs=1 --only speed
 
-- probabilities: expected calibration error on test before and after calibration on valid, beside
-  what chance alone makes of probabilities that are right.
 - reasons: for the best answer to questions of test, whether the modalities that are said to speak
   for it are those whose removal from every entity lowers its log-odds.
 - speed: completing the graph, beside PyKEEN's `predict_all` with a ComplEx of the same width as all
@@ -22,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from model.scoring.odds import calibrated, log_odds_of, uncalibrated
 from pykeen.models import ComplEx
 from pykeen.predict import predict_all
 from pykeen.triples import CoreTriplesFactory
@@ -39,16 +36,12 @@ from model.prediction.predictor import Predictor
 from model.runs.run_folder import RunFolder
 from model.runs.trained import read_model
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import best_answers, reliability
 from model.training.train import train
-from storage.datasets.audit import clean_test_mask
-from storage.datasets.graph import Graph
 from storage.features.table import FeatureTable
 
 Tables = Mapping[str, FeatureTable]
-PARTS = ("probabilities", "reasons", "speed")
+PARTS = ("reasons", "speed")
 NUM_QUESTIONS = 400
-NUM_DRAWS = 200
 
 
 def main() -> None:
@@ -70,35 +63,10 @@ def main() -> None:
         if run is None:
             run = folder / "run"
             train(graph, tables, config.model, config.train, run)
-        if "probabilities" in options.only:
-            tell_probabilities(run)
         if "reasons" in options.only:
             tell_reasons(run, config, tables)
         if "speed" in options.only:
             tell_speed(run)
-
-
-def tell_probabilities(run: Path) -> None:
-    """Print expected calibration errors."""
-    folder = RunFolder(run)
-    graph, scoring = folder.read_graph(), folder.read_scoring()
-    known = known_answers(graph, torch.device("cpu"), besides="test")
-    best = best_answers(scoring, graph.test[clean_test_mask(graph)], known)
-    generator = np.random.default_rng(0)
-    print("| Answers | number | ECE before | after | of right probabilities, by chance |")
-    print("|---|---|---|---|---|")
-    for name, size in (("the best", 1), ("the ten best", 10)):
-        is_answer = best.log_odds[:, :size].isfinite()
-        holds = best.holds[:, :size][is_answer].numpy()
-        errors = []
-        for calibration in (uncalibrated(2 * graph.num_relations), scoring.calibration):
-            odds = calibrated(best.log_odds, best.relations, calibration)[:, :size][is_answer]
-            chances = odds.double().sigmoid().numpy()
-            errors.append(reliability(chances, holds)["ece"])
-        draws = generator.random((NUM_DRAWS, len(chances))) < chances
-        by_chance = np.mean([reliability(chances, drawn)["ece"] for drawn in draws])
-        before, after = errors
-        print(f"| {name} | {len(holds)} | {before:.3f} | {after:.3f} | {by_chance:.3f} |")
 
 
 def tell_reasons(run: Path, config: PipelineConfig, tables: Tables) -> None:
@@ -114,7 +82,8 @@ def tell_reasons(run: Path, config: PipelineConfig, tables: Tables) -> None:
         scores = model.scores(heads, relations)
         if not against_known:
             scores[already] = -torch.inf
-        return log_odds_of(scores)
+        belief = scores.double().softmax(1)
+        return belief.log() - torch.log1p(-belief)
 
     answers = odds(scoring, against_known=False).argmax(1)
     shares = modality_shares(scoring, heads, relations, answers)
@@ -185,7 +154,7 @@ def tell_speed(run: Path) -> None:
     started = time.perf_counter()
     predict_all(model=model, k=10 * graph.num_relations, batch_size=512)
     theirs = time.perf_counter() - started
-    asked = num_asked(graph) * graph.num_entities
+    asked = num_asked(predictor) * graph.num_entities
     print(f"\n{graph.num_entities} entities, {graph.num_relations} relations, width {width}")
     print(f"mocme: {num_found} triples with reasons, {asked:,} scored in {seconds:.1f} s, ", end="")
     print(f"{asked / seconds:,.0f}/s")
@@ -193,11 +162,10 @@ def tell_speed(run: Path) -> None:
     print(f"PyKEEN / mocme: {theirs / seconds:.2f} in seconds of the whole graph")
 
 
-def num_asked(graph: Graph) -> int:
+def num_asked(predictor: Predictor) -> int:
     """Questions that completion asks."""
-    from model.prediction.completion import expected_questions
-
-    return int(expected_questions(graph).sum())
+    further = predictor._unanswered.further
+    return sum(len(further.worth_asking(question)) for question in range(further.num_questions))
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def score(scoring: BlockScoring, rows: Triples, k: int) -> None:
     """Score all questions, those of a relation together, and find the best of each."""
     by_relation = torch.from_numpy(rows[np.argsort(rows[:, 1], kind="stable")])
     for chunk in by_relation.split(_AT_ONCE):
-        scoring.log_odds(chunk[:, 0], chunk[:, 1]).topk(k)
+        scoring.scores(chunk[:, 0], chunk[:, 1]).topk(k)
 
 
 def answered(predictor: Predictor, questions: list[Question], k: int, evidence: bool) -> int:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from model.scoring.odds import uncalibrated
 
 from extractors.sample import write_sample
 from flows.configs.pipeline_config import load_config
@@ -31,6 +30,7 @@ from model.runs.run_folder import RunFolder
 from model.scoring.block import Block
 from model.scoring.block_weights import fit_block_weights
 from model.scoring.blocks import BlockScoring
+from model.scoring.calibration import Calibration
 from storage.datasets.graph import Graph, Triples
 
 CPU = torch.device("cpu")
@@ -94,7 +94,7 @@ def halves_mrr(blocks: Sequence[Block], graph: Graph, triples: Triples) -> float
     for fitted, asked in (halves, halves[::-1]):
         questions = torch.from_numpy(with_inverses(fitted, graph.num_relations))
         weights = fit_block_weights(blocks, questions, known)
-        scoring = BlockScoring(blocks, weights, uncalibrated(len(weights)))
+        scoring = BlockScoring(blocks, weights, Calibration.none(graph.num_relations))
         ranking = rank(scoring, asked, known)
         found += [1 / ranking.tail_ranks, 1 / ranking.head_ranks]
     return float(np.concatenate(found).mean())

@@ -8,8 +8,9 @@ came true (see `model.probability.calibration`).
 Shapes: B questions of a chunk, n triples, E entities, R relations (inverses not counted).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +26,28 @@ LEAST = 1e-6
 """Probability, by one question, below which triples are not told apart."""
 CONTRADICTING = 1e-9
 """Largest probability, by one question, of what contradicts what is known."""
-_ROWS_AT_ONCE = 512
+_NUMBERS_AT_ONCE = 2**20  # scores
+
+
+class _Possible(NamedTuple):
+    """What may answer some questions.
+
+    Attributes:
+        logits: -inf for what is no new answer. Shape: (n, any).
+        closed: Which contradict a known answer. Shape: (n, any).
+        total: Logarithm of the summed exponentials of those that do not. Shape: (n, 1).
+        of_all: The same of all. Shape: (n, 1).
+    """
+
+    logits: Tensor
+    closed: Tensor
+    total: Tensor
+    of_all: Tensor
+
+    def of(self, rows: Tensor, answers: Tensor) -> "_Possible":
+        """Return one answer to a question each. Shape: (n, 1)."""
+        logits, closed = (it[rows, answers][:, None] for it in (self.logits, self.closed))
+        return _Possible(logits, closed, self.total[rows], self.of_all[rows])
 
 
 @dataclass(frozen=True)
@@ -81,19 +103,30 @@ class Unanswered:
             Probabilities; 0 for what is no new answer. Those to a question sum to at most the
             number that is expected of it. Shape: (B, E), float64.
         """
-        logits, closed = self._possible(entities, questions, scores.double())
-        open_ones = logits.masked_fill(closed, -torch.inf)
-        share = (open_ones - open_ones.logsumexp(1, keepdim=True)).exp().nan_to_num(0.0)
-        chance, number = (it[:, None] for it in self.further.of(entities, questions))
-        missed = (1 - share).clamp_min(1e-12).log() * (number / chance)
-        found = chance * -torch.expm1(missed)
-        among_all = CONTRADICTING * logits.softmax(1).nan_to_num(0.0)
-        return torch.where(closed, among_all, found)
+        found = torch.empty(scores.shape, dtype=torch.double, device=scores.device)
+        for rows in self._chunks(entities):
+            sides = entities[rows], questions[rows]
+            possible = self._possible(*sides, scores[rows].double())
+            found[rows] = self._told(possible, *(it[:, None] for it in self.further.of(*sides)))
+        return found
 
-    def _possible(
-        self, entities: Tensor, questions: Tensor, scores: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Leave out what is no new answer, and mark what contradicts a known one. (B, E) each."""
+    def _chunks(self, rows: Tensor) -> Iterator[slice]:
+        """Yield slices whose scores of all entities stay in a processor's cache."""
+        size = max(1, _NUMBERS_AT_ONCE // self.scoring.num_entities)
+        return (slice(first, first + size) for first in range(0, len(rows), size))
+
+    @staticmethod
+    def _told(possible: "_Possible", chance: Tensor, number: Tensor) -> Tensor:
+        """Tell how probable answers are, of a question a row. Shapes: (n, 1) -> (n, any)."""
+        logits, closed, total, of_all = possible
+        missed = (logits - total).exp_().nan_to_num_(0.0).neg_().clamp_min_(1e-12 - 1).log1p_()
+        found = missed.mul_(number / chance).expm1_().mul_(-chance)
+        if not bool(closed.any()):
+            return found
+        return torch.where(closed, CONTRADICTING * (logits - of_all).exp().nan_to_num(0.0), found)
+
+    def _possible(self, entities: Tensor, questions: Tensor, scores: Tensor) -> "_Possible":
+        """Leave out what is no new answer, and mark what contradicts a known one. (B, E)."""
         scores[self.excluded.lookup(entities, questions)] = -torch.inf
         own = ~self.is_reflexive[questions]
         scores[own.nonzero()[:, 0], entities[own]] = -torch.inf
@@ -102,7 +135,10 @@ class Unanswered:
             found = self.further.is_closed(self.further.opposite(question))
             if found is not None:
                 closed[questions == question] = torch.from_numpy(found).to(scores.device)
-        return scores, closed
+        of_all = total = scores.logsumexp(1, keepdim=True)
+        if bool(closed.any()):
+            total = scores.masked_fill(closed, -torch.inf).logsumexp(1, keepdim=True)
+        return _Possible(scores, closed, total, of_all)
 
     def of_triples(self, entities: Tensor, questions: Tensor, answers: Tensor) -> Tensor:
         """Tell how probable triples are by the question for one of their ends alone.
@@ -120,12 +156,14 @@ class Unanswered:
         asked = torch.stack([questions, entities], dim=1)  # for which rules cost less together
         distinct, places = asked.unique(dim=0, return_inverse=True)
         found = torch.empty(len(answers), dtype=torch.double, device=answers.device)
-        for start in range(0, len(distinct), _ROWS_AT_ONCE):
-            chunk = distinct[start : start + _ROWS_AT_ONCE]
-            relations, heads = chunk.unbind(1)
-            rows = self.by_question(heads, relations, self.scoring.scores(heads, relations))
-            here = ((places >= start) & (places < start + len(chunk))).nonzero()[:, 0]
-            found[here] = rows[places[here] - start, answers[here]]
+        for chunk in self._chunks(distinct):
+            relations, heads = distinct[chunk].unbind(1)
+            scores = self.scoring.scores(heads, relations).double()
+            here = ((places >= chunk.start) & (places < chunk.stop)).nonzero()[:, 0]
+            rows = places[here] - chunk.start
+            possible = self._possible(heads, relations, scores).of(rows, answers[here])
+            chance, number = (it[rows, None] for it in self.further.of(heads, relations))
+            found[here] = self._told(possible, chance, number)[:, 0]
         return found
 
     def log_odds(

@@ -53,11 +53,18 @@ class Rules:
 
     def of(self, relation: int) -> Iterator[tuple[Body, float]]:
         """Yield bodies and confidences of the rules that imply a relation."""
-        first, end = np.searchsorted(self.heads, (relation, relation + 1))
-        for body, confidence in zip(
-            self.bodies[first:end], self.confidences[first:end].tolist(), strict=True
-        ):
-            yield tuple(body[body >= 0].tolist()), confidence
+        rows = self.rows(relation)
+        confidences = self.confidences[rows.start : rows.stop].tolist()
+        yield from zip(map(self.body, rows), confidences, strict=True)
+
+    def rows(self, relation: int) -> range:
+        """Return the rows of the rules that imply a relation."""
+        return range(*np.searchsorted(self.heads, (relation, relation + 1)).tolist())
+
+    def body(self, row: int) -> Body:
+        """Return the body of a rule."""
+        body = self.bodies[row]
+        return tuple(body[body >= 0].tolist())
 
 
 class _Rule(NamedTuple):

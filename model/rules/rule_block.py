@@ -12,7 +12,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from model.candidates import CandidateSample
@@ -20,11 +19,10 @@ from model.config import RULES
 from model.inputs import with_inverses
 from model.rules.mining import Rules, mine_rules
 from model.rules.paths import RulePath, find_path
+from model.rules.rule_scores import RuleScores
 from model.rules.walks import Body, Walks
 from storage.datasets.graph import Graph, Triples
 
-UNFOUNDED = 0.01
-"""Confidence as which no rule at all counts: what is added to every confidence."""
 _NUMBERS_AT_ONCE = 2**25  # scores in memory
 PARTS = ("heads", "bodies", "confidences", "edges")
 """What a file holds of the block."""
@@ -72,10 +70,14 @@ class RuleBlock:
     def _walks(self) -> Walks:
         return Walks(self.edges, self.num_entities, self.num_relations)
 
-    def scores(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """Score all entities as tails: log((confidence + UNFOUNDED) / UNFOUNDED).
+    @cached_property
+    def _scores(self) -> RuleScores:
+        return RuleScores(self.rules, self._walks)
 
-        Questions of the same relation cost less together.
+    def scores(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """Score all entities as tails, as `RuleScores` do.
+
+        Questions of the same relation cost less together, and those that were scored before.
 
         Args:
             heads: Shape (B,).
@@ -88,23 +90,8 @@ class RuleBlock:
         starts, asked = heads.cpu().numpy(), relations.cpu().numpy()
         for relation in np.unique(asked).tolist():
             rows = np.flatnonzero(asked == relation)
-            self._apply(relation, starts[rows], rows, found)
+            self._scores.write(relation, starts[rows], rows, found)
         return torch.from_numpy(found).to(self.device)
-
-    def _apply(
-        self,
-        relation: int,
-        starts: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        found: NDArray[np.float32],
-    ) -> None:
-        """Write scores into rows."""
-        walk = self._walks.walk_from(starts)
-        for body, confidence in self.rules.of(relation):
-            reached = walk.along(body)
-            asking = np.repeat(rows, np.diff(reached.indptr))
-            places = asking, reached.indices
-            found[places] = np.maximum(found[places], np.log1p(confidence / UNFOUNDED))
 
     def candidate_scores(self, sample: CandidateSample) -> Tensor:
         """Score the true answers (column 0) and the candidates of a sample. Shape: (Q, 1 + C)."""

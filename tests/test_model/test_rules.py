@@ -18,9 +18,10 @@ from model.evaluation.evaluate import evaluate_run
 from model.evaluation.ranking import known_answers
 from model.inputs import with_inverses
 from model.prediction.placing import arrivals, place
-from model.rules import mining, walks
+from model.rules import mining, rule_scores, walks
 from model.rules.mining import Rules, mine_rules
-from model.rules.rule_block import UNFOUNDED, RuleBlock
+from model.rules.rule_block import RuleBlock
+from model.rules.rule_scores import UNFOUNDED
 from model.rules.walks import Body, Walks
 from model.runs.run_folder import RunFolder
 from model.scoring.block_weights import fit_block_weights
@@ -224,6 +225,27 @@ class TestScores:
         torch.testing.assert_close(block.scores(heads, relations), torch.tensor(wanted))
         assert max(wanted[0]) > 0
         assert max(wanted[-1]) == 0, "no rule tells who is next to whom"
+
+    @pytest.mark.parametrize("few_entities", [0, PEOPLE.stop])
+    @pytest.mark.parametrize("numbers_kept", [0, 1000])
+    def test_are_the_same_at_every_call(
+        self,
+        block: RuleBlock,
+        few_entities: int,
+        numbers_kept: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Whether questions were scored before, all at once, or in another order."""
+        monkeypatch.setattr(rule_scores, "FEW_ENTITIES", few_entities)
+        monkeypatch.setattr(rule_scores, "NUMBERS_KEPT", numbers_kept)
+        fresh = replace(block)
+        entities = torch.tensor([PEOPLE[4], PEOPLE[1], PEOPLE[4], STATES[0], PEOPLE[7]])
+        for some in (entities[:2], entities, entities.flip(0)):
+            for relation in (CITIZEN_OF, back(CITIZEN_OF)):
+                found = fresh.scores(some, torch.full_like(some, relation))
+                wanted = [plain_scores(block, it, relation) for it in some.tolist()]
+                torch.testing.assert_close(found, torch.tensor(wanted))
+        assert found.any()
 
     def test_what_is_not_told_is_answered(self, block: RuleBlock, facts: Triples) -> None:
         """People of whom no state is told, and whom the others' rule puts where they belong."""
