@@ -6,6 +6,7 @@ from model.config import CONTENT, STRUCTURE, ScorerName
 from model.encoded_block import EncodedBlock
 from model.scorers import build_scorer
 from model.scoring.blocks import BlockScoring
+from model.scoring.calibration import Calibration
 
 DIM = 8  # with it, TuckER's scale is a whole number, too
 
@@ -53,5 +54,6 @@ def random_scoring(
         draw_block(STRUCTURE, has_row, (STRUCTURE,), everything),
     ]
     block_weights = draw(2 * num_relations, 2).abs() + 1
-    calibration = torch.stack([draw(2 * num_relations).abs() + 0.5, draw(2 * num_relations)], 1)
-    return BlockScoring(blocks, block_weights, calibration)
+    lines = torch.stack([draw(num_relations), *draw(2, num_relations).abs() + 0.1], dim=1)
+    participation = draw(2 * num_relations + 1, 2 * num_relations)
+    return BlockScoring(blocks, block_weights, Calibration(lines, participation, 0.3))

@@ -1,154 +1,188 @@
-"""Calibration against its definitions, and on answers whose chances are planted."""
+"""Calibration against its definitions, and on answers whose lines are planted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from model.scoring.odds import calibrated, log_odds_of
+from plain_probabilities import plain_by_question
 from random_scoring import random_scoring
 
 from model.evaluation.evaluate import evaluate_run
-from model.inputs import KnownTails, with_inverses
+from model.probability import calibration
+from model.probability.calibration import ToldAnswers, fit_calibration, reliability, tell_answers
+from model.probability.further_answers import WORTH_ASKING
+from model.probability.held_out import calibration_on_test
+from model.probability.triple_probabilities import Unanswered, side_features
 from model.runs.run_folder import RunFolder
-from model.scoring.calibration import (
-    NUM_ANSWERS,
-    BestAnswers,
-    best_answers,
-    fit_calibration,
-    reliability,
-)
+from model.scoring.calibration import identity_lines
+from storage.datasets.graph import Graph, Triples
+from storage.datasets.relation_types.learning import learn_relation_types
 
-NUM_ENTITIES, NUM_RELATIONS = 14, 3
+NUM_ENTITIES, SIZE = 14, 3
 
 
-def known_of(triples: np.ndarray, num_relations: int = NUM_RELATIONS) -> KnownTails:
-    both_ways = with_inverses(triples, num_relations)
-    return KnownTails(both_ways, 2 * num_relations, torch.device("cpu"))
-
-
-def triples_of(seed: int, size: int) -> np.ndarray:
+def triples_of(seed: int, number: int) -> Triples:
     generator = np.random.default_rng(seed)
-    return generator.integers([NUM_ENTITIES, NUM_RELATIONS, NUM_ENTITIES], size=(size, 3))
+    return np.unique(
+        generator.integers([NUM_ENTITIES, SIZE, NUM_ENTITIES], size=(number, 3)), axis=0
+    )
 
 
-class TestLogOdds:
-    def test_are_against_all_others(self) -> None:
-        scores = torch.randn(1, 9, generator=torch.Generator().manual_seed(0))
-        found = log_odds_of(scores)[0]
-        for answer in range(9):
-            others = [entity for entity in range(9) if entity != answer]
-            expected = scores[0, answer] - scores[0, others].logsumexp(0)
-            assert float(found[answer]) == pytest.approx(float(expected), abs=1e-5)
-
-    def test_stay_finite(self) -> None:
-        found = log_odds_of(torch.tensor([[200.0, 0.0, 0.0], [-200.0, 0.0, torch.nan]]))
-        assert found.isfinite().all()
-        assert float(found[0, 0]) > 20
-        assert float(found[0, 1]) < -190
-
-    def test_of_the_only_entity(self) -> None:
-        assert log_odds_of(torch.randn(1, 1)).isfinite().all()
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    ids = tuple(map(str, range(NUM_ENTITIES)))
+    before = triples_of(0, 60)
+    return Graph(ids, ids, ("a", "b", "c"), before, before[:0], before[:0])
 
 
-def test_best_answers_are_the_definition() -> None:
-    scoring = random_scoring(NUM_ENTITIES, NUM_RELATIONS)
-    before, came_true = triples_of(0, 30), triples_of(1, 12)
-    known = {tuple(triple) for triple in with_inverses(before, NUM_RELATIONS).tolist()}
-    truths = {tuple(triple) for triple in with_inverses(came_true, NUM_RELATIONS).tolist()}
-    best = best_answers(scoring, came_true, known_of(before), chunk_size=5)
-    asked = sorted({(head, relation) for head, relation, _ in truths}, key=lambda it: it[::-1])
-    assert best.relations.tolist() == [relation for _, relation in asked]
-    for place, (head, relation) in enumerate(asked):
-        scores = scoring.scores(torch.tensor([head]), torch.tensor([relation]))[0].tolist()
-        order = sorted(range(NUM_ENTITIES), key=lambda answer: -scores[answer])
-        unknown = [answer for answer in order if (head, relation, answer) not in known]
-        expected = [(head, relation, answer) in truths for answer in unknown[:NUM_ANSWERS]]
-        assert best.holds[place, : len(expected)].tolist() == expected
-        assert best.log_odds[place].isfinite().sum() == len(expected)
+@pytest.fixture(scope="module")
+def unanswered(graph: Graph) -> Unanswered:
+    scoring = random_scoring(NUM_ENTITIES, SIZE)
+    scoring = replace(scoring, block_weights=scoring.block_weights * 0.2)
+    return Unanswered.of(scoring, graph, graph.train, learn_relation_types(graph), 0.3)
 
 
-def planted(slopes: list[float], intercepts: list[float], counts: list[int]) -> BestAnswers:
-    """Draw answers that come true by a line of each relation."""
+class TestToldAnswers:
+    def plain(
+        self, unanswered: Unanswered, graph: Graph, truths: Triples, ignored: Triples
+    ) -> dict[tuple[int, ...], tuple[float, float, bool]]:
+        """Return the two log-odds of every triple, and whether it came true, by definition."""
+        tables = torch.from_numpy(plain_by_question(unanswered, graph, is_single=()))
+        everyone = torch.arange(NUM_ENTITIES)
+        left_out, true = set(map(tuple, ignored.tolist())), set(map(tuple, truths.tolist()))
+        found = {}
+        for question, rows in enumerate(tables):
+            chance = unanswered.further.of(everyone, torch.full_like(everyone, question)).chance
+            for entity in (chance >= WORTH_ASKING).nonzero()[:, 0].tolist():
+                for answer, probability in enumerate(rows[entity].tolist()):
+                    head, tail = (entity, answer) if question < SIZE else (answer, entity)
+                    triple = (head, question % SIZE, tail)
+                    if probability >= 1e-3 and triple not in left_out:
+                        both = (
+                            tables[triple[1], [head]][:, tail],
+                            tables[triple[1] + SIZE, [tail]][:, head],
+                        )
+                        features = side_features(*both)[0].tolist()
+                        found[triple] = (features[1], features[2], triple in true)
+        return found
+
+    def test_are_the_definition(
+        self, unanswered: Unanswered, graph: Graph, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(calibration, "_QUESTIONS_AT_ONCE", 5)
+        truths, ignored = triples_of(1, 40), triples_of(2, 30)
+        expected = self.plain(unanswered, graph, truths, ignored)
+        told = tell_answers(unanswered, truths, ignored)
+        assert told.features[:, 0].eq(1).all()
+        columns = [told.relations, *told.features[:, 1:].T, told.holds]
+        found = sorted(zip(*(it.tolist() for it in columns), strict=True))
+        plain = sorted((triple[1], *values) for triple, values in expected.items())
+        assert len(plain) == len(expected) > 100
+        np.testing.assert_allclose(found, plain, rtol=1e-3, atol=1e-3)
+        assert 0 < told.holds.sum() < len(told.holds)
+
+    def test_of_many_questions_some_are_asked(
+        self, unanswered: Unanswered, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        everything = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
+        monkeypatch.setattr(calibration, "MOST_QUESTIONS", 10)
+        some = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
+        assert 0 < len(some.holds) < len(everything.holds)
+        again = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
+        assert torch.equal(some.features, again.features)
+
+
+def planted(lines: list[list[float]], counts: list[int], share_known: float = 1.0) -> ToldAnswers:
+    """Draw answers that come true by a line of each relation; of those some are known to."""
     generator = torch.Generator().manual_seed(0)
-    relations = torch.repeat_interleave(torch.arange(len(slopes)), torch.tensor(counts))
-    log_odds = torch.randn(len(relations), 2, generator=generator) * 2
-    line = torch.tensor([slopes, intercepts]).T
-    chances = calibrated(log_odds, relations, line).sigmoid()
-    holds = torch.rand(chances.shape, generator=generator) < chances
-    return BestAnswers(relations, log_odds, holds)
+    relations = torch.repeat_interleave(torch.arange(len(lines)), torch.tensor(counts))
+    sides = torch.rand(2, len(relations), generator=generator, dtype=torch.double)
+    told = ToldAnswers(side_features(*sides), relations, relations > 0)
+    chance = told.log_odds(torch.tensor(lines)).sigmoid() * share_known
+    holds = torch.rand(len(relations), generator=generator) < chance
+    return ToldAnswers(told.features, relations, holds)
 
 
 class TestFit:
-    def test_finds_what_is_planted(self) -> None:
-        found = fit_calibration(planted([0.5, 2.0], [0.7, -1.0], [20_000, 20_000]), 2)
-        np.testing.assert_allclose(found, [[0.5, 0.7], [2.0, -1.0]], atol=0.1)
+    @pytest.mark.parametrize("share_known", [1.0, 0.4])
+    def test_finds_what_is_planted(self, share_known: float) -> None:
+        lines = [[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]]
+        told = planted(lines, [40_000, 40_000], share_known)
+        np.testing.assert_allclose(fit_calibration(told, 2, share_known), lines, atol=0.15)
 
     def test_a_rare_relation_follows_the_others(self) -> None:
-        best = planted([0.5, 0.5, 3.0], [1.0, 1.0, -3.0], [5000, 5000, 2])
-        found = fit_calibration(best, 4)
+        usual = [1.0, 0.5, 0.3]
+        told = planted([usual, usual, [-3.0, 2.0, 0.0]], [5000, 5000, 2])
+        found = fit_calibration(told, 4, 1.0)
         np.testing.assert_allclose(found[2], found[0], atol=0.6)
-        assert abs(float(found[3, 0]) - 0.5) < 0.2, "nobody asked: the others' slope"
-        assert abs(float(found[3, 1]) - 1.0) < 0.3
+        np.testing.assert_allclose(found[3], usual, atol=0.3, err_msg="none told: as the others")
 
     def test_without_answers_nothing_changes(self) -> None:
-        scoring, none = random_scoring(NUM_ENTITIES, NUM_RELATIONS), triples_of(0, 0)
-        nothing = best_answers(scoring, none, known_of(none))
-        assert fit_calibration(nothing, 3).tolist() == [[1.0, 0.0]] * 3
+        found = fit_calibration(planted([[0.0, 1.0, 0.0]], [0]), 3, 0.5)
+        assert torch.equal(found, identity_lines(3))
 
     def test_answers_that_are_all_wrong_leave_it_finite(self) -> None:
-        best = planted([1.0], [0.0], [500])
-        found = fit_calibration(BestAnswers(best.relations, best.log_odds, best.holds & False), 1)
+        told = planted([[0.0, 1.0, 0.0]], [500])
+        told = ToldAnswers(told.features, told.relations, told.holds & False)
+        found = fit_calibration(told, 1, 1.0)
         assert found.isfinite().all()
-        assert float(calibrated(best.log_odds, best.relations, found).max()) < -1
+        assert float(told.log_odds(found).sigmoid().max()) < 0.1
 
-    def test_calibrated_chances_come_true_as_often_as_they_say(self) -> None:
-        best = planted([0.4], [-0.5], [40_000])
-        chances = calibrated(best.log_odds, best.relations, fit_calibration(best, 1)).sigmoid()
-        after = reliability(chances.flatten().double().numpy(), best.holds.flatten().numpy())
-        raw = torch.sigmoid(best.log_odds).flatten().double().numpy()
-        assert after["ece"] < 0.01 < 0.1 < reliability(raw, best.holds.flatten().numpy())["ece"]
+    @pytest.mark.parametrize("share_known", [1.0, 0.4])
+    def test_calibrated_probabilities_come_true_as_often_as_they_say(
+        self, share_known: float
+    ) -> None:
+        told = planted([[-0.5, 0.4, 0.2]], [40_000], share_known)
+        before, after = (
+            reliability(told.log_odds(lines).sigmoid().numpy(), told.holds.numpy(), share_known)
+            for lines in (identity_lines(1), fit_calibration(told, 1, share_known))
+        )
+        assert after["ece"] < 0.03 < 0.1 < before["ece"]
+
+    def test_answers_of_several_models_count_together(self) -> None:
+        told = planted([[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]], [300, 200])
+        halves = [
+            ToldAnswers(told.features[rows], told.relations[rows], told.holds[rows])
+            for rows in (slice(0, 250), slice(250, None))
+        ]
+        together = ToldAnswers.together(halves)
+        assert torch.equal(fit_calibration(together, 2, 1.0), fit_calibration(told, 2, 1.0))
 
 
 class TestReliability:
     def test_is_the_definition(self) -> None:
-        chances = np.array([0.0, 0.05, 0.31, 0.35, 1.0])
+        probabilities = np.array([0.0, 0.05, 0.31, 0.35, 1.0])
         holds = np.array([False, True, True, False, True])
-        found = reliability(chances, holds)
-        assert found["bins"] == [
-            {
-                "lower": 0.0,
-                "upper": 0.1,
-                "probability": pytest.approx(0.025),
-                "accuracy": 0.5,
-                "count": 2,
-            },
-            {
-                "lower": 0.3,
-                "upper": 0.4,
-                "probability": pytest.approx(0.33),
-                "accuracy": 0.5,
-                "count": 2,
-            },
-            {"lower": 0.9, "upper": 1.0, "probability": 1.0, "accuracy": 1.0, "count": 1},
+        found = reliability(probabilities, holds)
+        bins = [tuple(it.values()) for it in found["bins"]]
+        assert [list(it) for it in found["bins"]] == [
+            ["lower", "upper", "probability", "accuracy", "count"]
+        ] * 3
+        assert bins == [
+            (0.0, 0.1, pytest.approx(0.025), 0.5, 2),
+            (0.3, 0.4, pytest.approx(0.33), 0.5, 2),
+            (0.9, 1.0, 1.0, 1.0, 1),
         ]
         assert found["ece"] == pytest.approx((2 * 0.475 + 2 * 0.17 + 0) / 5)
         assert found["num_answers"] == 5
+
+    def test_of_those_that_hold_only_some_are_known_to(self) -> None:
+        probabilities = np.array([0.45, 0.45, 0.45, 0.45, 0.95])
+        holds = np.array([True, False, False, False, True])
+        found = reliability(probabilities, holds, share_known=0.5)
+        assert [it["accuracy"] for it in found["bins"]] == [0.5, 1.0], "never above 1"
+        assert found["ece"] == pytest.approx((4 * 0.05 + 0.05) / 5)
 
     def test_of_nothing(self) -> None:
         nothing = reliability(np.empty(0), np.empty(0, dtype=bool))
         assert nothing == {"num_answers": 0, "bins": []}
 
 
-def test_a_run_is_calibrated_on_valid_and_judged_on_test(finished_run: Path) -> None:
+def test_an_evaluation_says_how_well_the_run_is_calibrated(finished_run: Path) -> None:
     folder = RunFolder(finished_run)
-    graph, scoring = folder.read_graph(), folder.read_scoring()
-    others = np.concatenate([graph.train, graph.test])
-    best = best_answers(scoring, graph.valid, known_of(others, graph.num_relations))
-    expected = fit_calibration(best, 2 * graph.num_relations)
-    np.testing.assert_allclose(scoring.calibration, expected, atol=1e-4)
-    evaluation = evaluate_run(finished_run)
-    found = evaluation["calibration"]
-    questions = np.unique(with_inverses(graph.test, graph.num_relations)[:, :2], axis=0)
-    assert found["before"]["num_answers"] == found["after"]["num_answers"] == len(questions)
-    assert evaluation["calibration_of_ten"]["after"]["num_answers"] == NUM_ANSWERS * len(questions)
+    expected = calibration_on_test(folder.read_graph(), folder.read_scoring())
+    assert evaluate_run(finished_run)["calibration"] == expected
+    assert expected["num_answers"] > 0
+    assert 0 < expected["share_known"] <= 1

@@ -1,5 +1,6 @@
-"""Completion against a plain loop over all triples that the graph lacks."""
+"""Completion against plain loops over all triples that the graph lacks."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -7,128 +8,191 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plain_probabilities import known_triples, plain_by_question, plain_log_odds
 from random_scoring import random_scoring
 
-from model.evaluation.ranking import known_answers
-from model.prediction.completion import MIN_SHARED, expected_questions, most_probable_missing
+from model.prediction.completion import most_probable_missing
 from model.prediction.predictor import Predictor
+from model.probability.further_answers import WORTH_ASKING
+from model.probability.limited_sums import at_most_one_each
+from model.probability.triple_probabilities import CONTRADICTING, Unanswered
 from model.scoring.blocks import BlockScoring
-from storage.datasets.graph import SPLITS, Graph
+from storage.datasets.graph import Graph
+from storage.datasets.relation_types.stated import relation_types
+from storage.datasets.relation_types.statement import StatedRelationType
 
 NUM_ENTITIES, NUM_RELATIONS = 14, 3
+LEAST_CONSIDERED = 50
+Found = list[tuple[float, int, int]]
 
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    """Relation 0 among all, relation 1 among the first five, relation 2 nowhere."""
+    """Relation 0 among all, relation 1 from the first three to two others, relation 2 nowhere."""
     generator = np.random.default_rng(0)
     dense = generator.integers([NUM_ENTITIES, 1, NUM_ENTITIES], size=(60, 3))
-    few = generator.integers([3, 1, 2], size=(6, 3)) + np.array([0, 1, 3])
+    few = np.array([[0, 1, 3], [1, 1, 4], [2, 1, 4]])
     triples = generator.permutation(np.concatenate([dense, few]))
     ids = tuple(str(row) for row in range(NUM_ENTITIES))
-    return Graph(ids, ids, ("a", "b", "c"), triples[:50], triples[50:58], triples[58:])
+    return Graph(
+        ids,
+        ids,
+        ("a", "b", "c"),
+        triples[:50],
+        triples[50:57],
+        triples[57:],
+        negatives=np.array([[5, 0, 6], [4, 1, 3], [8, 2, 9]]),
+    )
 
 
 def unsure_scoring() -> BlockScoring:
-    """Draw a scoring that is sure of nothing, so that no two chances are equal."""
+    """Draw a scoring that is sure of nothing, so that no two probabilities are equal."""
     scoring = random_scoring(NUM_ENTITIES, NUM_RELATIONS)
     return replace(scoring, block_weights=scoring.block_weights * 0.2)
 
 
-def known_triples(graph: Graph) -> set[tuple[int, ...]]:
-    return {tuple(t) for split in SPLITS for t in graph.split(split).tolist()}
+def asked_of(graph: Graph, scoring: BlockScoring) -> Unanswered:
+    """What may be asked, where relation 1 has one tail for a head."""
+    types = relation_types(graph, {"b": StatedRelationType(single=True)})
+    known = np.array(sorted(known_triples(graph)))
+    return Unanswered.of(scoring, graph, known, types, 0.3)
 
 
-def plain_expected(graph: Graph) -> np.ndarray:
-    """Return which questions are to be asked of whom, as the definition reads."""
-    parts: dict[int, set[int]] = {index: set() for index in range(2 * NUM_RELATIONS)}
-    for head, relation, tail in known_triples(graph):
-        parts[relation].add(head)
-        parts[relation + NUM_RELATIONS].add(tail)
-    found = np.zeros((NUM_ENTITIES, 2 * NUM_RELATIONS), dtype=bool)
-    for there, members in parts.items():
-        for here, others in parts.items():
-            if members and len(members & others) / len(members) >= MIN_SHARED:
-                found[list(members), here] = True
-        assert not members or found[list(members), there].all()
-    return found
+@pytest.fixture(scope="module")
+def unanswered(graph: Graph) -> Unanswered:
+    return asked_of(graph, unsure_scoring())
 
 
-def plain_missing(graph: Graph, relation: int, k: int) -> list[tuple[float, int, int]]:
+@pytest.fixture(scope="module")
+def tables(graph: Graph, unanswered: Unanswered) -> np.ndarray:
+    """Probabilities of all answers by each question alone. Shape: (2R, E, E)."""
+    return plain_by_question(unanswered, graph, is_single={1})
+
+
+def plain_considered(
+    unanswered: Unanswered, tables: np.ndarray, relation: int, k: int, per_head: int | None
+) -> list[tuple[int, int]]:
+    """Return the pairs of head and tail that either question finds, as the definition reads."""
+    pairs = set()
+    for question in (relation, relation + NUM_RELATIONS):
+        everyone = torch.arange(NUM_ENTITIES)
+        further = unanswered.further.of(everyone, torch.full_like(everyone, question))
+        found = [
+            (float(tables[question, entity, answer]), entity, answer)
+            for entity, answer in itertools.product(range(NUM_ENTITIES), repeat=2)
+            if further.chance[entity] >= WORTH_ASKING
+        ]
+        if question != relation:
+            found = [(value, answer, entity) for value, entity, answer in found]
+        found = sorted((it for it in found if it[0] > CONTRADICTING), reverse=True)
+        if per_head is not None:
+            found = first_of_each_head(found, per_head)
+        pairs |= {(head, tail) for _, head, tail in found[: max(2 * k, LEAST_CONSIDERED)]}
+    return sorted(pairs)
+
+
+def first_of_each_head(found: Found, per_head: int) -> Found:
+    num_taken: Counter[int] = Counter()
+    kept = []
+    for value, head, tail in found:
+        num_taken[head] += 1
+        if num_taken[head] <= per_head:
+            kept.append((value, head, tail))
+    return kept
+
+
+def plain_missing(
+    unanswered: Unanswered,
+    tables: np.ndarray,
+    relation: int,
+    k: int,
+    per_head: int | None = None,
+) -> Found:
     """Return the k most probable missing triples, as the definition reads."""
-    scoring, expected = unsure_scoring(), plain_expected(graph)
-    chances = {}
-    for index in (relation, relation + NUM_RELATIONS):
-        for asker in range(NUM_ENTITIES):
-            heads, relations = torch.tensor([asker]), torch.tensor([index])
-            found = scoring.log_odds(heads, relations).sigmoid()
-            for answer, chance in enumerate(found[0].tolist()):
-                pair = (asker, answer) if index == relation else (answer, asker)
-                if expected[asker, index] and asker != answer:
-                    chances[pair] = max(chance, chances.get(pair, 0.0))
-    known = known_triples(graph)
-    missing = [
-        (chance, head, tail)
-        for (head, tail), chance in chances.items()
-        if (head, relation, tail) not in known
-    ]
-    return sorted(missing, reverse=True)[:k]
+    pairs = plain_considered(unanswered, tables, relation, k, per_head)
+    lines = unanswered.scoring.calibration.lines[relation].tolist()
+    values = torch.tensor(
+        [
+            plain_log_odds(tables[relation, h, t], tables[relation + NUM_RELATIONS, t, h], lines)
+            for h, t in pairs
+        ],
+        dtype=torch.double,
+    ).sigmoid()
+    if relation == 1:
+        heads = torch.tensor([[head] for head, _ in pairs])
+        values = at_most_one_each(values, heads, torch.ones(len(pairs), dtype=torch.bool))
+    found = sorted(
+        ((value, *pair) for value, pair in zip(values.tolist(), pairs, strict=True)), reverse=True
+    )
+    return (found if per_head is None else first_of_each_head(found, per_head))[:k]
 
 
-def test_expected_questions(graph: Graph) -> None:
-    found = expected_questions(graph)
-    np.testing.assert_array_equal(found, plain_expected(graph))
-    assert not found[:, [2, 2 + NUM_RELATIONS]].any(), "nobody takes part in relation 2"
-    assert 0 < found[:, 1].sum() < NUM_ENTITIES
+def assert_same(found: Found, expected: Found) -> None:
+    assert [pair for _, *pair in found] == [pair for _, *pair in expected]
+    np.testing.assert_allclose([it[0] for it in found], [it[0] for it in expected], rtol=1e-4)
 
 
 @pytest.mark.parametrize("relation", [0, 1, 2])
 @pytest.mark.parametrize("k", [1, 7, 500])
 @pytest.mark.parametrize("chunk_size", [3, 512])
-def test_is_the_definition(graph: Graph, relation: int, k: int, chunk_size: int) -> None:
-    scoring = unsure_scoring()
-    known = known_answers(graph, torch.device("cpu"))
-    found = most_probable_missing(
-        scoring, expected_questions(graph), known, relation, k, chunk_size
-    )
-    expected = plain_missing(graph, relation, k)
-    assert [(head, tail) for _, head, tail in found] == [(h, t) for _, h, t in expected]
-    np.testing.assert_allclose([c for c, *_ in found], [c for c, *_ in expected], rtol=1e-4)
+def test_is_the_definition(
+    unanswered: Unanswered, tables: np.ndarray, relation: int, k: int, chunk_size: int
+) -> None:
+    found = most_probable_missing(unanswered, relation, k, chunk_size)
+    assert_same(found, plain_missing(unanswered, tables, relation, k))
 
 
 @pytest.mark.parametrize("relation", [0, 1, 2])
 @pytest.mark.parametrize("per_head", [1, 2, 50])
 @pytest.mark.parametrize(("k", "chunk_size"), [(1, 3), (9, 3), (9, 512), (500, 5)])
 def test_no_more_of_a_head_is_the_definition(
-    graph: Graph, relation: int, per_head: int, k: int, chunk_size: int
+    unanswered: Unanswered,
+    tables: np.ndarray,
+    relation: int,
+    per_head: int,
+    k: int,
+    chunk_size: int,
 ) -> None:
     """The most probable ones of all, one after another, if their head has not had its number."""
-    num_taken: Counter[int] = Counter()
-    expected = []
-    for _, head, tail in plain_missing(graph, relation, 10_000):
-        if num_taken[head] < per_head:
-            num_taken[head] += 1
-            expected.append((head, tail))
-    found = most_probable_missing(
-        unsure_scoring(),
-        expected_questions(graph),
-        known_answers(graph, torch.device("cpu")),
-        relation,
-        k,
-        chunk_size,
-        per_head=per_head,
-    )
-    assert [(head, tail) for _, head, tail in found] == expected[:k]
+    found = most_probable_missing(unanswered, relation, k, chunk_size, per_head=per_head)
+    assert max(Counter(head for _, head, _ in found).values()) <= per_head
+    assert_same(found, plain_missing(unanswered, tables, relation, k, per_head))
 
 
-def test_what_is_next_to_impossible_has_no_chance(graph: Graph) -> None:
-    """Log-odds may be thousands below zero."""
+def test_nothing_known_or_wrong_is_found_nor_what_contradicts(
+    graph: Graph, unanswered: Unanswered
+) -> None:
+    known = known_triples(graph)
+    left_out = known | set(map(tuple, graph.negatives.tolist()))
+    for relation in range(NUM_RELATIONS):
+        found = most_probable_missing(unanswered, relation, 500)
+        assert found
+        assert not left_out & {(head, relation, tail) for _, head, tail in found}
+        assert all(head != tail for _, head, tail in found)
+    heads = {head for _, head, _ in most_probable_missing(unanswered, 1, 500)}
+    assert not heads & {0, 1, 2}, "their only answers are known"
+    assert heads
+
+
+def test_the_answers_of_a_single_valued_relation_sum_to_one_at_most(graph: Graph) -> None:
+    scoring = unsure_scoring()
+    sure = torch.tensor([[20.0, 1.0, 1.0]] * NUM_RELATIONS)  # all of it is held to be true
+    scoring = replace(scoring, calibration=replace(scoring.calibration, lines=sure))
+    sums: Counter[int] = Counter()
+    for probability, head, _ in most_probable_missing(asked_of(graph, scoring), 1, 500):
+        sums[head] += probability
+    assert max(sums.values()) == pytest.approx(1)
+
+
+def test_what_is_next_to_impossible_is_told_apart_from_nothing(graph: Graph) -> None:
+    """Scores may lie thousands apart, and whole rows of probabilities are 0 but for one."""
     scoring = random_scoring(NUM_ENTITIES, NUM_RELATIONS)
     certain = replace(scoring, block_weights=scoring.block_weights * 1e4)
-    known = known_answers(graph, torch.device("cpu"))
-    found = most_probable_missing(certain, expected_questions(graph), known, 0, 500)
-    chances = [chance for chance, *_ in found]
-    assert (chances[0], chances[-1]) == (1.0, 0.0)
+    found = most_probable_missing(asked_of(graph, certain), 0, 500)
+    probabilities = [it[0] for it in found]
+    assert 0 < len(found) <= 2 * NUM_ENTITIES, "one to a question"
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0 < probabilities[-1] <= probabilities[0] <= 1
 
 
 class TestOfARun:
@@ -164,14 +228,18 @@ class TestOfARun:
             it.head for it in one_each
         ]
 
-    def test_the_chance_is_that_of_the_more_certain_question(self, predictor: Predictor) -> None:
+    def test_the_probability_is_that_of_the_answer_to_its_question(
+        self, predictor: Predictor
+    ) -> None:
+        """Asked for heads, whose other tails are no answers, nothing makes these sum to 1."""
         size = predictor.graph.num_entities
         for triple in predictor.missing_triples(k=3):
             by_tail = predictor.answers(head=triple.head, relation=triple.relation, k=size)
             by_head = predictor.answers(tail=triple.tail, relation=triple.relation, k=size)
-            chances = [a.probability for a in by_tail if a.entity == triple.tail]
-            chances += [a.probability for a in by_head if a.entity == triple.head]
-            assert triple.probability == pytest.approx(max(chances), rel=1e-4)
+            (forth,) = (a.probability for a in by_tail if a.entity == triple.tail)
+            (back,) = (a.probability for a in by_head if a.entity == triple.head)
+            assert triple.probability == pytest.approx(forth, rel=1e-4)
+            assert triple.probability <= back * (1 + 1e-4)
             assert sum(triple.modality_weights.values()) == pytest.approx(1, abs=1e-5)
 
     def test_chosen_relations_in_the_order_asked_for(self, predictor: Predictor) -> None:

@@ -119,7 +119,8 @@ def test_known_entities_stay_as_they_are_to_the_bit(
         assert torch.equal(old.relations, new.relations)
         assert len(new.present) == size + 3
     assert torch.equal(before.modality_weights, after.modality_weights[:size])
-    assert torch.equal(before.calibration, after.calibration)
+    assert torch.equal(before.calibration.lines, after.calibration.lines)
+    assert before.calibration.share_held_out == after.calibration.share_held_out
 
 
 def test_the_image_of_an_entity_unseen_in_training_gives_its_embedding(
@@ -169,6 +170,19 @@ def test_its_facts_are_heard_and_known(big_world: World, run_dir: Path, tmp_path
     assert not torch.equal(content.entities[-2], content.entities[-1])
     answers = Predictor(tmp_path).answers(head="late", relation="has maker", k=1000)
     assert [answer.entity for answer in answers if answer.known] == [maker]
+
+
+def test_a_placed_entity_may_be_of_a_kind_that_no_other_is(
+    big_world: World, run_dir: Path, tmp_path: Path
+) -> None:
+    later = with_entities(big_world.graph, ["late"], [("late", "has maker", "entity-1")])
+    later = replace(later, kinds=(("toy",), *((),) * big_world.graph.num_entities))
+    row = (big_world.image[:1], big_world.text[:1])
+    tables = later_tables(big_world, *row, {"image": True, "text": True})
+    folder = placed(run_dir, tmp_path, arrivals(big_world.graph, later), tables)
+    assert folder.read_graph().kinds[-1] == ("toy",)
+    answers = Predictor(tmp_path).answers(head="late", relation="has colour", k=3)
+    assert len(answers) == 3
 
 
 def test_the_learned_row_of_an_entity_with_one_fact_is_found_on_both_sides(

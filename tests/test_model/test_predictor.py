@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plain_probabilities import known_triples
 from planted_graph import BARE, STRANGER, World
 from random_scoring import random_scoring
 from small_training import SMALL_MODEL, model_config, train_config
@@ -14,7 +15,10 @@ from small_training import SMALL_MODEL, model_config, train_config
 from model import Predictor
 from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
 from model.prediction.answers import Answer
+from model.prediction.known_context import MOST_LISTED
 from model.prediction.questions import Question
+from model.probability.limited_sums import at_most_one_each
+from model.probability.triple_probabilities import Unanswered
 from model.scoring.blocks import BlockScoring
 from model.training.train import train
 from storage.datasets.graph import SPLITS
@@ -58,21 +62,69 @@ class TestAnswers:
     ) -> list[Answer]:
         return predictor.answers(**question, k=world.graph.num_entities)
 
-    def test_chances_are_those_of_the_scoring_and_fall(
+    def test_probabilities_are_those_of_both_questions_and_fall(
         self, predictor: Predictor, world: World
     ) -> None:
+        graph = world.graph
+        known = np.array(sorted(known_triples(graph)))
+        share = predictor.scoring.calibration.share_held_out
+        types = predictor.relation_types
+        unanswered = Unanswered.of(predictor.scoring, graph, known, types, share)
         for question in questions(world):
             answers = self.everything(predictor, world, question)
-            chances = [answer.probability for answer in answers]
-            row = world.graph.entities.index(question.get("head") or question["tail"])
-            relation = world.graph.relations.index(question["relation"])
-            relation += world.graph.num_relations * ("tail" in question)
-            found = predictor.scoring.log_odds(torch.tensor([row]), torch.tensor([relation]))
-            expected = sorted(found[0].sigmoid().tolist(), reverse=True)
-            assert chances == pytest.approx(expected, rel=1e-5)
-            assert chances == sorted(chances, reverse=True)
-            assert chances == sorted(chances, reverse=True)
-            assert {answer.entity for answer in answers} == set(world.graph.entities)
+            rows = torch.tensor([graph.entities.index(answer.entity) for answer in answers])
+            asked = question.get("head") or question["tail"]
+            entities = torch.full_like(rows, graph.entities.index(asked))
+            relation = graph.relations.index(question["relation"])
+            relation += graph.num_relations * ("tail" in question)
+            relations = torch.full_like(rows, relation)
+            with torch.inference_mode():
+                by_question = unanswered.of_triples(entities, relations, rows)
+                odds = unanswered.log_odds(entities, relations, rows, by_question)
+            is_new = torch.tensor([not answer.known for answer in answers])
+            expected = at_most_one_each(
+                odds.sigmoid()[is_new],
+                entities[is_new, None],
+                torch.full_like(entities[is_new], "head" in question, dtype=torch.bool),
+            )
+            found = [answer.probability for answer in answers if not answer.known]
+            assert found == pytest.approx(expected.tolist(), rel=1e-3)
+            assert found == sorted(found, reverse=True)
+            assert len(answers) == graph.num_entities - 1, "all but the entity that is asked about"
+
+    def test_known_answers_come_first_as_probable_as_the_dataset_says(
+        self, finished_run: Path, world: World
+    ) -> None:
+        doubted = world.graph.train[:1]
+        head, relation, tail = doubted[0].tolist()
+        predictor = Predictor(finished_run)
+        confidences = np.array([0.7], dtype=np.float32)
+        predictor.graph = replace(predictor.graph, uncertain=doubted, confidences=confidences)
+        ids, name = world.graph.entities, world.graph.relations[relation]
+        forth = predictor.answers(head=ids[head], relation=name)
+        assert [it.entity for it in forth if it.known] == [ids[tail]] == [forth[0].entity]
+        assert forth[0].probability == pytest.approx(0.7)
+        back = predictor.answers(tail=ids[tail], relation=name, k=world.graph.num_entities)
+        known = [it for it in back if it.known]
+        assert known == back[: len(known)]
+        assert [it.probability for it in known] == [1.0] * (len(known) - 1) + [pytest.approx(0.7)]
+
+    def test_what_contradicts_the_only_answer_says_so(
+        self, predictor: Predictor, world: World
+    ) -> None:
+        """Things have one colour, one shape and one maker."""
+        for question in questions(world):
+            known = known_answers_of(world, question)
+            for answer in self.everything(predictor, world, question):
+                own = {"head": answer.head, "relation": answer.relation}
+                (tail,) = known_answers_of(world, own) or {""}
+                if not tail or answer.known:
+                    assert answer.contradicts == ()
+                else:
+                    assert answer.contradicts == (f"{answer.head} {answer.relation} {tail}",)
+                    assert answer.probability < 1e-4
+                assert set(answer.known_answers) <= known
+                assert len(answer.known_answers) == min(len(known), MOST_LISTED)
 
     def test_the_names_are_the_entities(self, predictor: Predictor, world: World) -> None:
         names = dict(zip(world.graph.entities, world.graph.names, strict=True))
@@ -95,18 +147,6 @@ class TestAnswers:
         assert len(predictor.answers(**question)) == 10
         more = predictor.answers(**question, k=world.graph.num_entities + 5)
         assert more == everything
-
-    def test_the_training_is_remembered(self, predictor: Predictor, world: World) -> None:
-        """Training answers are likelier than chance, by far."""
-        graph, chances = world.graph, []
-        for head, relation, tail in graph.train[:10].tolist():
-            answers = self.everything(
-                predictor,
-                world,
-                {"head": graph.entities[head], "relation": graph.relations[relation]},
-            )
-            chances += [a.probability for a in answers if a.entity == graph.entities[tail]]
-        assert np.mean(chances) > 5 / graph.num_entities
 
 
 def plain_block_scores(scoring: BlockScoring, head: int, relation: int) -> torch.Tensor:
@@ -303,7 +343,10 @@ class TestTables:
 
     def test_a_table_without_rows_has_its_columns(self, predictor: Predictor, world: World) -> None:
         asked = questions(world)[0]
-        whole, none = predictor.predict(**asked), predictor.predict(**asked, min_probability=1)
+        whole, none = (
+            predictor.predict(**asked),
+            predictor.predict(**asked, new=True, min_probability=1),
+        )
         assert len(none) == 0
         assert [*none.columns] == [*whole.columns]
         many = predictor.predict_many([Question(**asked)])

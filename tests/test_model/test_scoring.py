@@ -51,6 +51,7 @@ def test_what_is_saved_is_read_back(
     assert (found.num_entities, found.num_relations) == (9, 2)
     assert torch.equal(found.modality_weights, scoring.modality_weights)
     assert torch.equal(found.block_weights, scoring.block_weights)
+    assert same_tensors(found.calibration.tensors(), scoring.calibration.tensors())
     for block, expected in zip(found.blocks, scoring.blocks, strict=True):
         assert (block.name, block.scorer.name) == (expected.name, scorer)
         assert same_tensors(block.scorer.state_dict(), expected.scorer.state_dict())
