@@ -54,6 +54,7 @@ from storage.datasets.split import split_triples
 
 PYKEEN_MRR = "both.realistic.inverse_harmonic_mean_rank"
 NUM_GROUPS = 20
+ONE_MODEL = {"device": "cpu", "final": "selected"}  # no training on valid and test after it
 
 
 class _Reached(Exception):  # noqa: N818
@@ -189,7 +190,7 @@ def _mocme(graph: Graph, options: argparse.Namespace) -> dict[str, Any]:
     """Find out how many epochs the MRR asked for takes, train as many, and rank."""
     model = ModelConfig.model_validate({"context": False, **_settings(options.model)})
     epochs = _epochs_to_target(graph, model, options)
-    setting = {"epochs": epochs, "eval_every": epochs, "seed": options.seed, "device": "cpu"}
+    setting = {"epochs": epochs, "eval_every": epochs, "seed": options.seed, **ONE_MODEL}
     config = TrainConfig.model_validate({**setting, **_settings(options.train)})
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -217,7 +218,7 @@ def _epochs_to_target(graph: Graph, model: ModelConfig, options: argparse.Namesp
         if (report.valid_mrr or 0.0) >= options.target:
             raise _Reached
 
-    setting = {"epochs": options.max_epochs, "eval_every": 1, "seed": options.seed, "device": "cpu"}
+    setting = {"epochs": options.max_epochs, "eval_every": 1, "seed": options.seed, **ONE_MODEL}
     config = TrainConfig.model_validate({**setting, **_settings(options.train)})
     with tempfile.TemporaryDirectory() as folder, suppress(_Reached):
         train(graph, {}, model, config, Path(folder), stop_at_target)
