@@ -94,7 +94,9 @@ def evaluate_run(run_dir: Path) -> dict[str, Any]:
         },
         "per_relation": _per_relation(test, graph),
         "per_modality": _per_modality(test, scoring),
-        "calibration": calibration_on_test(graph, scoring),
+        "calibration": calibration_on_test(
+            graph, scoring, is_fitted_on_test=not len(folder.answering.read_graph().test)
+        ),
         "audit": audit(graph).to_dict(),
     }
 

@@ -23,7 +23,7 @@ from storage.datasets.graph import Graph
 
 _NUMBERS_AT_ONCE = 2**24  # scores of all blocks in memory
 _MOST_AT_ONCE = 512  # questions
-_LEAST_CONSIDERED = 10
+LEAST_CONSIDERED = 10
 """New answers to a question that are looked at whatever is wanted, so that k changes none."""
 
 
@@ -108,7 +108,7 @@ def _of_chunk(
     by_block = list(scoring.weighted_scores(entities, relations))
     total = reduce(torch.add, by_block)
     by_question = unanswered.by_question(entities, relations, total.clone())
-    top = by_question.topk(min(max(limits.k, _LEAST_CONSIDERED), scoring.num_entities))
+    top = by_question.topk(min(max(limits.k, LEAST_CONSIDERED), scoring.num_entities))
     rows, places = torch.nonzero(top.values > 0, as_tuple=True)
     answers = top.indices[rows, places]
     is_known = torch.zeros(len(rows), dtype=torch.bool)

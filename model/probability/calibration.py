@@ -54,6 +54,10 @@ class ToldAnswers:
         """Return the log-odds by some calibration. Shapes: (R, 3) -> (n,), float64."""
         return (self.features * lines.double()[self.relations]).sum(1)
 
+    def __getitem__(self, rows: Tensor) -> "ToldAnswers":
+        """Return some of the answers."""
+        return ToldAnswers(self.features[rows], self.relations[rows], self.holds[rows])
+
     @staticmethod
     def together(parts: Sequence["ToldAnswers"]) -> "ToldAnswers":
         """Put the answers of several models together."""
@@ -147,6 +151,26 @@ def fit_calibration(told: ToldAnswers, before: Tensor, share_known: float) -> Te
 
     optimizer.step(closure)
     return (start + lines[0] + lines[1:]).detach().float()
+
+
+def cross_fitted_odds(told: ToldAnswers, before: Tensor, share_known: float) -> Tensor:
+    """Return log-odds of answers, those of each half by lines that are fitted on the other.
+
+    Args:
+        told: The answers.
+        before: As in `fit_calibration`.
+        share_known: As in `fit_calibration`.
+
+    Returns:
+        Shape (n,), float64.
+    """
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(told.holds), generator=generator).to(told.holds.device)
+    halves = order.tensor_split(2)
+    odds = torch.empty(len(order), dtype=torch.double, device=order.device)
+    for one, other in (halves, halves[::-1]):
+        odds[one] = told[one].log_odds(fit_calibration(told[other], before, share_known))
+    return odds
 
 
 def reliability(

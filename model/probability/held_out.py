@@ -16,6 +16,7 @@ import torch
 
 from model.probability.calibration import (
     ToldAnswers,
+    cross_fitted_odds,
     fit_calibration,
     reliability,
     tell_answers,
@@ -82,14 +83,9 @@ def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
         graph: The graph that the selected model was trained and selected on.
         scoring: That model, calibrated on valid.
     """
-    test = _held_out(graph, "test", ("train", "valid"))
-    if not len(test):
-        return scoring.calibration
-    missing = _missing(graph, scoring, ("train", "valid"))
-    told = tell_answers(missing.asked, test, test[:0])
+    told, share_known = _told_of_test(graph, scoring)
     before = scoring.calibration
-    lines = fit_calibration(told, before.lines, missing.share_among(len(test)))
-    return replace(before, lines=lines)
+    return replace(before, lines=fit_calibration(told, before.lines, share_known))
 
 
 def as_calibrated(graph: Graph, lines: torch.Tensor) -> Calibration:
@@ -98,8 +94,10 @@ def as_calibrated(graph: Graph, lines: torch.Tensor) -> Calibration:
     return Calibration(lines, participation, share_held_out(graph))
 
 
-def calibration_on_test(graph: Graph, scoring: BlockScoring) -> dict[str, Any]:
-    """Compare what a model promises of missing facts with what test has of them.
+def calibration_on_test(
+    graph: Graph, scoring: BlockScoring, *, is_fitted_on_test: bool
+) -> dict[str, Any]:
+    """Compare what is promised of missing facts with what test has of them.
 
     How many facts are missing cannot be seen, so the shape is compared: in all, test is taken to
     have the share of what is promised that it has (`share_known`).
@@ -107,17 +105,20 @@ def calibration_on_test(graph: Graph, scoring: BlockScoring) -> dict[str, Any]:
     Args:
         graph: The graph that the model was selected on; it has not learned test.
         scoring: The model.
+        is_fitted_on_test: Whether the calibration of the model that answers is that of
+            `calibrate_final`; each half of the answers is then told by lines of the other.
 
     Returns:
         As `reliability`, and `share_known`. `promised` and `true` are the means of the
         probabilities and of what holds over the answers of probability 1/2 and more; both absent
         without any.
     """
-    test = _held_out(graph, "test", ("train", "valid"))
-    missing = _missing(graph, scoring, ("train", "valid"))
-    told = tell_answers(missing.asked, test, test[:0])
-    probabilities = told.log_odds(scoring.calibration.lines).sigmoid().cpu().numpy()
-    holds = told.holds.cpu().numpy()
+    told, share_missing = _told_of_test(graph, scoring)
+    lines = scoring.calibration.lines
+    odds = (
+        cross_fitted_odds(told, lines, share_missing) if is_fitted_on_test else told.log_odds(lines)
+    )
+    probabilities, holds = odds.sigmoid().cpu().numpy(), told.holds.cpu().numpy()
     share_known = float(np.clip(holds.sum() / max(probabilities.sum(), 1e-9), 1e-3, 1.0))
     found = {**reliability(probabilities, holds, share_known), "share_known": share_known}
     sure = probabilities >= _SURE
@@ -125,6 +126,13 @@ def calibration_on_test(graph: Graph, scoring: BlockScoring) -> dict[str, Any]:
         true = min(1.0, float(holds[sure].mean()) / share_known)
         found |= {"promised": float(probabilities[sure].mean()), "true": true}
     return found
+
+
+def _told_of_test(graph: Graph, scoring: BlockScoring) -> tuple[ToldAnswers, float]:
+    """Return answers that know train and valid, and of what they lack the share that test has."""
+    test = _held_out(graph, "test", ("train", "valid"))
+    missing = _missing(graph, scoring, ("train", "valid"))
+    return tell_answers(missing.asked, test, test[:0]), missing.share_among(len(test))
 
 
 def _held_out(graph: Graph, split: Split, before: Sequence[Split]) -> Triples:

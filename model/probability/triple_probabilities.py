@@ -26,6 +26,8 @@ LEAST = 1e-6
 """Probability, by one question, below which triples are not told apart."""
 CONTRADICTING = 1e-9
 """Largest probability, by one question, of what contradicts what is known."""
+WORTH_A_LOOK = 0.01
+"""Probability by the question asked, from which on the question for the other end is scored."""
 _NUMBERS_AT_ONCE = 2**20  # scores
 
 
@@ -169,7 +171,10 @@ class Unanswered:
     def log_odds(
         self, entities: Tensor, questions: Tensor, answers: Tensor, by_question: Tensor
     ) -> Tensor:
-        """Tell how probably triples hold, by both of their questions.
+        """Tell how probably triples hold, by the question asked and the one for the other end.
+
+        Where the question asked makes a triple improbable (`WORTH_A_LOOK`), the other one is not
+        looked at, as most of the time would go into that, and counts as saying the same.
 
         Args:
             entities: Which are asked about. Shape: (n,).
@@ -181,10 +186,26 @@ class Unanswered:
             Log-odds, finite. Shape: (n,), float64.
         """
         size = self.further.num_questions // 2
-        other = self.of_triples(answers, (questions + size) % (2 * size), entities)
-        features = side_features(by_question, other)
+        other = by_question.clone()
+        rows = (by_question >= WORTH_A_LOOK).nonzero()[:, 0]
+        opposite = (questions[rows] + size) % (2 * size)
+        other[rows] = self.of_triples(answers[rows], opposite, entities[rows])
+        return self.combined(questions, by_question, other)
+
+    def combined(self, questions: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        """Put together what the two questions of triples tell.
+
+        Args:
+            questions: One of the two. Shape: (n,).
+            one: Probabilities by the one, and by the other. Shape: (n,).
+            other: Shape: (n,).
+
+        Returns:
+            Log-odds, finite. Shape: (n,), float64.
+        """
+        size = self.further.num_questions // 2
         lines = self.scoring.calibration.lines[questions % size].double()
-        return (features * lines).sum(1)
+        return (side_features(one, other) * lines).sum(1)
 
 
 def side_features(one: Tensor, other: Tensor) -> Tensor:
