@@ -1,7 +1,8 @@
 """Which entities take part in which relations, by what else they take part in and their kinds.
 
-Entities are taken to be of a few latent classes: things of one class take part in the same relations, each with a chance of its own and independently of the others, as facts are missing
-at random. The classes are found by maximum likelihood, in expectation-maximisation (latent class
+Entities are taken to be of a few latent classes: things of one class take part in the same
+relations, each with a chance of its own and independently of the others, as facts are missing at
+random. The classes are found by maximum likelihood, in expectation-maximisation (latent class
 analysis: Goodman, "Exploratory Latent Structure Analysis", Biometrika 1974), their number by
 Akaike's criterion. What an entity's own part in a relation says of that part is left out.
 
