@@ -46,7 +46,10 @@ OTHER_TRAIN: dict[str, Any] = {
     "dtype": "bfloat16",
 }
 NEED_STRENGTHS = {"complementarity", "neighbour_dropout"}
-DECIDE_WHEN_TO_STOP_AND_WHERE = {"select_on", "eval_every", "patience", "device", "processes"}
+DECIDE_WHEN_TO_STOP_AND_WHERE = {
+    *("select_on", "eval_every", "patience", "device", "processes"),
+    "final",  # test_final.py
+}
 
 
 def run(world: World, run_dir: Path, model: dict[str, Any], training: dict[str, Any]) -> Path:
