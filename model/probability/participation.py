@@ -25,7 +25,7 @@ MOST_KINDS = 512
 _MOST_CLASSES = 64
 _MOST_ENTITIES = 20_000  # that classes are fitted on
 _STEPS = 60
-_PRIOR_STRENGTH = 1.0  # pseudo-count that ties a class's chances to those of all entities
+_PRIOR_STRENGTH = 0.3  # pseudo-count that ties a class's chances to those of all entities
 _SMALLEST = 1e-5  # chance
 
 FloatArray = NDArray[np.float64]
