@@ -1,4 +1,4 @@
-"""What the number beside an answer is worth: facts that nobody saw, and what a run says of them.
+"""What the number beside an answer is worth: facts that no run saw, and what runs say of them.
 
     python benchmarks/trust.py                                    # the sample graph
     python benchmarks/trust.py --config examples/stamps.yaml --shares 0.05 0.15 0.3 --seeds 3

@@ -1,10 +1,13 @@
 """What a prediction tells: answers and triples, how probable they are, and what spoke for them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from storage.files.separated import ID_SEPARATOR
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _NUMBER = "question"  # the column of a question's number
 
@@ -184,3 +187,12 @@ def _reason_columns(found: Answer | PredictedTriple) -> dict[str, Any]:
         **{f"weight_{name}": weight for name, weight in found.modality_weights.items()},
         **experts,
     }
+
+
+def as_table(
+    found: Iterable[Answer | NumberedAnswer | PredictedTriple], columns: Sequence[str]
+) -> "DataFrame":
+    """Return a row for each answer or triple, with columns even if there are none."""
+    import pandas
+
+    return pandas.DataFrame([it.row() for it in found], columns=columns)

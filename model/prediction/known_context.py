@@ -1,15 +1,25 @@
-"""What a graph knows beside an answer: other answers to its question, and what it contradicts."""
+"""What a graph states beside an answer: other answers to its question, and what it contradicts."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from model.inputs import KnownTails
-from model.probability.further_answers import FurtherAnswers
+from model.inputs import KnownTails, with_inverses
+from model.probability.further_answers import FurtherAnswers, known_triples
+from storage.datasets.audit import triple_keys
 from storage.datasets.graph import Graph
+from storage.datasets.keys import is_among
 
 MOST_LISTED = 5
 """Known answers that are listed beside an answer."""
+
+
+def standing_tails(graph: Graph) -> KnownTails:
+    """Return what stands in any split of a graph and is not known to be wrong, both ways."""
+    known, size = known_triples(graph), graph.num_relations
+    wrong = np.unique(triple_keys(graph, graph.negatives))
+    stands = known[~is_among(triple_keys(graph, known), wrong)]
+    return KnownTails(with_inverses(stands, size), 2 * size, torch.device("cpu"))
 
 
 class KnownContext:

@@ -8,22 +8,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
-from model.inputs import KnownTails, with_inverses
+from model.inputs import KnownTails
 from model.prediction.answer_builder import AnswerBuilder
-from model.prediction.answers import Answer, NumberedAnswer, PredictedTriple, numbered
+from model.prediction.answers import Answer, NumberedAnswer, PredictedTriple, as_table, numbered
 from model.prediction.best_answers import FoundAnswers, best_answers
 from model.prediction.completion import most_probable_missing
+from model.prediction.known_context import standing_tails
 from model.prediction.questions import AnswerLimits, Question, QuestionFinder, QuestionRow
 from model.prediction.wording import Wording
 from model.probability.further_answers import known_triples
 from model.probability.triple_probabilities import Unanswered
 from model.runs.run_folder import RunFolder
-from storage.datasets.audit import triple_keys
 from storage.datasets.graph import Triples
-from storage.datasets.keys import is_among
 from storage.datasets.relation_types.stated import relation_types
 from storage.datasets.relation_types.statement import Statements
 
@@ -86,10 +82,7 @@ class Predictor:
     @cached_property
     def _known(self) -> KnownTails:
         """What stands in the graph, and is not known to be wrong, both ways."""
-        known, size = known_triples(self.graph), self.graph.num_relations
-        wrong = np.unique(triple_keys(self.graph, self.graph.negatives))
-        stands = known[~is_among(triple_keys(self.graph, known), wrong)]
-        return KnownTails(with_inverses(stands, size), 2 * size, torch.device("cpu"))
+        return standing_tails(self.graph)
 
     @cached_property
     def questions(self) -> QuestionFinder:
@@ -138,7 +131,7 @@ class Predictor:
         """
         limits = AnswerLimits(k, new, min_probability, per_head)
         found = self._answers(Question(head, relation, tail), limits)
-        return _table(found, self.answer_columns)
+        return as_table(found, self.answer_columns)
 
     def predict_many(
         self,
@@ -162,7 +155,7 @@ class Predictor:
             for number, (_, answers) in enumerate(answered)
             for answer in answers
         )
-        return _table(found, numbered(self.answer_columns))
+        return as_table(found, numbered(self.answer_columns))
 
     def complete(
         self,
@@ -182,7 +175,7 @@ class Predictor:
         found = self.missing_triples(
             relations, k, min_probability=min_probability, per_head=per_head
         )
-        return _table(found, self.triple_columns)
+        return as_table(found, self.triple_columns)
 
     def answers(
         self,
@@ -308,11 +301,3 @@ class Predictor:
             found = (triple for triple in triples if triple[0] >= limits.min_probability)
             while chunk := list(islice(found, _TRIPLES_AT_ONCE)):
                 yield from self._builder.triples(self.scoring, index, chunk, in_full=in_full)
-
-
-def _table(
-    found: Iterable[Answer | NumberedAnswer | PredictedTriple], columns: Sequence[str]
-) -> "DataFrame":
-    import pandas
-
-    return pandas.DataFrame([it.row() for it in found], columns=columns)

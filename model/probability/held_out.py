@@ -75,9 +75,9 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
 def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
     """Fit the calibration of a final model, which learns test as well, on test.
 
-    The selected model stands for it. With valid among what is known, it knows nearly as much as the
-    final model does, and promises more than on valid; neither it nor its block weights have learned
-    test. Where test tells nothing, lines stay as valid has them.
+    The selected model stands for it. With valid among what is known, nearly as much is known as
+    to the final model, and more is promised than on valid; neither it nor its block weights have
+    learned test. Where test tells nothing, lines stay as valid has them.
 
     Args:
         graph: The graph that the selected model was trained and selected on.

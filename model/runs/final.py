@@ -21,8 +21,8 @@ def splits_learned(graph: Graph, final: FinalName) -> tuple[Split, ...]:
 
     Args:
         graph: The dataset's graph.
-        final: The config's `train.final`. `auto` learns all where mocme made the splits: nobody
-            wants facts held out then.
+        final: The config's `train.final`. `auto` learns all where mocme made the splits: no facts
+            were meant to be held out then.
     """
     if final == "auto":
         final = "all" if graph.split_by_hash else "selected"
