@@ -9,10 +9,8 @@ from pathlib import Path
 import typer
 
 from flows.local_runs import run_locally
-from flows.stages.staged_run import StagedRun
 from flows.terminal.output import STDERR, STDOUT, print_error, print_json
 from mocme.predicted import print_predictions
-from mocme.reliability import read_reliability
 from mocme.summary import print_summary
 
 
@@ -32,15 +30,10 @@ def run_flow(
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         record, exit_code = run_locally(name, config, overrides, verbose=verbose)
     print_summary(STDERR if as_json else STDOUT, record, time.monotonic() - start)
-    probabilities = None
     if record.error is not None:
         print_error(record.error)
-    elif "predict" in record.stages and record.run_dir is not None:
-        if as_json:
-            probabilities = read_reliability(StagedRun(record.run_dir)).as_json()
-        else:
-            print_predictions(record.run_dir, config, overrides)
+    elif "predict" in record.stages and record.run_dir is not None and not as_json:
+        print_predictions(record.run_dir, config, overrides)
     if as_json:
-        told = record.as_json(extraction_only=name == "extract")
-        print_json(told if probabilities is None else {**told, "probabilities": probabilities})
+        print_json(record.as_json(extraction_only=name == "extract"))
     raise typer.Exit(exit_code)

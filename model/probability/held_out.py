@@ -38,6 +38,7 @@ NUM_FOLDS = 3
 MOST_CROSS_FITTED = 4000
 """Valid triples up to which block weights and calibration are fitted on different ones."""
 _SURE = 0.5  # probability of the answers that this is told by
+_FEWEST_TRUE = 20  # answers that hold, of which less is chance
 
 Refitted = Callable[[Triples], BlockScoring]
 """Returns a model with block weights that are fitted on some triples of valid, (n, 3)."""
@@ -111,7 +112,7 @@ def calibration_on_test(
     Returns:
         As `reliability`, and `share_known`. `promised` and `true` are the means of the
         probabilities and of what holds over the answers of probability 1/2 and more; both absent
-        without any.
+        without any, and where too few hold to tell.
     """
     told, share_missing = _told_of_test(graph, scoring)
     lines = scoring.calibration.lines
@@ -122,7 +123,7 @@ def calibration_on_test(
     share_known = float(np.clip(holds.sum() / max(probabilities.sum(), 1e-9), 1e-3, 1.0))
     found = {**reliability(probabilities, holds, share_known), "share_known": share_known}
     sure = probabilities >= _SURE
-    if sure.any():
+    if sure.any() and holds.sum() >= _FEWEST_TRUE:
         true = min(1.0, float(holds[sure].mean()) / share_known)
         found |= {"promised": float(probabilities[sure].mean()), "true": true}
     return found

@@ -68,8 +68,11 @@ def check_format(path: Path, value: Mapping[str, Any]) -> None:
 
     Raises:
         OtherFormatError: If it is of another format.
+        ValueError: If it says of none.
     """
-    found = value.get("format", 1)
+    if "format" not in value:
+        raise ValueError("no format")
+    found = value["format"]
     if found != FORMAT:
         raise OtherFormatError(
             f"{path}: found a run of format {found!r}; allowed: {FORMAT}; {TRAIN_ANEW}, or use the "

@@ -107,9 +107,8 @@ class TestStrays:
 
 
 class TestManifestsOfOthers:
-    @pytest.mark.parametrize("sealed", [True, False])
     def test_name_nothing_outside_what_the_stage_makes(
-        self, run: StagedRun, tmp_path: Path, sealed: bool
+        self, run: StagedRun, tmp_path: Path
     ) -> None:
         evaluate(run)
         victims = [tmp_path / "thesis.tex", tmp_path / "keys.txt", run.path / "notes.txt"]
@@ -117,13 +116,10 @@ class TestManifestsOfOthers:
             victim.write_text("mine")
         names = [os.path.relpath(victims[0], run.path), str(victims[1]), "notes.txt"]
         path = run.path / "stages/evaluate.json"
-        if sealed:
-            manifest = run.manifest("evaluate")
-            assert manifest is not None
-            manifest.outputs.update(dict.fromkeys(names, 4))  # type: ignore[attr-defined]
-            manifest.write(path)
-        else:  # as of before there were checksums
-            edit(path, outputs=dict.fromkeys(names, 4), format=1)
+        manifest = run.manifest("evaluate")
+        assert manifest is not None
+        manifest.outputs.update(dict.fromkeys(names, 4))  # type: ignore[attr-defined]
+        manifest.write(path)
         run.forget("evaluate")
         assert not path.exists()
         assert [victim.read_text() for victim in victims] == ["mine"] * 3
@@ -135,7 +131,10 @@ class TestManifestsOfOthers:
             (mine / name).write_text("mine")
         (run.path / "selection").symlink_to(mine)
         run.record(key_of(), 0.0)
-        edit(run.path / "stages/train.json", format=1, outputs={"selection/model.safetensors": 4})
+        manifest = run.manifest("train")
+        assert manifest is not None
+        manifest.outputs.update({"selection/model.safetensors": 4})  # type: ignore[attr-defined]
+        manifest.write(run.path / "stages/train.json")
         evaluate(run)
         (run.path / "evaluation.json").unlink()
         (run.path / "evaluation.json").symlink_to(mine / "evaluation.json")
@@ -160,22 +159,12 @@ class TestManifestsOfOthers:
         assert why_stale(run, key_of()) is None
 
     def test_another_format_is_refused_by_its_number(self, run: StagedRun) -> None:
-        edit(run.path / "stages/train.json", format=3)
+        edit(run.path / "stages/train.json", format=2)
         before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
         for action in (lambda: open_run(run.path), lambda: train(run.path.parent)):
-            with pytest.raises(OtherFormatError, match="found a run of format 3; allowed: 1, 2"):
+            with pytest.raises(OtherFormatError, match="found a run of format 2; allowed: 3"):
                 action()
         assert {path: path.read_bytes() for path in before} == before
-
-    def test_of_before_checksums_are_read(self, run: StagedRun) -> None:
-        path = run.path / "stages/train.json"
-        old = json.loads(path.read_text())
-        sizes = {name: it["size"] for name, it in old["outputs"].items()}
-        kept = ("key", "parts", "seconds", "finished_at", "versions")
-        path.write_text(json.dumps({**{name: old[name] for name in kept}, "outputs": sizes}))
-        assert why_stale(run, key_of()) is None
-        mark_newest(run)
-        assert why_stale(run, key_of()) is None
 
 
 class TestPlaces:

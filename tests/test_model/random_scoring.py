@@ -55,5 +55,6 @@ def random_scoring(
     ]
     block_weights = draw(2 * num_relations, 2).abs() + 1
     lines = torch.stack([draw(num_relations), *draw(2, num_relations).abs() + 0.1], dim=1)
-    participation = draw(2 * num_relations + 1, 2 * num_relations)
+    chances = torch.rand(3, 2 * num_relations, generator=generator) * 0.8 + 0.1
+    participation = torch.cat([chances, torch.full((3, 1), 1 / 3)], dim=1)
     return BlockScoring(blocks, block_weights, Calibration(lines, participation, 0.3))

@@ -110,23 +110,25 @@ class TestFit:
     def test_finds_what_is_planted(self, share_known: float) -> None:
         lines = [[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]]
         told = planted(lines, [40_000, 40_000], share_known)
-        np.testing.assert_allclose(fit_calibration(told, 2, share_known), lines, atol=0.15)
+        np.testing.assert_allclose(
+            fit_calibration(told, identity_lines(2), share_known), lines, atol=0.15
+        )
 
     def test_a_rare_relation_follows_the_others(self) -> None:
         usual = [1.0, 0.5, 0.3]
         told = planted([usual, usual, [-3.0, 2.0, 0.0]], [5000, 5000, 2])
-        found = fit_calibration(told, 4, 1.0)
+        found = fit_calibration(told, identity_lines(4), 1.0)
         np.testing.assert_allclose(found[2], found[0], atol=0.6)
         np.testing.assert_allclose(found[3], usual, atol=0.3, err_msg="none told: as the others")
 
     def test_without_answers_nothing_changes(self) -> None:
-        found = fit_calibration(planted([[0.0, 1.0, 0.0]], [0]), 3, 0.5)
+        found = fit_calibration(planted([[0.0, 1.0, 0.0]], [0]), identity_lines(3), 0.5)
         assert torch.equal(found, identity_lines(3))
 
     def test_answers_that_are_all_wrong_leave_it_finite(self) -> None:
         told = planted([[0.0, 1.0, 0.0]], [500])
         told = ToldAnswers(told.features, told.relations, told.holds & False)
-        found = fit_calibration(told, 1, 1.0)
+        found = fit_calibration(told, identity_lines(1), 1.0)
         assert found.isfinite().all()
         assert float(told.log_odds(found).sigmoid().max()) < 0.1
 
@@ -137,7 +139,7 @@ class TestFit:
         told = planted([[-0.5, 0.4, 0.2]], [40_000], share_known)
         before, after = (
             reliability(told.log_odds(lines).sigmoid().numpy(), told.holds.numpy(), share_known)
-            for lines in (identity_lines(1), fit_calibration(told, 1, share_known))
+            for lines in (identity_lines(1), fit_calibration(told, identity_lines(1), share_known))
         )
         assert after["ece"] < 0.03 < 0.1 < before["ece"]
 
@@ -148,7 +150,10 @@ class TestFit:
             for rows in (slice(0, 250), slice(250, None))
         ]
         together = ToldAnswers.together(halves)
-        assert torch.equal(fit_calibration(together, 2, 1.0), fit_calibration(told, 2, 1.0))
+        assert torch.equal(
+            fit_calibration(together, identity_lines(2), 1.0),
+            fit_calibration(told, identity_lines(2), 1.0),
+        )
 
 
 class TestReliability:
@@ -182,7 +187,9 @@ class TestReliability:
 
 def test_an_evaluation_says_how_well_the_run_is_calibrated(finished_run: Path) -> None:
     folder = RunFolder(finished_run)
-    expected = calibration_on_test(folder.read_graph(), folder.read_scoring())
+    expected = calibration_on_test(
+        folder.read_graph(), folder.read_scoring(), is_fitted_on_test=False
+    )
     assert evaluate_run(finished_run)["calibration"] == expected
     assert expected["num_answers"] > 0
     assert 0 < expected["share_known"] <= 1

@@ -10,6 +10,7 @@ from planted_graph import World, planted_world
 from small_training import SMALL_MODEL, same_tensors, train_config
 
 from model.prediction.predictor import Predictor
+from model.probability.calibration_gap import calibration_gap, is_off
 from model.probability.further_answers import (
     known_triples,
     learn_participation,
@@ -20,7 +21,6 @@ from model.probability.held_out import (
     as_calibrated,
     calibrate,
     calibration_on_test,
-    is_off,
 )
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
@@ -116,7 +116,7 @@ class TestCalibrate:
 
 class TestOnTest:
     def test_what_is_promised_comes_true(self, graph: Graph, scoring: BlockScoring) -> None:
-        found = calibration_on_test(graph, scoring)
+        found = calibration_on_test(graph, scoring, is_fitted_on_test=False)
         assert found["num_answers"] > 100
         assert found["promised"] == pytest.approx(found["true"], abs=0.15)
         assert 0 < found["share_known"] <= 1
@@ -125,16 +125,31 @@ class TestOnTest:
         self, graph: Graph, scoring: BlockScoring
     ) -> None:
         twice = replace(graph, test=np.concatenate([graph.test, graph.valid, graph.train[:5]]))
-        assert calibration_on_test(twice, scoring) == calibration_on_test(graph, scoring)
+        assert calibration_on_test(twice, scoring, is_fitted_on_test=False) == calibration_on_test(
+            graph, scoring, is_fitted_on_test=False
+        )
 
     @pytest.mark.parametrize(
         ("promised", "true", "off"), [(0.8, 0.69, True), (0.8, 0.71, False), (0.6, 0.75, True)]
     )
     def test_is_off_by_more_than_a_tenth(self, promised: float, true: float, off: bool) -> None:
-        assert is_off({"promised": promised, "true": true}) == off
+        gap = calibration_gap({"promised": promised, "true": true})
+        assert gap is not None
+        assert is_off(gap) == off
 
-    def test_without_sure_answers_nothing_is_off(self) -> None:
-        assert not is_off({"num_answers": 0, "bins": []})
+    def test_without_sure_answers_there_is_no_gap(self) -> None:
+        assert calibration_gap({"num_answers": 0, "bins": []}) is None
+
+    def test_of_few_facts_there_is_no_gap(self, graph: Graph, scoring: BlockScoring) -> None:
+        few = replace(graph, test=graph.test[:10])
+        found = calibration_on_test(few, scoring, is_fitted_on_test=False)
+        assert calibration_gap(found) is None
+
+    def test_lines_that_are_fitted_on_test_are_measured_by_halves(
+        self, graph: Graph, scoring: BlockScoring
+    ) -> None:
+        found = calibration_on_test(graph, scoring, is_fitted_on_test=True)
+        assert found["promised"] == pytest.approx(found["true"], abs=0.15)
 
 
 class TestOfMissingFacts:
