@@ -53,7 +53,7 @@ def test_contradicted_are_the_other_answers_of_either_end(
         range(NUM_ENTITIES), range(SIZE), range(NUM_ENTITIES)
     ):
         expected = {
-            f"e{h} {graph.relations[r]} e{t}"
+            (f"e{h}", graph.relations[r], f"e{t}")
             for h, r, t in facts
             if r == relation == CAPITAL and (h == head) != (t == tail)
         }
@@ -64,6 +64,9 @@ def test_contradicted_are_the_other_answers_of_either_end(
 
 
 def test_both_ends_may_be_contradicted(context: KnownContext) -> None:
-    assert context.contradicted(1, CAPITAL, 8) == ("e1 capital e7", "e2 capital e8")
+    assert context.contradicted(1, CAPITAL, 8) == (
+        ("e1", "capital", "e7"),
+        ("e2", "capital", "e8"),
+    )
     assert context.contradicted(1, CAPITAL, 7) == ()
     assert context.contradicted(4, BORDERS, 1) == ()

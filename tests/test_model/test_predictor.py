@@ -121,7 +121,7 @@ class TestAnswers:
                 if not tail or answer.known:
                     assert answer.contradicts == ()
                 else:
-                    assert answer.contradicts == (f"{answer.head} {answer.relation} {tail}",)
+                    assert answer.contradicts == ((answer.head, answer.relation, tail),)
                     assert answer.probability < 1e-4
                 assert set(answer.known_answers) <= known
                 assert len(answer.known_answers) == min(len(known), MOST_LISTED)
