@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.stats import binom
+from scipy.special import betainc, gammaln
 
 MOST_KNOWN = 64
 """C. Questions with more known answers lack the share of their answers that the graph lacks."""
@@ -58,8 +58,9 @@ def fit_cardinality(
     """
     known, answers = np.arange(1, MOST_KNOWN + 1), np.arange(1, _MOST_ANSWERS + 1)
     all_lost = missing_share**answers
-    chances = binom.pmf(known[:, None], answers, 1 - missing_share) / (1 - all_lost)
-    chances[-1] = binom.sf(MOST_KNOWN - 1, answers, 1 - missing_share) / (1 - all_lost)
+    chances = _binomial(known[:, None], answers, missing_share) / (1 - all_lost)
+    as_many = betainc(MOST_KNOWN, np.maximum(answers - MOST_KNOWN, 0) + 1.0, 1 - missing_share)
+    chances[-1] = np.where(answers >= MOST_KNOWN, as_many, 0.0) / (1 - all_lost)
     shares = _most_likely(_histogram(num_known), chances)
     shares[is_single] = np.eye(1, _MOST_ANSWERS)
     likelihood = shares @ chances.T + np.finfo(float).tiny
@@ -74,6 +75,16 @@ def fit_cardinality(
         num_lost=(lost * answers).sum(1) / lost.sum(1),
         missing_share=missing_share,
     )
+
+
+def _binomial(
+    known: NDArray[np.int64], answers: NDArray[np.int64], missing_share: float
+) -> FloatArray:
+    """Return the chance that so many of so many answers are known. Shapes broadcast."""
+    lost = np.maximum(answers - known, 0)
+    ways = gammaln(answers + 1) - gammaln(known + 1) - gammaln(lost + 1)
+    chance = np.exp(ways + known * np.log1p(-missing_share) + lost * np.log(missing_share))
+    return np.where(known <= answers, chance, 0.0)
 
 
 def _histogram(num_known: csr_array) -> FloatArray:
