@@ -281,7 +281,7 @@ class TestFormat:
         summary = json.loads((run_dir / "training.json").read_text())
         old = {key: summary[key] for key in ("best_epoch", "best_valid_mrr", "dtype")}
         (run_dir / "training.json").write_text(json.dumps(old))
-        with pytest.raises(MocmeError, match="found a damaged file .*no format.*mocme train"):
+        with pytest.raises(MocmeError, match=r"found a damaged file .*no format.*mocme train"):
             Predictor(run_dir)
 
 
