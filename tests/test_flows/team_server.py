@@ -114,7 +114,9 @@ class TeamServer:
     def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment, `FLOW/NAME` or one named as its flow, as the server has it."""
         full_name = name if "/" in name else f"{name}/{name}"
-        answer = httpx.get(f"{self.url}/deployments/name/{full_name}").raise_for_status()
+        answer = httpx.get(
+            f"{self.url}/deployments/name/{full_name}", timeout=SECONDS
+        ).raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
@@ -130,7 +132,7 @@ class TeamServer:
 
     def flow_run(self, run_id: str) -> dict[str, Any]:
         """Return a run as the server has it."""
-        found: dict[str, Any] = httpx.get(f"{self.url}/flow_runs/{run_id}").json()
+        found: dict[str, Any] = httpx.get(f"{self.url}/flow_runs/{run_id}", timeout=SECONDS).json()
         return found
 
     def ended(self, run_id: str) -> dict[str, Any]:
@@ -172,7 +174,7 @@ class TeamServer:
 
     def _is_healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health").is_success
+            return httpx.get(f"{self.url}/health", timeout=SECONDS).is_success
         except httpx.TransportError:
             return False
 
