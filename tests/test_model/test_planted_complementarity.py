@@ -167,6 +167,7 @@ class TestWithinAModality:
         chosen = model_config(**{**plain, **model})
         return Trainer(world.graph, {"all": table}, chosen, config, run, alone)
 
+    @pytest.mark.slow  # 16 trainings
     def test_copies_share_what_one_would_have(self, world: World, tmp_path: Path) -> None:
         """On average: which triples are held back changes a share by up to a sixth either way."""
 
