@@ -188,10 +188,10 @@ def print_table(
                 "asks": np.concatenate([of_tails[head_is_new], of_heads[tail_is_new]]),
                 "is the answer": np.concatenate([of_heads[head_is_new], of_tails[tail_is_new]]),
             }
-            for side, theirs in sides.items():
-                metrics = rank_metrics(theirs)
+            for side, ranks in sides.items():
+                metrics = rank_metrics(ranks)
                 numbers = [metrics[key] for key in ("mrr", "hits_at_1", "hits_at_3", "hits_at_10")]
-                row = (facts, name, side, str(len(theirs)), *(f"{it:.3f}" for it in numbers))
+                row = (facts, name, side, str(len(ranks)), *(f"{it:.3f}" for it in numbers))
                 print(f"| {' | '.join(row)} |")
 
 

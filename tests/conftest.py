@@ -70,6 +70,14 @@ def first_run(
     return folder, small("run", folder / "mocme.yaml")
 
 
+@pytest.fixture(scope="session")
+def run(first_run: "tuple[Path, Command]") -> Path:
+    """The folder of the sample's first run, to be read alone."""
+    folder, command = first_run
+    assert command.exit_code == 0, command.stderr
+    return folder / "data/runs/newest"
+
+
 @pytest.fixture
 def project(first_run: "tuple[Path, Command]", tmp_path: Path) -> Path:
     """A copy, in another place, of the folder that has been run once."""

@@ -86,15 +86,11 @@ def audit(
     Example:  mocme audit data/demo --media --write-clean data/demo-clean
     """
     from storage.datasets.clean import write_clean
-    from storage.datasets.dataset import read_dataset
     from storage.datasets.reading.unknown import UnknownNamesError
-    from storage.datasets.split import DEFAULT_SALT
 
     settings = _config_of(path, config)
-    folder = path if settings is None or config is not None else settings.dataset
     try:
-        salt = DEFAULT_SALT if settings is None else settings.split_salt
-        dataset = read_dataset(folder, salt)
+        dataset = _read(path, settings)
     except UnknownNamesError as error:
         _print_unknown(error, as_json)
         raise
@@ -172,11 +168,23 @@ def _print_unknown(error: "UnknownNamesError", as_json: bool) -> None:
 
 def _config_of(path: Path, config: Path | None) -> PipelineConfig | None:
     """Return the config that an audit was given, by itself or beside a folder."""
-    is_config = path.suffix in _CONFIG_SUFFIXES and not path.is_dir()
-    if is_config and config is not None:
+    if _is_config(path) and config is not None:
         raise typer.BadParameter("PATH is a config; give --config beside a folder")
-    given = path if is_config else config
+    given = path if _is_config(path) else config
     return None if given is None else load_config(given)
+
+
+def _is_config(path: Path) -> bool:
+    return path.suffix in _CONFIG_SUFFIXES and not path.is_dir()
+
+
+def _read(path: Path, config: PipelineConfig | None) -> "Dataset":
+    """Read the dataset of an audit, split as its config says, if there is one."""
+    from storage.datasets.dataset import read_dataset
+
+    if config is None:
+        return read_dataset(path)
+    return read_dataset(config.dataset if _is_config(path) else path, config.split_salt)
 
 
 def _audit_media(dataset: "Dataset", config: PipelineConfig | None) -> "MediaAudit":

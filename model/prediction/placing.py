@@ -131,21 +131,15 @@ def place(
     for block in learned.encoded:
         _check_unchanged(block, encoded[block.name], found.num_known)
     grown: list[Block] = [
-        _fitted(_grown(block, encoded[block.name], found.num_known), found, training)
-        for block in learned.encoded
+        _grown(block, encoded[block.name], found.num_known) for block in learned.encoded
     ]
+    for number, each in enumerate(grown):
+        if isinstance(each, EncodedBlock) and each.name.partition("#")[0] == STRUCTURE:
+            grown[number] = fit_rows(each, found.num_known, new, known, training.n3_weight)
     if learned.rules is not None:
         all_edges = torch.cat([known, new]).numpy()
         grown.append(learned.rules.grown(all_edges, found.graph.num_entities))
     _write(RunFolder(target), found, replace(learned, blocks=grown))
-
-
-def _fitted(block: EncodedBlock, found: Arrivals, training: TrainConfig) -> EncodedBlock:
-    """Fit the rows of new entities, if the block has learned rows; else return it unchanged."""
-    if block.name.partition("#")[0] != STRUCTURE:
-        return block
-    known, new = _edges(found)
-    return fit_rows(block, found.num_known, new, known, training.n3_weight)
 
 
 def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:

@@ -102,7 +102,7 @@ class _Scoring:
     offset: float
 
     def columns(self, entities: Tensor) -> tuple[Tensor, Tensor]:
-        """Find entities among those fitted: their place, and whether it is theirs. (Q,), (Q,)."""
+        """Find entities among those fitted: a place, and whether they are there. (Q,), (Q,)."""
         place = torch.searchsorted(self.chosen, entities.contiguous()).clamp_max(
             len(self.chosen) - 1
         )

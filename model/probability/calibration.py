@@ -126,7 +126,7 @@ def fit_calibration(told: ToldAnswers, before: Tensor, share_known: float) -> Te
 
     Args:
         told: Answers of a model that has not learned what came true.
-        before: Lines that hold as far as nothing speaks against them. Shape: (R, 3).
+        before: Lines that the answers change as far as they tell otherwise. Shape: (R, 3).
         share_known: Of the facts that were missing, the share that is known to have come true.
 
     Returns:

@@ -25,6 +25,7 @@ from model.probability.participation import (
     kind_features,
 )
 from storage.datasets.graph import SPLITS, Graph, Triples
+from storage.errors import MocmeError
 
 WORTH_ASKING = 0.01
 """Chance of a further answer below which a question is not asked when a graph is completed."""
@@ -76,6 +77,9 @@ class FurtherAnswers:
         participation: Of `learn_participation`.
         is_single: Which questions have one answer at most. Shape: (2R,).
         missing_share: Share of all facts that is not known, above 0 and below 1.
+
+    Raises:
+        MocmeError: If the share is out of its bounds.
     """
 
     def __init__(
@@ -86,6 +90,8 @@ class FurtherAnswers:
         is_single: NDArray[np.bool_],
         missing_share: float,
     ) -> None:
+        if not 0 < missing_share < 1:
+            raise MocmeError(f"found missing_share {missing_share}; allowed: above 0 and below 1")
         self.is_single, self.missing_share = is_single, missing_share
         self._num_answers = count_answers(triples, graph.num_entities, graph.num_relations)
         self._by_question = self._num_answers.tocsc()

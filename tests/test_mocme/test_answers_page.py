@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from report_page import media_of, parse
-from small_runs import Command, mocme
+from small_runs import mocme
 
 from flows.stages.staged_run import StagedRun
 from mocme.predictor import Predictor
@@ -16,13 +16,6 @@ from mocme.report.answers_page import write_page
 from model.prediction.wording import Wording
 
 HOSTILE = "</td></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def run(first_run: tuple[Path, Command]) -> Path:
-    folder, command = first_run
-    assert command.exit_code == 0, command.stderr
-    return folder / "data/runs/newest"
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,6 @@ Asked = list[dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def run(first_run: tuple[Path, Command]) -> Path:
-    folder, command = first_run
-    assert command.exit_code == 0, command.stderr
-    return folder / "data/runs/newest"
-
-
-@pytest.fixture(scope="module")
 def predictor(run: Path) -> Predictor:
     return Predictor(run)
 
