@@ -31,7 +31,7 @@ def countries(tmp_path: Path) -> Path:
 
 def write_facts(folder: Path, facts: Sequence[Fact]) -> None:
     """Write a dataset that has the first three facts in a split each, the rest in train."""
-    names = {name for head, _, tail in facts for name in (head, tail)}
+    names = dict.fromkeys(name for head, _, tail in facts for name in (head, tail))
     kinds = dict.fromkeys(COUNTRIES, "country")
     entities = [{"id": name, **({"kind": kinds[name]} if name in kinds else {})} for name in names]
     (folder / "entities.jsonl").write_text("\n".join(map(json.dumps, entities)))
