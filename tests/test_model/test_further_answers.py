@@ -17,6 +17,7 @@ from model.probability.further_answers import (
 )
 from model.probability.participation import count_answers
 from storage.datasets.graph import Graph
+from storage.errors import MocmeError
 
 NUM_PEOPLE, NUM_CLUBS = 150, 30
 NUM_ENTITIES = NUM_PEOPLE + NUM_CLUBS
@@ -151,6 +152,13 @@ def test_more_is_expected_where_more_is_missing(graph: Graph) -> None:
     for question in (LIVES, MEMBER, MEMBER + SIZE, NAMED):
         asked = everyone(question)
         assert little.of(*asked).number.sum() < much.of(*asked).number.sum()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_share_out_of_its_bounds_is_refused(graph: Graph, share: float) -> None:
+    known = known_triples(graph)
+    with pytest.raises(MocmeError, match="found missing_share .*; allowed: above 0 and below 1"):
+        FurtherAnswers(graph, known, learn_participation(graph, known), IS_SINGLE, share)
 
 
 def test_of_no_question(further: FurtherAnswers) -> None:
