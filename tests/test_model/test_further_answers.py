@@ -157,7 +157,7 @@ def test_more_is_expected_where_more_is_missing(graph: Graph) -> None:
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
 def test_a_share_out_of_its_bounds_is_refused(graph: Graph, share: float) -> None:
     known = known_triples(graph)
-    with pytest.raises(MocmeError, match="found missing_share .*; allowed: above 0 and below 1"):
+    with pytest.raises(MocmeError, match=r"found missing_share .*; allowed: above 0 and below 1"):
         FurtherAnswers(graph, known, learn_participation(graph, known), IS_SINGLE, share)
 
 
