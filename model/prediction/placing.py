@@ -21,7 +21,7 @@ from model.config import STRUCTURE, ModelConfig, TrainConfig
 from model.encoded_block import EncodedBlock
 from model.inputs import with_inverses
 from model.prediction.row_fitting import fit_rows
-from model.probability.further_answers import known_triples, learn_participation
+from model.probability.held_out import carried_over
 from model.runs.run_folder import RunFolder
 from model.runs.trained import OtherFeaturesError, read_model
 from model.scoring.block import Block
@@ -145,8 +145,7 @@ def place(
 def _write(folder: RunFolder, found: Arrivals, scoring: BlockScoring) -> None:
     train = np.concatenate([found.graph.train, found.facts])
     graph = replace(found.graph, train=train)
-    participation = learn_participation(graph, known_triples(graph))  # kinds may be new, too
-    calibration = replace(scoring.calibration, participation=participation)
+    calibration = carried_over(graph, scoring.calibration)  # kinds may be new, too
     folder.create(graph)
     replace(scoring, calibration=calibration).save(folder.scoring)
     folder.finish({})

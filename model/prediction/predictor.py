@@ -16,7 +16,6 @@ from model.prediction.completion import most_probable_missing
 from model.prediction.known_context import standing_tails
 from model.prediction.questions import AnswerLimits, Question, QuestionFinder, QuestionRow
 from model.prediction.wording import Wording
-from model.probability.further_answers import known_triples
 from model.probability.triple_probabilities import Unanswered
 from model.runs.run_folder import RunFolder
 from storage.datasets.graph import Triples
@@ -74,10 +73,7 @@ class Predictor:
     @cached_property
     def _unanswered(self) -> Unanswered:
         """The model, and what may be asked of it."""
-        known = known_triples(self.graph)
-        return Unanswered.of(
-            self.scoring, self.graph, known, self.relation_types, self.missing_share
-        )
+        return Unanswered.of(self.scoring, self.graph, self.relation_types, self.missing_share)
 
     @cached_property
     def _known(self) -> KnownTails:

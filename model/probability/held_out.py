@@ -89,6 +89,12 @@ def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
     return replace(before, lines=fit_calibration(told, before.lines, share_known))
 
 
+def carried_over(graph: Graph, before: Calibration) -> Calibration:
+    """Return a calibration for a graph of other entities or facts than it was fitted with."""
+    participation = learn_participation(graph, known_triples(graph))
+    return replace(before, participation=participation)
+
+
 def as_calibrated(graph: Graph, lines: torch.Tensor) -> Calibration:
     """Return a calibration whose lines are given, for all that a graph knows."""
     participation = learn_participation(graph, known_triples(graph))
@@ -163,7 +169,6 @@ def _missing(graph: Graph, scoring: BlockScoring, splits: Sequence[Split]) -> _M
     asked = Unanswered.of(
         replace(scoring, calibration=calibration),
         then,
-        known,
         learn_relation_types(then),
         1 - len(known) / num_facts,
     )

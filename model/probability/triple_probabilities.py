@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from model.inputs import KnownTails, with_inverses
-from model.probability.further_answers import FurtherAnswers
+from model.probability.further_answers import FurtherAnswers, known_triples
 from model.scoring.blocks import BlockScoring
-from storage.datasets.graph import Graph, Triples
+from storage.datasets.graph import Graph
 from storage.datasets.relation_types.relation_type import RelationType, is_single
 
 LEAST = 1e-6
@@ -72,7 +72,6 @@ class Unanswered:
     def of(
         scoring: BlockScoring,
         graph: Graph,
-        known: Triples,
         types: Sequence[RelationType],
         missing_share: float,
     ) -> "Unanswered":
@@ -80,13 +79,13 @@ class Unanswered:
 
         Args:
             scoring: The model; its calibration tells who takes part in what.
-            graph: Entities, relations, kinds, and what is known to be wrong.
-            known: Distinct triples, what is known. Shape: (n, 3).
+            graph: What is known, of all splits, and what is known to be wrong.
             types: What each relation is like.
             missing_share: Share of all facts that is not known, above 0 and below 1.
         """
         device, size = scoring.block_weights.device, graph.num_relations
         participation = scoring.calibration.participation
+        known = known_triples(graph)
         further = FurtherAnswers(graph, known, participation, is_single(types), missing_share)
         excluded = with_inverses(np.concatenate([known, graph.negatives]), size)
         reflexive = torch.tensor([it.reflexive is True for it in types] * 2, dtype=torch.bool)

@@ -14,7 +14,7 @@ from itertools import repeat
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.config import RELEVANCE_AWARE, ModelConfig, TrainConfig
 from model.device import choose_dtype, sent_to
@@ -25,7 +25,7 @@ from model.mocme import MoCME
 from model.negatives.all_entities import AllEntities
 from model.negatives.batch_loss import BatchLoss
 from model.negatives.egns_log import EgnsLog
-from model.probability.held_out import as_calibrated, calibrate
+from model.probability.held_out import calibrate, carried_over
 from model.rules.rule_block import RuleBlock
 from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder
@@ -45,6 +45,7 @@ from model.training.checkpoint import (
 from model.training.distributed import Processes
 from model.training.held_back import HeldBack
 from model.training.log import Numbers, TrainingLog, block_weights_of, fusion_of
+from model.training.optimizer import build_optimizer
 from model.training.progress import Progress
 from model.training.questions import Questions
 from storage.datasets.graph import Graph, Triples
@@ -85,7 +86,7 @@ class Trainer:
         seen = torch.from_numpy(graph.seen_in_training)
         mocme = MoCME(rows, seen, graph.num_relations, model, config.inverse_relations)
         self.model = mocme.to(self.device)
-        self.optimizer = _build_optimizer(self.model, config)
+        self.optimizer = build_optimizer(self.model, config)
         self.questions = Questions(
             np.unique(graph.train, axis=0), graph.num_entities, graph.num_relations, config
         )
@@ -295,13 +296,5 @@ class Trainer:
 
         if self.selected is None:
             return replace(scoring, calibration=calibrate(self.graph, scoring, refitted))
-        before = self.selected.calibration
-        found = as_calibrated(self.graph, before.lines)
-        found = replace(found, share_held_out=before.share_held_out)
-        return replace(scoring, calibration=found)
-
-
-def _build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    if config.optimizer == "adagrad":
-        return torch.optim.Adagrad(model.parameters(), lr=config.learning_rate)
-    return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        carried = carried_over(self.graph, self.selected.calibration)
+        return replace(scoring, calibration=carried)

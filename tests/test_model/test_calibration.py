@@ -41,7 +41,7 @@ def graph() -> Graph:
 def unanswered(graph: Graph) -> Unanswered:
     scoring = random_scoring(NUM_ENTITIES, SIZE)
     scoring = replace(scoring, block_weights=scoring.block_weights * 0.2)
-    return Unanswered.of(scoring, graph, graph.train, learn_relation_types(graph), 0.3)
+    return Unanswered.of(scoring, graph, learn_relation_types(graph), 0.3)
 
 
 class TestToldAnswers:

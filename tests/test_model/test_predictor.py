@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_probabilities import known_triples
 from planted_graph import BARE, STRANGER, World
 from random_scoring import random_scoring
 from small_training import SMALL_MODEL, model_config, train_config
@@ -66,10 +65,9 @@ class TestAnswers:
         self, predictor: Predictor, world: World
     ) -> None:
         graph = world.graph
-        known = np.array(sorted(known_triples(graph)))
         share = predictor.scoring.calibration.share_held_out
         types = predictor.relation_types
-        unanswered = Unanswered.of(predictor.scoring, graph, known, types, share)
+        unanswered = Unanswered.of(predictor.scoring, graph, types, share)
         for question in questions(world):
             answers = self.everything(predictor, world, question)
             rows = torch.tensor([graph.entities.index(answer.entity) for answer in answers])
