@@ -121,18 +121,20 @@ def _best_answers(unanswered: Unanswered, asked: Tensor) -> Iterator[Tensor]:
         yield torch.stack([*told, top.values[places, columns]], dim=1).double()
 
 
-def fit_calibration(told: ToldAnswers, before: Tensor, share_known: float) -> Tensor:
+def fit_calibration(told: ToldAnswers, before: Tensor, share_known: Tensor) -> Tensor:
     """Fit a line for every relation to what came true, by likelihood.
 
     Args:
         told: Answers of a model that has not learned what came true.
         before: Lines that the answers change as far as they tell otherwise. Shape: (R, 3).
-        share_known: Of the facts that were missing, the share that is known to have come true.
+        share_known: Of each relation's missing facts, the share that is known to have come true.
+            Shape: (R,).
 
     Returns:
         Intercept and the weights of the larger and of the smaller log-odds. Shape: (R, 3), float32.
     """
     holds, start = told.holds.double(), before.to(told.holds.device).double()
+    shares = share_known.to(holds.device).double()[told.relations]
     lines = torch.zeros(
         (1 + len(before), 3), dtype=torch.double, device=holds.device, requires_grad=True
     )
@@ -142,7 +144,7 @@ def fit_calibration(told: ToldAnswers, before: Tensor, share_known: float) -> Te
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        known = share_known * told.log_odds(start + lines[0] + lines[1:]).sigmoid()
+        known = shares * told.log_odds(start + lines[0] + lines[1:]).sigmoid()
         wrong = F.binary_cross_entropy(known, holds, reduction="sum")
         own = PRIOR_STRENGTH * lines[1:].square().sum()
         loss: Tensor = wrong + own + lines[0].square().sum() / 2
@@ -153,7 +155,7 @@ def fit_calibration(told: ToldAnswers, before: Tensor, share_known: float) -> Te
     return (start + lines[0] + lines[1:]).detach().float()
 
 
-def cross_fitted_odds(told: ToldAnswers, before: Tensor, share_known: float) -> Tensor:
+def cross_fitted_odds(told: ToldAnswers, before: Tensor, share_known: Tensor) -> Tensor:
     """Return log-odds of answers, those of each half by lines that are fitted on the other.
 
     Args:
@@ -173,8 +175,15 @@ def cross_fitted_odds(told: ToldAnswers, before: Tensor, share_known: float) -> 
     return odds
 
 
+def share_true(holds: NDArray[np.bool_], share_known: NDArray[np.float64]) -> float:
+    """Return the share of answers that hold, where of those only some are known to. (n,), (n,)."""
+    return min(1.0, float(holds.sum() / share_known.sum()))
+
+
 def reliability(
-    probabilities: NDArray[np.float64], holds: NDArray[np.bool_], share_known: float = 1.0
+    probabilities: NDArray[np.float64],
+    holds: NDArray[np.bool_],
+    share_known: NDArray[np.float64],
 ) -> dict[str, Any]:
     """Compare probabilities with what came true, in `NUM_BINS` bins of equal width.
 
@@ -183,7 +192,7 @@ def reliability(
     Args:
         probabilities: Shape (n,).
         holds: Which are known to hold. Shape: (n,).
-        share_known: Of those that hold, the share that is known to.
+        share_known: Of those like it that hold, the share that is known to. Shape: (n,).
 
     Returns:
         `ece`, the expected calibration error: the mean over answers of how far the mean probability
@@ -198,7 +207,7 @@ def reliability(
             "lower": place / NUM_BINS,
             "upper": (place + 1) / NUM_BINS,
             "probability": float(probabilities[places == place].mean()),
-            "accuracy": min(1.0, float(holds[places == place].mean()) / share_known),
+            "accuracy": share_true(holds[places == place], share_known[places == place]),
             "count": int((places == place).sum()),
         }
         for place in np.unique(places).tolist()

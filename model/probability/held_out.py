@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model.probability.calibration import (
+    PRIOR_STRENGTH,
     ToldAnswers,
     cross_fitted_odds,
     fit_calibration,
     reliability,
+    share_true,
     tell_answers,
 )
 from model.probability.further_answers import (
@@ -63,12 +66,15 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
     is_small = NUM_FOLDS <= len(valid) <= MOST_CROSS_FITTED
     folds = np.array_split(valid[order], NUM_FOLDS) if is_small else [valid]
     missing = _missing(graph, scoring, ("train",))
-    told = []
+    told: list[ToldAnswers] = []
     for number, fold in enumerate(folds):
         others = np.concatenate([graph.valid[:0], *folds[:number], *folds[number + 1 :]])
         model = replace(missing.asked, scoring=refitted(others)) if len(others) else missing.asked
         told.append(tell_answers(model, fold, others))
-    share_known = missing.share_among(len(folds[0]), len(valid) - len(folds[0]))
+    shares = missing.share_among(valid)
+    share_known = shares / (
+        len(folds) - shares * (len(folds) - 1)
+    )  # as the other folds are ignored
     lines = fit_calibration(ToldAnswers.together(told), lines, share_known)
     return as_calibrated(graph, lines)
 
@@ -107,7 +113,8 @@ def calibration_on_test(
     """Compare what is promised of missing facts with what test has of them.
 
     How many facts are missing cannot be seen, so the shape is compared: in all, test is taken to
-    have the share of what is promised that it has (`share_known`).
+    have the share of what is promised that it has (`share_known`, the mean over answers; a relation
+    of which test has few facts has less).
 
     Args:
         graph: The graph that the model was selected on; it has not learned test.
@@ -126,20 +133,25 @@ def calibration_on_test(
         cross_fitted_odds(told, lines, share_missing) if is_fitted_on_test else told.log_odds(lines)
     )
     probabilities, holds = odds.sigmoid().cpu().numpy(), told.holds.cpu().numpy()
-    share_known = float(np.clip(holds.sum() / max(probabilities.sum(), 1e-9), 1e-3, 1.0))
-    found = {**reliability(probabilities, holds, share_known), "share_known": share_known}
+    shares = share_missing.numpy()[told.relations.cpu().numpy()]
+    seen = holds.sum() / max((probabilities * shares).sum(), 1e-9)
+    shares = np.clip(shares * seen, 1e-3, 1.0)
+    found = {
+        **reliability(probabilities, holds, shares),
+        "share_known": float(shares.mean()) if len(shares) else 0.0,
+    }
     sure = probabilities >= _SURE
     if sure.any() and holds.sum() >= _FEWEST_TRUE:
-        true = min(1.0, float(holds[sure].mean()) / share_known)
+        true = share_true(holds[sure], shares[sure])
         found |= {"promised": float(probabilities[sure].mean()), "true": true}
     return found
 
 
-def _told_of_test(graph: Graph, scoring: BlockScoring) -> tuple[ToldAnswers, float]:
+def _told_of_test(graph: Graph, scoring: BlockScoring) -> tuple[ToldAnswers, torch.Tensor]:
     """Return answers that know train and valid, and of what they lack the share that test has."""
     test = _held_out(graph, "test", ("train", "valid"))
     missing = _missing(graph, scoring, ("train", "valid"))
-    return tell_answers(missing.asked, test, test[:0]), missing.share_among(len(test))
+    return tell_answers(missing.asked, test, test[:0]), missing.share_among(test)
 
 
 def _held_out(graph: Graph, split: Split, before: Sequence[Split]) -> Triples:
@@ -150,14 +162,28 @@ def _held_out(graph: Graph, split: Split, before: Sequence[Split]) -> Triples:
 
 
 class _Missing(NamedTuple):
-    """A model that is asked to complete what some splits know, and how many facts they lack."""
+    """A model that is asked to complete what some splits know, and how many facts they lack.
+
+    Attributes:
+        asked: The model.
+        num_missing: Missing facts of each relation, as far as is assumed. Shape: (R,).
+    """
 
     asked: Unanswered
-    num_facts: float
+    num_missing: NDArray[np.float64]
 
-    def share_among(self, num_truths: int, num_ignored: int = 0) -> float:
-        """Return the share of the missing facts, but some, that are among the truths."""
-        return min(1.0, num_truths / max(self.num_facts - num_ignored, 1.0))
+    def share_among(self, truths: Triples) -> torch.Tensor:
+        """Return, of each relation's missing facts, the share that is among some triples.
+
+        A split may hold out facts of some relations only. Relations of few facts are tied to all.
+
+        Returns:
+            Shape (R,), float64, above 0 and at most 1.
+        """
+        counts = np.bincount(truths[:, 1], minlength=len(self.num_missing))
+        of_all = len(truths) / max(self.num_missing.sum(), 1.0)
+        shares = (counts + PRIOR_STRENGTH * of_all) / (self.num_missing + PRIOR_STRENGTH)
+        return torch.from_numpy(np.clip(shares, 1e-6, 1.0))
 
 
 def _missing(graph: Graph, scoring: BlockScoring, splits: Sequence[Split]) -> _Missing:
@@ -172,4 +198,5 @@ def _missing(graph: Graph, scoring: BlockScoring, splits: Sequence[Split]) -> _M
         learn_relation_types(then),
         1 - len(known) / num_facts,
     )
-    return _Missing(asked, num_facts - len(known))
+    num_known = np.bincount(known[:, 1], minlength=graph.num_relations)
+    return _Missing(asked, num_known * (num_facts / len(known) - 1))

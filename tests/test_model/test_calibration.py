@@ -94,6 +94,10 @@ class TestToldAnswers:
         assert torch.equal(some.features, again.features)
 
 
+def shares(num_relations: int, share_known: float = 1.0) -> torch.Tensor:
+    return torch.full((num_relations,), share_known, dtype=torch.double)
+
+
 def planted(lines: list[list[float]], counts: list[int], share_known: float = 1.0) -> ToldAnswers:
     """Draw answers that come true by a line of each relation; of those some are known to."""
     generator = torch.Generator().manual_seed(0)
@@ -111,24 +115,33 @@ class TestFit:
         lines = [[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]]
         told = planted(lines, [40_000, 40_000], share_known)
         np.testing.assert_allclose(
-            fit_calibration(told, identity_lines(2), share_known), lines, atol=0.15
+            fit_calibration(told, identity_lines(2), shares(2, share_known)), lines, atol=0.15
         )
+
+    def test_of_a_relation_of_which_less_is_known_to_come_true_as_much_is_promised(self) -> None:
+        """A split may hold out facts of some relations more than of others."""
+        lines, known = [[-0.5, 0.9, 0.1]] * 2, torch.tensor([0.9, 0.3], dtype=torch.double)
+        told = planted(lines, [40_000, 40_000])
+        seen = torch.rand(len(told.holds), generator=torch.Generator().manual_seed(1))
+        told = replace(told, holds=told.holds & (seen < known[told.relations]))
+        found = fit_calibration(told, identity_lines(2), known)
+        np.testing.assert_allclose(found, lines, atol=0.15)
 
     def test_a_rare_relation_follows_the_others(self) -> None:
         usual = [1.0, 0.5, 0.3]
         told = planted([usual, usual, [-3.0, 2.0, 0.0]], [5000, 5000, 2])
-        found = fit_calibration(told, identity_lines(4), 1.0)
+        found = fit_calibration(told, identity_lines(4), shares(4))
         np.testing.assert_allclose(found[2], found[0], atol=0.6)
         np.testing.assert_allclose(found[3], usual, atol=0.3, err_msg="none told: as the others")
 
     def test_without_answers_nothing_changes(self) -> None:
-        found = fit_calibration(planted([[0.0, 1.0, 0.0]], [0]), identity_lines(3), 0.5)
+        found = fit_calibration(planted([[0.0, 1.0, 0.0]], [0]), identity_lines(3), shares(3, 0.5))
         assert torch.equal(found, identity_lines(3))
 
     def test_answers_that_are_all_wrong_leave_it_finite(self) -> None:
         told = planted([[0.0, 1.0, 0.0]], [500])
         told = ToldAnswers(told.features, told.relations, told.holds & False)
-        found = fit_calibration(told, identity_lines(1), 1.0)
+        found = fit_calibration(told, identity_lines(1), shares(1))
         assert found.isfinite().all()
         assert float(told.log_odds(found).sigmoid().max()) < 0.1
 
@@ -137,9 +150,13 @@ class TestFit:
         self, share_known: float
     ) -> None:
         told = planted([[-0.5, 0.4, 0.2]], [40_000], share_known)
+        told_share = np.full(len(told.holds), share_known)
         before, after = (
-            reliability(told.log_odds(lines).sigmoid().numpy(), told.holds.numpy(), share_known)
-            for lines in (identity_lines(1), fit_calibration(told, identity_lines(1), share_known))
+            reliability(told.log_odds(lines).sigmoid().numpy(), told.holds.numpy(), told_share)
+            for lines in (
+                identity_lines(1),
+                fit_calibration(told, identity_lines(1), shares(1, share_known)),
+            )
         )
         assert after["ece"] < 0.03 < 0.1 < before["ece"]
 
@@ -151,8 +168,8 @@ class TestFit:
         ]
         together = ToldAnswers.together(halves)
         assert torch.equal(
-            fit_calibration(together, identity_lines(2), 1.0),
-            fit_calibration(told, identity_lines(2), 1.0),
+            fit_calibration(together, identity_lines(2), shares(2)),
+            fit_calibration(told, identity_lines(2), shares(2)),
         )
 
 
@@ -160,7 +177,7 @@ class TestReliability:
     def test_is_the_definition(self) -> None:
         probabilities = np.array([0.0, 0.05, 0.31, 0.35, 1.0])
         holds = np.array([False, True, True, False, True])
-        found = reliability(probabilities, holds)
+        found = reliability(probabilities, holds, np.ones(len(holds)))
         bins = [tuple(it.values()) for it in found["bins"]]
         assert [list(it) for it in found["bins"]] == [
             ["lower", "upper", "probability", "accuracy", "count"]
@@ -176,12 +193,12 @@ class TestReliability:
     def test_of_those_that_hold_only_some_are_known_to(self) -> None:
         probabilities = np.array([0.45, 0.45, 0.45, 0.45, 0.95])
         holds = np.array([True, False, False, False, True])
-        found = reliability(probabilities, holds, share_known=0.5)
+        found = reliability(probabilities, holds, np.full(len(holds), 0.5))
         assert [it["accuracy"] for it in found["bins"]] == [0.5, 1.0], "never above 1"
         assert found["ece"] == pytest.approx((4 * 0.05 + 0.05) / 5)
 
     def test_of_nothing(self) -> None:
-        nothing = reliability(np.empty(0), np.empty(0, dtype=bool))
+        nothing = reliability(np.empty(0), np.empty(0, dtype=bool), np.empty(0))
         assert nothing == {"num_answers": 0, "bins": []}
 
 
