@@ -198,5 +198,5 @@ def _missing(graph: Graph, scoring: BlockScoring, splits: Sequence[Split]) -> _M
         learn_relation_types(then),
         1 - len(known) / num_facts,
     )
-    num_known = np.bincount(known[:, 1], minlength=graph.num_relations)
+    num_known = np.bincount(known[:, 1], minlength=graph.num_relations).astype(np.float64)
     return _Missing(asked, num_known * (num_facts / len(known) - 1))
