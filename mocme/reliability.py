@@ -44,10 +44,11 @@ class Reliability:
         assumption = f"probabilities hold if {percent} of the facts are missing ({source})"
         if self.gap is None or not self.is_off:
             return (assumption,)
+        direction = "high" if self.gap > 0 else "low"
         return (
             assumption,
-            f"probabilities of this run are off by {abs(self.gap):.2f} on held-out facts: read "
-            "them as more or less probable",
+            f"probabilities of this run are too {direction} by {abs(self.gap):.2f} on held-out "
+            "facts: read them as more or less probable",
         )
 
     def shown(self, probability: float) -> float | str:

@@ -53,12 +53,13 @@ def test_probabilities_that_are_off_have_one_digit(project: Path) -> None:
     words = ("--run", run, "--relation", Predictor(run).graph.relations[0])
     shown = mocme("predict", *words, "-k", 2).stdout
     assert "~0." in shown
-    told = "probabilities of this run are off by 0.13 on held-out facts: read them as more or less"
+    told = "probabilities of this run are too high by 0.13 on held-out facts: read them as more"
     assert told in " ".join(shown.split())
     found = mocme("predict", *words, "-k", 2, "--json").json
     assert found["probabilities"]["is_off"]
     assert found["probabilities"]["gap_on_held_out"] == pytest.approx(0.13)
     assert all(isinstance(it["probability"], float) for it in found["triples"])
+    assert "too low by 0.19" in Reliability(0.2, False, -0.19).lines[1]
     near = Reliability(0.2, False, -0.09)
     assert (near.is_off, near.shown(0.8642)) == (False, 0.8642)
 

@@ -459,7 +459,7 @@ def test_where_probabilities_are_off_digits_are_left_out_and_it_is_said(
     moved: tuple[Path, ParsedPage], html: str
 ) -> None:
     page = moved[1]
-    told = "Probabilities of this run are off by 0.20 on held-out facts"
+    told = "Probabilities of this run are too high by 0.20 on held-out facts"
     assert told in page.text
     shown = [it for it in page.texts("strong") if it.startswith("~")]
     assert shown
