@@ -30,7 +30,7 @@ from model.probability.held_out import as_calibrated
 from model.runs.run_folder import RunFolder
 from model.scorers import build_scorer
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import identity_lines
+from model.scoring.calibration import Lines
 from storage.datasets.graph import Graph, Triples
 
 _ENTITIES, _RELATIONS, _TRIPLES, _DIM = 15_000, 50, 30_000, 200
@@ -75,7 +75,7 @@ def drawn_run(folder: Path) -> Path:
         torch.ones(_ENTITIES, 1),
         torch.ones(1, 1),
     )
-    calibration = as_calibrated(graph, identity_lines(_RELATIONS))
+    calibration = as_calibrated(graph, Lines.identity(_RELATIONS))
     scoring = BlockScoring([block], torch.ones(2 * _RELATIONS, 1), calibration)
     run = RunFolder(folder / "run")
     run.create(graph)

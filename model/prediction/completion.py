@@ -89,8 +89,9 @@ def _by_both_questions(
         unanswered.of_triples(one, torch.full_like(one, question), other)
         for (question, _), (one, other) in zip(sides, ((heads, tails), (tails, heads)), strict=True)
     )
-    questions = torch.full_like(heads, relation)
-    found = unanswered.combined(questions, by_tail, by_head).sigmoid()
+    relations = torch.full_like(heads, relation)
+    features = unanswered.features(heads, relations, tails, by_tail, by_head)
+    found = unanswered.scoring.calibration.lines.log_odds(features, relations).sigmoid()
     for _, end in single:
         found = at_most_one_each(
             found, pairs[:, end, None], torch.ones_like(heads, dtype=torch.bool)

@@ -16,22 +16,20 @@ import torch
 from numpy.typing import NDArray
 
 from model.probability.calibration import (
-    PRIOR_STRENGTH,
-    ToldAnswers,
     cross_fitted_odds,
-    fit_calibration,
+    fit_lines,
     reliability,
     share_true,
-    tell_answers,
 )
 from model.probability.further_answers import (
     known_triples,
     learn_participation,
     share_held_out,
 )
+from model.probability.told_answers import ToldAnswers, tell_answers
 from model.probability.triple_probabilities import Unanswered
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import Calibration, identity_lines
+from model.scoring.calibration import Calibration, Lines
 from storage.datasets.audit import triple_keys
 from storage.datasets.graph import Graph, Split, Triples
 from storage.datasets.keys import is_among
@@ -40,6 +38,7 @@ from storage.datasets.relation_types.learning import learn_relation_types
 NUM_FOLDS = 3
 MOST_CROSS_FITTED = 4000
 """Valid triples up to which block weights and calibration are fitted on different ones."""
+_PRIOR_STRENGTH = 5.0  # facts that tie a relation's share of held-out ones to that of all
 _SURE = 0.5  # probability of the answers that this is told by
 _FEWEST_TRUE = 20  # answers that hold, of which less is chance
 
@@ -59,7 +58,7 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
         refitted: See `Refitted`.
     """
     valid = _held_out(graph, "valid", ("train",))
-    lines = identity_lines(graph.num_relations)
+    lines = Lines.identity(graph.num_relations)
     if not len(valid):
         return as_calibrated(graph, lines)
     order = np.random.default_rng(0).permutation(len(valid))
@@ -75,7 +74,7 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
     share_known = shares / (
         len(folds) - shares * (len(folds) - 1)
     )  # as the other folds are ignored
-    lines = fit_calibration(ToldAnswers.together(told), lines, share_known)
+    lines = fit_lines(ToldAnswers.together(told), lines, share_known)
     return as_calibrated(graph, lines)
 
 
@@ -92,7 +91,7 @@ def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
     """
     told, share_known = _told_of_test(graph, scoring)
     before = scoring.calibration
-    return replace(before, lines=fit_calibration(told, before.lines, share_known))
+    return replace(before, lines=fit_lines(told, before.lines, share_known))
 
 
 def carried_over(graph: Graph, before: Calibration) -> Calibration:
@@ -101,7 +100,7 @@ def carried_over(graph: Graph, before: Calibration) -> Calibration:
     return replace(before, participation=participation)
 
 
-def as_calibrated(graph: Graph, lines: torch.Tensor) -> Calibration:
+def as_calibrated(graph: Graph, lines: Lines) -> Calibration:
     """Return a calibration whose lines are given, for all that a graph knows."""
     participation = learn_participation(graph, known_triples(graph))
     return Calibration(lines, participation, share_held_out(graph))
@@ -129,9 +128,9 @@ def calibration_on_test(
     """
     told, share_missing = _told_of_test(graph, scoring)
     lines = scoring.calibration.lines
-    odds = (
-        cross_fitted_odds(told, lines, share_missing) if is_fitted_on_test else told.log_odds(lines)
-    )
+    odds = lines.log_odds(told.features, told.relations)
+    if is_fitted_on_test:
+        odds = cross_fitted_odds(told, lines, share_missing)
     probabilities, holds = odds.sigmoid().cpu().numpy(), told.holds.cpu().numpy()
     shares = share_missing.numpy()[told.relations.cpu().numpy()]
     seen = holds.sum() / max((probabilities * shares).sum(), 1e-9)
@@ -182,7 +181,7 @@ class _Missing(NamedTuple):
         """
         counts = np.bincount(truths[:, 1], minlength=len(self.num_missing))
         of_all = len(truths) / max(self.num_missing.sum(), 1.0)
-        shares = (counts + PRIOR_STRENGTH * of_all) / (self.num_missing + PRIOR_STRENGTH)
+        shares = (counts + _PRIOR_STRENGTH * of_all) / (self.num_missing + _PRIOR_STRENGTH)
         return torch.from_numpy(np.clip(shares, 1e-6, 1.0))
 
 

@@ -1,9 +1,12 @@
 """The probability that a triple holds: that its question has a further answer, and it is this one.
 
 A model's scores say, of the answers that a question may yet have, which it is. A triple answers two
-questions, one for its tail and one for its head, and its probability is told by both together: by
-the larger and the smaller of their log-odds, with weights per relation that were fitted on what
-came true (see `model.probability.calibration`).
+questions, one for its tail and one for its head, and its probability is told by both together, with
+weights per relation that were fitted on what came true (see `model.probability.calibration`). What
+tells it are the log-odds by the likelier and the less likely of the two questions, each once more
+beyond a bend, as answers that both find likely hold more often than a line tells; and the log-odds
+of its share among the answers to each, as a clear first among the answers speaks for it also where
+a further answer is improbable.
 
 Shapes: B questions of a chunk, n triples, E entities, R relations (inverses not counted).
 """
@@ -29,6 +32,7 @@ CONTRADICTING = 1e-9
 WORTH_A_LOOK = 0.01
 """Probability by the question asked, from which on the question for the other end is scored."""
 _NUMBERS_AT_ONCE = 2**20  # scores
+_FIRST_BEND, _SECOND_BEND = 0.0, -2.0  # log-odds by the likelier question, and by the other
 
 
 class _Possible(NamedTuple):
@@ -185,34 +189,69 @@ class Unanswered:
             Log-odds, finite. Shape: (n,), float64.
         """
         size = self.further.num_questions // 2
-        other = by_question.clone()
         rows = (by_question >= WORTH_A_LOOK).nonzero()[:, 0]
+        one_side = self.side(entities, questions, by_question)
+        other_side = one_side.clone()
         opposite = (questions[rows] + size) % (2 * size)
-        other[rows] = self.of_triples(answers[rows], opposite, entities[rows])
-        return self.combined(questions, by_question, other)
+        by_other = self.of_triples(answers[rows], opposite, entities[rows])
+        other_side[rows] = self.side(answers[rows], opposite, by_other)
+        lines = self.scoring.calibration.lines
+        return lines.log_odds(features_of_sides(one_side, other_side), questions % size)
 
-    def combined(self, questions: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        """Put together what the two questions of triples tell.
+    def features(
+        self, heads: Tensor, relations: Tensor, tails: Tensor, by_tail: Tensor, by_head: Tensor
+    ) -> Tensor:
+        """Return what the log-odds of triples are told by.
 
         Args:
-            questions: One of the two. Shape: (n,).
-            one: Probabilities by the one, and by the other. Shape: (n,).
-            other: Shape: (n,).
+            heads: Shape: (n,).
+            relations: Below R. Shape: (n,).
+            tails: Shape: (n,).
+            by_tail: Probabilities by the questions for the tails. Shape: (n,).
+            by_head: Probabilities by the questions for the heads. Shape: (n,).
 
         Returns:
-            Log-odds, finite. Shape: (n,), float64.
+            Shape: (n, F), float64.
         """
         size = self.further.num_questions // 2
-        lines = self.scoring.calibration.lines[questions % size].double()
-        return (side_features(one, other) * lines).sum(1)
+        return features_of_sides(
+            self.side(heads, relations, by_tail), self.side(tails, relations + size, by_head)
+        )
+
+    def side(self, entities: Tensor, questions: Tensor, probabilities: Tensor) -> Tensor:
+        """Return the log-odds of answers, and those of their shares among all answers.
+
+        Args:
+            entities: Which are asked about. Shape: (n,).
+            questions: The relation of each, plus R to ask for heads. Shape: (n,).
+            probabilities: Of an answer to each, by that question alone. Shape: (n,).
+
+        Returns:
+            Shape: (n, 2), float64, finite.
+        """
+        chance, number = self.further.of(entities, questions)
+        missed = (1 - probabilities / chance).clamp(1e-12, 1)
+        share = -(missed.log() * chance / number).expm1()
+        return torch.stack([probabilities, share], dim=1).clamp(LEAST, 1 - LEAST).logit()
 
 
-def side_features(one: Tensor, other: Tensor) -> Tensor:
-    """Return what a probability is told by: 1, the larger and the smaller of two log-odds. (n, 3).
+def features_of_sides(one: Tensor, other: Tensor) -> Tensor:
+    """Return what the log-odds of triples are told by; see the module's docstring.
 
     Args:
-        one: Probabilities by one question. Shape: (n,).
-        other: Probabilities by the other. Shape: (n,).
+        one: Of `Unanswered.side`, of one question each. Shape: (n, 2).
+        other: Of the other question. Shape: (n, 2).
+
+    Returns:
+        1, the log-odds by the likelier question and by the other, what they are beyond their
+        bends, and the log-odds of the shares. Shape: (n, F), float64.
     """
-    both = torch.stack([one, other], dim=1).clamp(LEAST, 1 - LEAST).logit()
-    return torch.cat([torch.ones_like(both[:, :1]), both.amax(1, True), both.amin(1, True)], dim=1)
+    is_likelier = (one[:, 0] > other[:, 0]) | (
+        (one[:, 0] == other[:, 0]) & (one[:, 1] >= other[:, 1])
+    )
+    likelier = torch.where(is_likelier[:, None], one, other)
+    other = torch.where(is_likelier[:, None], other, one)
+    (first, first_share), (second, second_share) = likelier.unbind(1), other.unbind(1)
+    bent = (first - _FIRST_BEND).relu(), (second - _SECOND_BEND).relu()
+    ones = torch.ones_like(first)
+    return torch.stack([ones, first, second, *bent, first_share, second_share], dim=1)

@@ -21,7 +21,7 @@ from storage.files.checksums import SEAL, describe, is_as_described, seal
 from storage.files.file_errors import DamagedFileError, read_errors
 from storage.files.owned import check_readable_file, delete_own_files, is_own_file
 
-FORMAT = 3
+FORMAT = 4
 """Of run folders, the one that is read. Raise it when what an older mocme wrote, or an older one
 would read, is misread."""
 

@@ -1,8 +1,10 @@
 """What turns a model's scores into probabilities, beside the scores themselves.
 
-Shapes: R relations (inverses not counted), F features of entities, K classes of entities.
+Shapes: R relations (inverses not counted), F features of a triple, K classes of entities, n
+triples.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +12,49 @@ import torch
 from torch import Tensor
 
 _PREFIX = "calibration."
+NUM_FEATURES = 7
+"""F: what the log-odds of a triple are told by; see `model.probability.triple_probabilities`."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """How the features of a triple tell its log-odds, and how surely that is known.
+
+    Where few answers came true to fit weights to, what they promise is moderated: the probability
+    is the mean over all weights that are likely (MacKay, "The Evidence Framework Applied to
+    Classification Networks", Neural Computation 1992). Log-odds below 0 stay as they are.
+
+    Attributes:
+        weights: Of each relation, float32. Shape: (R, F).
+        covariances: Of the weights' distribution, float32; 0 where they are taken as they are.
+            Shape: (R, F, F).
+    """
+
+    weights: Tensor
+    covariances: Tensor
+
+    def log_odds(self, features: Tensor, relations: Tensor) -> Tensor:
+        """Return the log-odds of triples.
+
+        Args:
+            features: Shape: (n, F), float64.
+            relations: Index of each. Shape: (n,).
+
+        Returns:
+            Shape: (n,), float64.
+        """
+        told = (features * self.weights.double()[relations]).sum(1)
+        covariances = self.covariances.double()[relations]
+        variance = torch.einsum("nf,nfg,ng->n", features, covariances, features)
+        return torch.where(told > 0, told / (1 + math.pi / 8 * variance).sqrt(), told)
+
+    @staticmethod
+    def identity(num_relations: int, device: torch.device | str = "cpu") -> "Lines":
+        """Return lines that take the larger log-odds of the two questions as they are."""
+        weights = torch.zeros(num_relations, NUM_FEATURES, device=device)
+        weights[:, 1] = 1.0
+        shape = (num_relations, NUM_FEATURES, NUM_FEATURES)
+        return Lines(weights, torch.zeros(shape, device=device))
 
 
 @dataclass(frozen=True)
@@ -17,40 +62,36 @@ class Calibration:
     """What is fitted on what came true, and on who takes part in what.
 
     Attributes:
-        lines: Of each relation, intercept and weights of the larger and the smaller log-odds of a
-            triple by its two questions; see `model.probability.calibration`. Shape: (R, 3).
-        participation: Classes of entities, of `model.probability.participation`. Shape: (K, F + 1).
+        lines: How the features of a triple tell its log-odds.
+        participation: Classes of entities, of `model.probability.participation`: a chance of each
+            feature of entities, and the class's share. Shape: (K, any).
         share_held_out: Share of the known facts that the selected model has not learned.
     """
 
-    lines: Tensor
+    lines: Lines
     participation: Tensor
     share_held_out: float
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything by name, as it is stored."""
-        held_out = torch.tensor(self.share_held_out, dtype=torch.double)
         parts = {
-            "lines": self.lines,
+            "lines": self.lines.weights,
+            "covariances": self.lines.covariances,
             "participation": self.participation,
-            "share_held_out": held_out,
+            "share_held_out": torch.tensor(self.share_held_out, dtype=torch.double),
         }
         return {_PREFIX + name: value for name, value in parts.items()}
 
     @staticmethod
     def of_tensors(tensors: Mapping[str, Tensor]) -> "Calibration":
         """Put together what `tensors` took apart."""
-        lines, participation, held_out = (
-            tensors[_PREFIX + name] for name in ("lines", "participation", "share_held_out")
+        weights, covariances, participation, held_out = (
+            tensors[_PREFIX + name]
+            for name in ("lines", "covariances", "participation", "share_held_out")
         )
-        return Calibration(lines, participation, float(held_out))
+        return Calibration(Lines(weights, covariances), participation, float(held_out))
 
     @staticmethod
     def none(num_relations: int, device: torch.device | str = "cpu") -> "Calibration":
         """Return one that is fitted on nothing."""
-        return Calibration(identity_lines(num_relations, device), torch.zeros(0, 1), 0.0)
-
-
-def identity_lines(num_relations: int, device: torch.device | str = "cpu") -> Tensor:
-    """Return lines that take the larger log-odds as they are. Shape: (R, 3)."""
-    return torch.tensor([0.0, 1.0, 0.0], device=device).repeat(num_relations, 1)
+        return Calibration(Lines.identity(num_relations, device), torch.zeros(0, 1), 0.0)

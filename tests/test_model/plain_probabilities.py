@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from model.inputs import with_inverses
 from model.probability.triple_probabilities import CONTRADICTING, LEAST, Unanswered
+from model.scoring.calibration import Lines
 from storage.datasets.graph import SPLITS, Graph
+
+Side = tuple[float, float]
 
 
 def known_triples(graph: Graph) -> set[tuple[int, ...]]:
@@ -58,8 +61,27 @@ def plain_by_question(
     return found
 
 
-def plain_log_odds(one: float, other: float, line: Sequence[float]) -> float:
-    """Return the log-odds of a triple from its probabilities by both questions."""
-    both = [min(max(it, LEAST), 1 - LEAST) for it in (one, other)]
-    smaller, larger = sorted(math.log(it / (1 - it)) for it in both)
-    return line[0] + line[1] * larger + line[2] * smaller
+def plain_side(unanswered: Unanswered, entity: int, question: int, probability: float) -> Side:
+    """Return the log-odds of an answer by one question, and those of its share."""
+    asked = torch.tensor([entity]), torch.tensor([question])
+    chance, number = (float(it) for it in unanswered.further.of(*asked))
+    share = 1 - max(1 - probability / chance, 1e-12) ** (chance / number)
+    both = (min(max(it, LEAST), 1 - LEAST) for it in (probability, share))
+    odds, of_share = (math.log(it / (1 - it)) for it in both)
+    return odds, of_share
+
+
+def plain_features(one: Side, other: Side) -> list[float]:
+    """Return what a triple's log-odds are told by, from both questions."""
+    (smaller, second_share), (larger, first_share) = sorted([one, other])
+    bent = max(larger, 0.0), max(smaller + 2.0, 0.0)
+    return [1.0, larger, smaller, *bent, first_share, second_share]
+
+
+def plain_log_odds(features: Sequence[float], lines: Lines, relation: int) -> float:
+    """Return the log-odds of a triple."""
+    told = float(np.dot(features, lines.weights[relation].tolist()))
+    if told <= 0:
+        return told
+    variance = float(np.array(features) @ lines.covariances[relation].numpy() @ features)
+    return told / math.sqrt(1 + math.pi * variance / 8)

@@ -6,7 +6,7 @@ from model.config import CONTENT, STRUCTURE, ScorerName
 from model.encoded_block import EncodedBlock
 from model.scorers import build_scorer
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import Calibration
+from model.scoring.calibration import NUM_FEATURES, Calibration, Lines
 
 DIM = 8  # with it, TuckER's scale is a whole number, too
 
@@ -54,7 +54,10 @@ def random_scoring(
         draw_block(STRUCTURE, has_row, (STRUCTURE,), everything),
     ]
     block_weights = draw(2 * num_relations, 2).abs() + 1
-    lines = torch.stack([draw(num_relations), *draw(2, num_relations).abs() + 0.1], dim=1)
+    first = [draw(num_relations), *draw(2, num_relations).abs() + 0.1]
+    weights = torch.stack([*first, *draw(NUM_FEATURES - 3, num_relations) * 0.1], dim=1)
+    roots = draw(num_relations, NUM_FEATURES, NUM_FEATURES) * 0.1
+    lines = Lines(weights, roots @ roots.mT)
     chances = torch.rand(3, 2 * num_relations, generator=generator) * 0.8 + 0.1
     participation = torch.cat([chances, torch.full((3, 1), 1 / 3)], dim=1)
     return BlockScoring(blocks, block_weights, Calibration(lines, participation, 0.3))

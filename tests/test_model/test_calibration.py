@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_probabilities import plain_by_question
+from plain_probabilities import plain_by_question, plain_features, plain_side
 from random_scoring import random_scoring
 
 from model.evaluation.evaluate import evaluate_run
-from model.probability import calibration
-from model.probability.calibration import ToldAnswers, fit_calibration, reliability, tell_answers
+from model.probability import told_answers
+from model.probability.calibration import fit_lines, reliability
 from model.probability.further_answers import WORTH_ASKING
 from model.probability.held_out import calibration_on_test
-from model.probability.triple_probabilities import Unanswered, side_features
+from model.probability.told_answers import ToldAnswers, tell_answers
+from model.probability.triple_probabilities import Unanswered, features_of_sides
 from model.runs.run_folder import RunFolder
-from model.scoring.calibration import identity_lines
+from model.scoring.calibration import NUM_FEATURES, Lines
 from storage.datasets.graph import Graph, Triples
 from storage.datasets.relation_types.learning import learn_relation_types
 
@@ -47,8 +48,8 @@ def unanswered(graph: Graph) -> Unanswered:
 class TestToldAnswers:
     def plain(
         self, unanswered: Unanswered, graph: Graph, truths: Triples, ignored: Triples
-    ) -> dict[tuple[int, ...], tuple[float, float, bool]]:
-        """Return the two log-odds of every triple, and whether it came true, by definition."""
+    ) -> dict[tuple[int, ...], tuple[float, ...]]:
+        """Return the features of every triple, and whether it came true, by definition."""
         tables = torch.from_numpy(plain_by_question(unanswered, graph, is_single=()))
         everyone = torch.arange(NUM_ENTITIES)
         left_out, true = set(map(tuple, ignored.tolist())), set(map(tuple, truths.tolist()))
@@ -60,23 +61,22 @@ class TestToldAnswers:
                     head, tail = (entity, answer) if question < SIZE else (answer, entity)
                     triple = (head, question % SIZE, tail)
                     if probability >= 1e-3 and triple not in left_out:
-                        both = (
-                            tables[triple[1], [head]][:, tail],
-                            tables[triple[1] + SIZE, [tail]][:, head],
+                        sides = (
+                            (head, triple[1], float(tables[triple[1], head, tail])),
+                            (tail, triple[1] + SIZE, float(tables[triple[1] + SIZE, tail, head])),
                         )
-                        features = side_features(*both)[0].tolist()
-                        found[triple] = (features[1], features[2], triple in true)
+                        features = plain_features(*(plain_side(unanswered, *it) for it in sides))
+                        found[triple] = (*features, triple in true)
         return found
 
     def test_are_the_definition(
         self, unanswered: Unanswered, graph: Graph, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(calibration, "_QUESTIONS_AT_ONCE", 5)
+        monkeypatch.setattr(told_answers, "_QUESTIONS_AT_ONCE", 5)
         truths, ignored = triples_of(1, 40), triples_of(2, 30)
         expected = self.plain(unanswered, graph, truths, ignored)
         told = tell_answers(unanswered, truths, ignored)
-        assert told.features[:, 0].eq(1).all()
-        columns = [told.relations, *told.features[:, 1:].T, told.holds]
+        columns = [told.relations, *told.features.T, told.holds]
         found = sorted(zip(*(it.tolist() for it in columns), strict=True))
         plain = sorted((triple[1], *values) for triple, values in expected.items())
         assert len(plain) == len(expected) > 100
@@ -87,7 +87,7 @@ class TestToldAnswers:
         self, unanswered: Unanswered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         everything = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
-        monkeypatch.setattr(calibration, "MOST_QUESTIONS", 10)
+        monkeypatch.setattr(told_answers, "MOST_QUESTIONS", 10)
         some = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
         assert 0 < len(some.holds) < len(everything.holds)
         again = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
@@ -98,13 +98,24 @@ def shares(num_relations: int, share_known: float = 1.0) -> torch.Tensor:
     return torch.full((num_relations,), share_known, dtype=torch.double)
 
 
-def planted(lines: list[list[float]], counts: list[int], share_known: float = 1.0) -> ToldAnswers:
+def lines_of(weights: list[list[float]]) -> Lines:
+    """Return lines of an intercept and the weights of the larger and the smaller log-odds."""
+    padded = torch.zeros(len(weights), NUM_FEATURES)
+    padded[:, :3] = torch.tensor(weights)
+    return replace(Lines.identity(len(weights)), weights=padded)
+
+
+def log_odds(told: ToldAnswers, lines: Lines) -> torch.Tensor:
+    return lines.log_odds(told.features, told.relations)
+
+
+def planted(weights: list[list[float]], counts: list[int], share_known: float = 1.0) -> ToldAnswers:
     """Draw answers that come true by a line of each relation; of those some are known to."""
     generator = torch.Generator().manual_seed(0)
-    relations = torch.repeat_interleave(torch.arange(len(lines)), torch.tensor(counts))
-    sides = torch.rand(2, len(relations), generator=generator, dtype=torch.double)
-    told = ToldAnswers(side_features(*sides), relations, relations > 0)
-    chance = told.log_odds(torch.tensor(lines)).sigmoid() * share_known
+    relations = torch.repeat_interleave(torch.arange(len(weights)), torch.tensor(counts))
+    sides = torch.rand(2, len(relations), 2, generator=generator, dtype=torch.double).logit()
+    told = ToldAnswers(features_of_sides(*sides), relations, relations > 0)
+    chance = log_odds(told, lines_of(weights)).sigmoid() * share_known
     holds = torch.rand(len(relations), generator=generator) < chance
     return ToldAnswers(told.features, relations, holds)
 
@@ -112,38 +123,62 @@ def planted(lines: list[list[float]], counts: list[int], share_known: float = 1.
 class TestFit:
     @pytest.mark.parametrize("share_known", [1.0, 0.4])
     def test_finds_what_is_planted(self, share_known: float) -> None:
-        lines = [[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]]
-        told = planted(lines, [40_000, 40_000], share_known)
-        np.testing.assert_allclose(
-            fit_calibration(told, identity_lines(2), shares(2, share_known)), lines, atol=0.15
-        )
+        weights = [[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]]
+        told = planted(weights, [40_000, 40_000], share_known)
+        found = fit_lines(told, Lines.identity(2), shares(2, share_known))
+        wanted = log_odds(told, lines_of(weights)).sigmoid()
+        assert (log_odds(told, found).sigmoid() - wanted).abs().mean() < 0.01
 
     def test_of_a_relation_of_which_less_is_known_to_come_true_as_much_is_promised(self) -> None:
         """A split may hold out facts of some relations more than of others."""
-        lines, known = [[-0.5, 0.9, 0.1]] * 2, torch.tensor([0.9, 0.3], dtype=torch.double)
-        told = planted(lines, [40_000, 40_000])
+        weights = [[-0.5, 0.9, 0.1]] * 2
+        known = torch.tensor([0.9, 0.3], dtype=torch.double)
+        told = planted(weights, [40_000, 40_000])
         seen = torch.rand(len(told.holds), generator=torch.Generator().manual_seed(1))
         told = replace(told, holds=told.holds & (seen < known[told.relations]))
-        found = fit_calibration(told, identity_lines(2), known)
-        np.testing.assert_allclose(found, lines, atol=0.15)
+        odds = log_odds(told, fit_lines(told, Lines.identity(2), known))
+        wanted = log_odds(told, lines_of(weights)).sigmoid()
+        assert (odds.sigmoid() - wanted).abs().mean() < 0.01
 
     def test_a_rare_relation_follows_the_others(self) -> None:
         usual = [1.0, 0.5, 0.3]
-        told = planted([usual, usual, [-3.0, 2.0, 0.0]], [5000, 5000, 2])
-        found = fit_calibration(told, identity_lines(4), shares(4))
-        np.testing.assert_allclose(found[2], found[0], atol=0.6)
-        np.testing.assert_allclose(found[3], usual, atol=0.3, err_msg="none told: as the others")
+        told = planted([usual, usual, [-3.0, 2.0, 0.0], usual], [5000, 5000, 2, 0])
+        found = fit_lines(told, Lines.identity(4), shares(4))
+        everywhere = ToldAnswers(
+            told.features[:5000], torch.zeros(5000, dtype=torch.long), told.holds[:5000]
+        )
+        first, rare, untold = (
+            log_odds(replace(everywhere, relations=everywhere.relations + number), found).sigmoid()
+            for number in (0, 2, 3)
+        )
+        assert (rare - first).abs().mean() < 0.1
+        assert (untold - first).abs().mean() < 0.05, "none told: as the others"
 
     def test_without_answers_nothing_changes(self) -> None:
-        found = fit_calibration(planted([[0.0, 1.0, 0.0]], [0]), identity_lines(3), shares(3, 0.5))
-        assert torch.equal(found, identity_lines(3))
+        before = Lines.identity(3)
+        assert fit_lines(planted([[0.0, 1.0, 0.0]], [0]), before, shares(3, 0.5)) is before
+
+    def test_the_fewer_answers_tell_it_the_less_is_promised(self) -> None:
+        """Of a few answers that all came true, not as much as of many of which as many did."""
+        sure = torch.full((1, 2), 3.0, dtype=torch.double)
+        promised = []
+        for number in (10, 100, 1000):
+            sides = sure.repeat(number, 1)
+            relations = torch.zeros(number, dtype=torch.long)
+            told = ToldAnswers(features_of_sides(sides, sides), relations, relations == 0)
+            lines = fit_lines(told, Lines.identity(1), shares(1))
+            assert lines.covariances.any()
+            promised.append(float(log_odds(told, lines).sigmoid()[0]))
+        assert 0.5 < promised[0] < promised[1] < promised[2]
+        assert promised[2] > 0.97
 
     def test_answers_that_are_all_wrong_leave_it_finite(self) -> None:
         told = planted([[0.0, 1.0, 0.0]], [500])
         told = ToldAnswers(told.features, told.relations, told.holds & False)
-        found = fit_calibration(told, identity_lines(1), shares(1))
-        assert found.isfinite().all()
-        assert float(told.log_odds(found).sigmoid().max()) < 0.1
+        found = fit_lines(told, Lines.identity(1), shares(1))
+        assert found.weights.isfinite().all()
+        assert found.covariances.isfinite().all()
+        assert float(log_odds(told, found).sigmoid().max()) < 0.1
 
     @pytest.mark.parametrize("share_known", [1.0, 0.4])
     def test_calibrated_probabilities_come_true_as_often_as_they_say(
@@ -151,26 +186,20 @@ class TestFit:
     ) -> None:
         told = planted([[-0.5, 0.4, 0.2]], [40_000], share_known)
         told_share = np.full(len(told.holds), share_known)
+        start = Lines.identity(1)
         before, after = (
-            reliability(told.log_odds(lines).sigmoid().numpy(), told.holds.numpy(), told_share)
-            for lines in (
-                identity_lines(1),
-                fit_calibration(told, identity_lines(1), shares(1, share_known)),
-            )
+            reliability(log_odds(told, lines).sigmoid().numpy(), told.holds.numpy(), told_share)
+            for lines in (start, fit_lines(told, start, shares(1, share_known)))
         )
         assert after["ece"] < 0.03 < 0.1 < before["ece"]
 
     def test_answers_of_several_models_count_together(self) -> None:
         told = planted([[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]], [300, 200])
-        halves = [
-            ToldAnswers(told.features[rows], told.relations[rows], told.holds[rows])
-            for rows in (slice(0, 250), slice(250, None))
-        ]
+        halves = [told[rows] for rows in (torch.arange(250), torch.arange(250, 500))]
         together = ToldAnswers.together(halves)
-        assert torch.equal(
-            fit_calibration(together, identity_lines(2), shares(2)),
-            fit_calibration(told, identity_lines(2), shares(2)),
-        )
+        one, other = (fit_lines(it, Lines.identity(2), shares(2)) for it in (together, told))
+        assert torch.equal(one.weights, other.weights)
+        assert torch.equal(one.covariances, other.covariances)
 
 
 class TestReliability:

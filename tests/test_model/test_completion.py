@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_probabilities import known_triples, plain_by_question, plain_log_odds
+from plain_probabilities import (
+    known_triples,
+    plain_by_question,
+    plain_features,
+    plain_log_odds,
+    plain_side,
+)
 from random_scoring import random_scoring
 
 from model.prediction.best_answers import LEAST_CONSIDERED as CONSIDERED
@@ -18,6 +24,7 @@ from model.probability.further_answers import WORTH_ASKING
 from model.probability.limited_sums import at_most_one_each
 from model.probability.triple_probabilities import CONTRADICTING, WORTH_A_LOOK, Unanswered
 from model.scoring.blocks import BlockScoring
+from model.scoring.calibration import Lines
 from storage.datasets.graph import Graph
 from storage.datasets.relation_types.stated import relation_types
 from storage.datasets.relation_types.statement import StatedRelationType
@@ -122,14 +129,16 @@ def plain_missing(
     pairs = plain_considered(unanswered, tables, relation, k, per_head)
     if relation == 1:
         pairs = sorted({*pairs, *plain_rivals(tables[1], {head for head, _ in pairs})})
-    lines = unanswered.scoring.calibration.lines[relation].tolist()
-    values = torch.tensor(
-        [
-            plain_log_odds(tables[relation, h, t], tables[relation + NUM_RELATIONS, t, h], lines)
-            for h, t in pairs
-        ],
-        dtype=torch.double,
-    ).sigmoid()
+    opposite, lines = relation + NUM_RELATIONS, unanswered.scoring.calibration.lines
+    sides = [
+        (
+            plain_side(unanswered, head, relation, tables[relation, head, tail]),
+            plain_side(unanswered, tail, opposite, tables[opposite, tail, head]),
+        )
+        for head, tail in pairs
+    ]
+    odds = [plain_log_odds(plain_features(*both), lines, relation) for both in sides]
+    values = torch.tensor(odds, dtype=torch.double).sigmoid()
     if relation == 1:
         heads = torch.tensor([[head] for head, _ in pairs])
         values = at_most_one_each(values, heads, torch.ones(len(pairs), dtype=torch.bool))
@@ -188,7 +197,8 @@ def test_nothing_known_or_wrong_is_found_nor_what_contradicts(
 
 def test_the_answers_of_a_single_valued_relation_sum_to_one_at_most(graph: Graph) -> None:
     scoring = unsure_scoring()
-    sure = torch.tensor([[20.0, 1.0, 1.0]] * NUM_RELATIONS)  # all of it is held to be true
+    sure = Lines.identity(NUM_RELATIONS)
+    sure.weights[:, 0] = 20.0  # all of it is held to be true
     scoring = replace(scoring, calibration=replace(scoring.calibration, lines=sure))
     sums: Counter[int] = Counter()
     for probability, head, _ in most_probable_missing(asked_of(graph, scoring), 1, 500):

@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from plain_probabilities import known_triples, plain_by_question, plain_log_odds
+from plain_probabilities import (
+    known_triples,
+    plain_by_question,
+    plain_features,
+    plain_log_odds,
+    plain_side,
+)
 from random_scoring import random_scoring
 
 from model.inputs import with_inverses
@@ -14,7 +20,7 @@ from model.probability.triple_probabilities import (
     LEAST,
     WORTH_A_LOOK,
     Unanswered,
-    side_features,
+    features_of_sides,
 )
 from storage.datasets.graph import Graph
 from storage.datasets.relation_types.stated import relation_types
@@ -159,25 +165,31 @@ def test_log_odds_are_told_by_both_questions(unanswered: Unanswered, tables: tor
     assert not looks.all()
     torch.testing.assert_close(found[both], again[both], rtol=1e-4, atol=1e-4)
     for place, question in enumerate(questions.tolist()):
-        line = unanswered.scoring.calibration.lines[question % SIZE].tolist()
-        told = other[place] if looks[place] else one[place]
-        expected = plain_log_odds(float(one[place]), float(told), line)
+        side = plain_side(unanswered, int(entities[place]), question, float(one[place]))
+        told = int(answers[place]), int(opposite[place]), float(other[place])
+        features = plain_features(side, plain_side(unanswered, *told) if looks[place] else side)
+        expected = plain_log_odds(features, unanswered.scoring.calibration.lines, question % SIZE)
         assert float(found[place]) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
-def test_side_features_are_in_order_and_finite() -> None:
-    one = torch.tensor([0.5, 0.9, 0.0, 1.0], dtype=torch.double)
-    other = torch.tensor([0.9, 0.5, 1e-12, 0.2], dtype=torch.double)
-    found = side_features(one, other)
-    logit = float(torch.tensor(0.9, dtype=torch.double).logit())
+def test_features_are_those_of_both_questions_whichever_is_the_first() -> None:
+    sides = torch.tensor([[[1.5, 3.0], [-1.0, 0.5]], [[-4.0, 2.0], [-4.0, -1.0]]]).double()
+    one, other = sides.unbind(1)
+    found = features_of_sides(one, other)
+    expected = [[1, 1.5, -1.0, 1.5, 1.0, 3.0, 0.5], [1, -4.0, -4.0, 0, 0, 2.0, -1.0]]
+    assert found.tolist() == expected
+    assert [plain_features(*map(tuple, both)) for both in sides.tolist()] == expected
+    assert torch.equal(features_of_sides(other, one), found)
+
+
+def test_what_a_question_tells_of_an_answer_is_finite(unanswered: Unanswered) -> None:
+    entities, questions, _ = all_triples()
+    chance = unanswered.further.of(entities, questions).chance
     least = float(torch.tensor(LEAST, dtype=torch.double).logit())
-    assert found[:3].tolist() == [
-        [1, pytest.approx(logit), pytest.approx(0)],
-        [1, pytest.approx(logit), pytest.approx(0)],
-        [1, pytest.approx(least), pytest.approx(least)],
-    ]
-    assert found[3, 1] == pytest.approx(-least)
-    assert torch.equal(found[:, 1:], side_features(other, one)[:, 1:])
+    for probabilities, expected in ((torch.zeros_like(chance), least), (chance, None)):
+        found = unanswered.side(entities, questions, probabilities)
+        assert found.isfinite().all()
+        assert expected is None or (found - expected).abs().max() < 1e-6
 
 
 def test_an_entity_that_everything_excludes_has_no_answers(graph: Graph) -> None:
