@@ -284,5 +284,6 @@ class PredictConfig(_Section):
         gt=0,
         lt=1,
         description="Share of all facts that the dataset lacks, which no graph tells: the larger "
-        "it is, the more probable are new answers; null = the share that was held out.",
+        "it is, the more probable are new answers; null = the share that was held out, or less "
+        "where what came true of held-out facts shows that no more can be missing.",
     )

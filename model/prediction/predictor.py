@@ -39,7 +39,7 @@ class Predictor:
     Args:
         run_dir: The run's folder.
         missing_share: Share of all facts that the graph lacks, above 0 and below 1: no graph tells.
-            None takes it to be the share that was held out.
+            None takes it to be the share that was held out, or less where that is the most.
         stated: What relations are like, where that is stated; see `mocme relations`.
 
     Raises:
@@ -56,8 +56,8 @@ class Predictor:
         folder = RunFolder(Path(run_dir)).answering
         self.graph = folder.read_graph()
         self.scoring = folder.read_scoring()
-        held_out = self.scoring.calibration.share_held_out
-        self.missing_share = held_out if missing_share is None else missing_share
+        assumed = self.scoring.calibration.missing_share
+        self.missing_share = assumed if missing_share is None else missing_share
         self.relation_types = relation_types(self.graph, stated)
 
     def leave_out(self, negatives: Triples) -> None:

@@ -65,12 +65,14 @@ class Calibration:
         lines: How the features of a triple tell its log-odds.
         participation: Classes of entities, of `model.probability.participation`: a chance of each
             feature of entities, and the class's share. Shape: (K, any).
-        share_held_out: Share of the known facts that the selected model has not learned.
+        missing_share: Share of all facts that the graph is taken to lack.
+        most_missing: Share that it can lack at most, by what came true; 1 where that tells nothing.
     """
 
     lines: Lines
     participation: Tensor
-    share_held_out: float
+    missing_share: float
+    most_missing: float
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything by name, as it is stored."""
@@ -78,20 +80,21 @@ class Calibration:
             "lines": self.lines.weights,
             "covariances": self.lines.covariances,
             "participation": self.participation,
-            "share_held_out": torch.tensor(self.share_held_out, dtype=torch.double),
+            "missing_share": torch.tensor(self.missing_share, dtype=torch.double),
+            "most_missing": torch.tensor(self.most_missing, dtype=torch.double),
         }
         return {_PREFIX + name: value for name, value in parts.items()}
 
     @staticmethod
     def of_tensors(tensors: Mapping[str, Tensor]) -> "Calibration":
         """Put together what `tensors` took apart."""
-        weights, covariances, participation, held_out = (
-            tensors[_PREFIX + name]
-            for name in ("lines", "covariances", "participation", "share_held_out")
+        names = ("lines", "covariances", "participation", "missing_share", "most_missing")
+        weights, covariances, participation, missing, most = (
+            tensors[_PREFIX + name] for name in names
         )
-        return Calibration(Lines(weights, covariances), participation, float(held_out))
+        return Calibration(Lines(weights, covariances), participation, float(missing), float(most))
 
     @staticmethod
     def none(num_relations: int, device: torch.device | str = "cpu") -> "Calibration":
         """Return one that is fitted on nothing."""
-        return Calibration(Lines.identity(num_relations, device), torch.zeros(0, 1), 0.0)
+        return Calibration(Lines.identity(num_relations, device), torch.zeros(0, 1), 0.0, 1.0)

@@ -28,13 +28,24 @@ def test_the_assumed_share_is_the_one_that_predictions_are_made_with(project: Pa
     held_out = read_reliability(StagedRun(run))
     assert held_out.missing_share == RunPredictor(run).missing_share
     assert not held_out.is_stated
-    assert "(the share held out; predict.missing_share states it)" in held_out.lines[0]
+    assert held_out.missing_share <= held_out.most_missing
     config = StagedRun(run).config()
     predict = config.predict.model_copy(update={"missing_share": 0.05})
     StagedRun(run).write_config(config.model_copy(update={"predict": predict}))
     stated = read_reliability(StagedRun(run))
     assert (stated.missing_share, stated.is_stated) == (Predictor(run).missing_share, True)
     assert "if 5% of the facts are missing (as predict.missing_share states)" in stated.lines[0]
+
+
+def test_where_less_can_be_missing_than_was_held_out_that_is_said() -> None:
+    (held_out,) = Reliability(0.2, False, 0.31, None).lines
+    assert held_out.endswith("(the share held out; predict.missing_share states it)")
+    (most,) = Reliability(0.043, False, 0.043, None).lines
+    assert "if 4.3% of the facts are missing (no more can be, by what came true" in most
+    stated, excess = Reliability(0.2, True, 0.043, None).lines
+    assert "if 20% of the facts are missing (as predict.missing_share states)" in stated
+    assert "no more than 4.3% of the facts can be missing" in excess
+    assert "so probabilities are too high" in excess
 
 
 @pytest.mark.parametrize("calibration", [None, {"num_answers": 0, "bins": []}])
@@ -59,8 +70,8 @@ def test_probabilities_that_are_off_have_one_digit(project: Path) -> None:
     assert found["probabilities"]["is_off"]
     assert found["probabilities"]["gap_on_held_out"] == pytest.approx(0.13)
     assert all(isinstance(it["probability"], float) for it in found["triples"])
-    assert "too low by 0.19" in Reliability(0.2, False, -0.19).lines[1]
-    near = Reliability(0.2, False, -0.09)
+    assert "too low by 0.19" in Reliability(0.2, False, 1.0, -0.19).lines[1]
+    near = Reliability(0.2, False, 1.0, -0.09)
     assert (near.is_off, near.shown(0.8642)) == (False, 0.8642)
 
 

@@ -60,4 +60,4 @@ def random_scoring(
     lines = Lines(weights, roots @ roots.mT)
     chances = torch.rand(3, 2 * num_relations, generator=generator) * 0.8 + 0.1
     participation = torch.cat([chances, torch.full((3, 1), 1 / 3)], dim=1)
-    return BlockScoring(blocks, block_weights, Calibration(lines, participation, 0.3))
+    return BlockScoring(blocks, block_weights, Calibration(lines, participation, 0.3, 1.0))

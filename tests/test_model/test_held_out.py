@@ -17,11 +17,12 @@ from model.probability.further_answers import (
     share_held_out,
 )
 from model.probability.held_out import (
-    NUM_FOLDS,
     as_calibrated,
     calibrate,
+    calibrate_final,
     calibration_on_test,
 )
+from model.probability.told_of_splits import NUM_FOLDS, told_of_test
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import Lines
@@ -98,7 +99,8 @@ class TestCalibrate:
         assert not torch.equal(one.participation, two.participation)
 
     def test_is_what_a_training_keeps(self, graph: Graph, scoring: BlockScoring) -> None:
-        assert scoring.calibration.share_held_out == share_held_out(graph)
+        most = scoring.calibration.most_missing
+        assert scoring.calibration.missing_share == min(share_held_out(graph), most)
         expected = learn_participation(graph, known_triples(graph))
         torch.testing.assert_close(scoring.calibration.participation, expected)
         assert scoring.calibration.lines.covariances.any()
@@ -151,6 +153,27 @@ class TestOnTest:
     ) -> None:
         found = calibration_on_test(graph, scoring, is_fitted_on_test=True)
         assert found["promised"] == pytest.approx(found["true"], abs=0.15)
+
+
+class TestHowMuchCanBeMissing:
+    """A tenth of all facts is stated nowhere."""
+
+    def test_of_a_graph_with_gaps_as_much_as_is_missing(
+        self, graph: Graph, scoring: BlockScoring
+    ) -> None:
+        found = told_of_test(graph, scoring)
+        assert found.most_missing > 0.07
+        assert found.missing_share == min(share_held_out(graph), found.most_missing)
+
+    def test_of_a_whole_graph_next_to_nothing(
+        self, big_world: World, graph: Graph, scoring: BlockScoring
+    ) -> None:
+        """What nobody states comes true as well; the share held out is no longer believed."""
+        unstated = np.array(sorted(with_gaps(big_world)[1]))
+        whole = replace(graph, test=np.concatenate([graph.test, unstated]))
+        found = told_of_test(whole, scoring)
+        assert found.missing_share == found.most_missing < 0.06 < 0.2 < share_held_out(whole)
+        assert calibrate_final(whole, scoring).missing_share == found.missing_share
 
 
 class TestOfMissingFacts:

@@ -120,7 +120,8 @@ def test_known_entities_stay_as_they_are_to_the_bit(
         assert len(new.present) == size + 3
     assert torch.equal(before.modality_weights, after.modality_weights[:size])
     assert torch.equal(before.calibration.lines.weights, after.calibration.lines.weights)
-    assert before.calibration.share_held_out == after.calibration.share_held_out
+    assert before.calibration.missing_share == after.calibration.missing_share
+    assert before.calibration.most_missing == after.calibration.most_missing
 
 
 def test_the_image_of_an_entity_unseen_in_training_gives_its_embedding(

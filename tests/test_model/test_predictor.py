@@ -65,7 +65,7 @@ class TestAnswers:
         self, predictor: Predictor, world: World
     ) -> None:
         graph = world.graph
-        share = predictor.scoring.calibration.share_held_out
+        share = predictor.scoring.calibration.missing_share
         types = predictor.relation_types
         unanswered = Unanswered.of(predictor.scoring, graph, types, share)
         for question in questions(world):

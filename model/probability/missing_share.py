@@ -1,0 +1,53 @@
+"""How large a share of all facts a graph lacks, as far as that can be told.
+
+How many facts are missing cannot be seen in a graph. It is taken to be the share that was held out,
+but no more than what came true allows: if facts are missing at random, no answers come true more
+often than a missing fact does, so where most of a model's surest answers are in a split that it has
+not seen, that split has most of what is missing (as in Elkan and Noto, "Learning Classifiers from
+Only Positive and Unlabeled Data", KDD 2008, where it is an estimate).
+"""
+
+from scipy.special import betaincinv
+from torch import Tensor
+
+from model.probability.told_answers import ToldAnswers
+from model.scoring.calibration import Lines
+
+LEAST_MISSING = 0.001
+"""Smallest share that is taken to be missing."""
+_SURE = 0.05  # chance that what came true is luck
+_FEWEST_ANSWERS = 20  # of which less is told than chance does
+_OF_THE_TRUE = 0.25  # number of the surest answers, as a share of those that hold
+
+
+def times_expected(told: ToldAnswers, share_known: Tensor) -> float:
+    """Tell how many times as many of the surest answers came true as could if all of them held.
+
+    Args:
+        told: Answers, and which of them came true.
+        share_known: Of answers like each relation's that hold, the share that is taken to have come
+            true. Shape: (R,).
+
+    Returns:
+        The least that is likely; above 1 where more came true than was taken to be possible.
+    """
+    number = max(_FEWEST_ANSWERS, int(_OF_THE_TRUE * float(told.holds.sum())))
+    if len(told.holds) < number:
+        return 0.0
+    untold = Lines.identity(len(share_known), told.features.device)  # to which nothing is fitted
+    surest = untold.log_odds(told.features, told.relations).topk(number).indices
+    num_true = int(told.holds[surest].sum())
+    least = betaincinv(num_true + 0.5, number - num_true + 0.5, _SURE)
+    return float(least * number / share_known.to(surest.device)[told.relations[surest]].sum())
+
+
+def most_missing(num_facts: int, num_then: int, num_missing_then: float) -> float:
+    """Return the share of all facts that a graph lacks, from what it lacked without some splits.
+
+    Args:
+        num_facts: Facts of all splits.
+        num_then: Facts of the splits that were known.
+        num_missing_then: Facts that were missing then, those of the other splits among them.
+    """
+    still_missing = num_then + num_missing_then - num_facts
+    return max(still_missing / (num_then + num_missing_then), LEAST_MISSING)
