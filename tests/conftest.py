@@ -31,9 +31,12 @@ os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 
 
 _LONGEST_FILES = (
-    *("test_deployment.py", "test_distributed.py", "test_quickstart.py", "test_report.py"),
-    *("test_training.py", "test_pipeline.py", "test_options.py", "test_cli.py", "test_clusters.py"),
-    *("test_ablation.py", "test_temporary_server.py", "test_resume.py", "test_killed_runs.py"),
+    *("test_deployment.py", "test_distributed.py", "test_pipeline.py", "test_report.py"),
+    *("test_quickstart.py", "test_planted_complementarity.py", "test_training.py"),
+    *("test_resume.py", "test_recipe.py", "test_clusters.py", "test_killed_runs.py"),
+    *("test_status.py", "test_training_pool.py", "test_tune_command.py", "test_options.py"),
+    *("test_ablation.py", "test_clips.py", "test_tuning.py", "test_surroundings.py"),
+    *("test_information_bounds.py", "test_cli.py", "test_temporary_server.py"),
 )
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +55,25 @@ def small(command: str, config: object, *pairs: str) -> Command:
 _LOOKING = """
 import json, sys
 from mocme.cli.app import app
-try: app(sys.argv[1:])
-except SystemExit: pass
-print(json.dumps(sorted({"prefect", "torch"} & sys.modules.keys())))
+for words in json.loads(sys.argv[1]):
+    try: app(words)
+    except SystemExit: pass
+    print(json.dumps(sorted({"prefect", "torch"} & sys.modules.keys())))
 """
+
+
+def run_all_and_look_at_imports(
+    commands: Iterable[Sequence[object]],
+) -> list[tuple[dict[str, Any], list[str]]]:
+    """Run commands one after the other in a process of their own.
+
+    Returns:
+        For each the JSON that it printed, and which of Prefect and torch are imported after it.
+    """
+    given = json.dumps([[str(argument) for argument in words] for words in commands])
+    done = subprocess.run([sys.executable, "-c", _LOOKING, given], capture_output=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return list(zip(lines[::2], lines[1::2], strict=True))
 
 
 def run_and_look_at_imports(*arguments: object) -> tuple[dict[str, Any], list[str]]:
@@ -66,7 +82,5 @@ def run_and_look_at_imports(*arguments: object) -> tuple[dict[str, Any], list[st
     Returns:
         The JSON that it printed, and which of Prefect and torch it has imported.
     """
-    words = [sys.executable, "-c", _LOOKING, *(str(argument) for argument in arguments)]
-    done = subprocess.run(words, capture_output=True, check=True)
-    result, imported = (json.loads(line) for line in done.stdout.splitlines())
-    return result, imported
+    (found,) = run_all_and_look_at_imports([arguments])
+    return found

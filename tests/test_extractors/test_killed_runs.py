@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from tiny_checkpoints import save_bert
 
-NUM_KILLS = int(os.environ.get("MOCME_KILLS", "5"))
+NUM_KILLS = int(os.environ.get("MOCME_KILLS", "3"))
 NUM_ENTITIES = 300
 
 

@@ -44,6 +44,7 @@ class TeamServer:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}/api"
+        self._client = httpx.Client(timeout=SECONDS, trust_env=False)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_server(self) -> None:
@@ -79,6 +80,7 @@ class TeamServer:
         """End everything."""
         for name in reversed(list(self._processes)):
             self.stop(name)
+        self._client.close()
 
     def prefect(self, *words: str) -> str:
         """Run a command of Prefect's and return what it printed."""
@@ -105,7 +107,7 @@ class TeamServer:
         """Ask the server; while its database is locked it answers 503, which clients bear with."""
 
         def ask() -> httpx.Response | None:
-            answer = httpx.post(f"{self.url}/{path}", json=body, timeout=SECONDS)
+            answer = self._client.post(f"{self.url}/{path}", json=body)
             return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
         found: httpx.Response = self.eventually(ask)
@@ -114,9 +116,7 @@ class TeamServer:
     def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment, `FLOW/NAME` or one named as its flow, as the server has it."""
         full_name = name if "/" in name else f"{name}/{name}"
-        answer = httpx.get(
-            f"{self.url}/deployments/name/{full_name}", timeout=SECONDS
-        ).raise_for_status()
+        answer = self._client.get(f"{self.url}/deployments/name/{full_name}").raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
@@ -132,7 +132,7 @@ class TeamServer:
 
     def flow_run(self, run_id: str) -> dict[str, Any]:
         """Return a run as the server has it."""
-        found: dict[str, Any] = httpx.get(f"{self.url}/flow_runs/{run_id}", timeout=SECONDS).json()
+        found: dict[str, Any] = self._client.get(f"{self.url}/flow_runs/{run_id}").json()
         return found
 
     def ended(self, run_id: str) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class TeamServer:
 
     def _is_healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", timeout=SECONDS).is_success
+            return self._client.get(f"{self.url}/health").is_success
         except httpx.TransportError:
             return False
 
@@ -210,6 +210,10 @@ def write_small_config(folder: Path) -> None:
     path = folder / "mocme.yaml"
     config = yaml.safe_load(path.read_text())
     config["model"] = {**config.get("model", {}), "dim": 8, "rule_length": 2}
-    config["train"] = {**config.get("train", {}), "epochs": 2, "eval_every": 1}
+    quick = {"epochs": 2, "eval_every": 1, "final": "selected"}
+    config["train"] = {**config.get("train", {}), **quick}
+    config["modalities"] = {
+        name: entry for name, entry in config["modalities"].items() if name in ("image", "text")
+    }
     config["extract"] = {**config.get("extract", {}), "num_workers": 1}
     path.write_text(yaml.safe_dump(config, sort_keys=False))

@@ -123,13 +123,19 @@ def names_of(deployed: dict[str, Any]) -> dict[str, str]:
     return {it["name"].partition("/")[0]: it["name"] for it in deployed["deployments"]}
 
 
+@pytest.fixture(scope="module")
+def deployed(team: TeamServer, graphs: tuple[Path, Path]) -> tuple[dict[str, str], ...]:
+    """The names of the deployments of the two configs, by flow."""
+    return tuple(names_of(team.deploy(config)) for config in graphs)
+
+
 class TestConfigsOfTheirOwn:
     """`mocme deploy` for two users, on the server and by the worker of the days above."""
 
     def test_each_config_has_its_own_deployments_with_the_schedules_of_prefect_yaml(
-        self, team: TeamServer, graphs: tuple[Path, Path]
+        self, team: TeamServer, graphs: tuple[Path, Path], deployed: tuple[dict[str, str], ...]
     ) -> None:
-        first, second = (names_of(team.deploy(config)) for config in graphs)
+        first, second = deployed
         assert list(first) == list(second) == list(FLOWS)
         assert not set(first.values()) & set(second.values())
         for flow, name in first.items():
@@ -208,13 +214,13 @@ class TestConfigsOfTheirOwn:
         trigger = f"{name.partition('/')[2]}__automation_1"
         return [it["actions"][0]["deployment_id"] for it in found if it["name"] == trigger]
 
+    @pytest.mark.slow
     def test_a_run_reads_the_config_as_it_is_then(
-        self, team: TeamServer, graphs: tuple[Path, Path]
+        self, team: TeamServer, graphs: tuple[Path, Path], deployed: tuple[dict[str, str], ...]
     ) -> None:
-        own = names_of(team.deploy(graphs[0]))
         text = graphs[0].read_text()
         graphs[0].write_text(text.replace("epochs: 2", "epochs: 1"))
-        run = team.run(own["pipeline"])
+        run = team.run(deployed[0]["train"])
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         newest = graphs[0].parent / "data" / "runs" / "newest"
         assert yaml.safe_load((newest / "config.yaml").read_text())["train"]["epochs"] == 1

@@ -15,6 +15,8 @@ from PIL import Image
 from small_runs import SMALL, Command, mocme, settings, small
 
 from flows.stages.predictions import read_predictions
+from mocme.report import write
+from mocme.report.figure import DrawnFigure
 from storage.datasets.dataset import read_dataset
 
 ALL = ["extract", "train", "evaluate", "predict"]
@@ -122,7 +124,7 @@ def test_a_renamed_picture_costs_nothing(project: Path) -> None:
 
 
 def test_a_hyper_parameter_costs_no_extraction(project: Path) -> None:
-    command = run(project, "train.learning_rate=0.05")
+    command = run(project, "train.learning_rate=0.05", "train.final=selected")
     assert ran(command) == ["train", "evaluate", "predict"]
     assert "train.learning_rate 0.1 -> 0.05" in " ".join(command.stderr.split())
     assert ran(run(project)) == []  # the first run is still there
@@ -165,15 +167,18 @@ def test_the_log_for_tensorboard_may_be_deleted(project: Path) -> None:
 
 
 def test_structure_alone_needs_no_extraction(project: Path) -> None:
-    command = run(project, "modalities={}")
+    command = run(project, "modalities={}", "train.final=selected")
     assert command.json["extracted"] == {}
     assert ran(command) == ["train", "evaluate", "predict"]
 
 
-def test_a_test_split_that_leaks_as_a_whole_has_no_clean_metrics(extracted: Path) -> None:
+def test_a_test_split_that_leaks_as_a_whole_has_no_clean_metrics(
+    extracted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "draw_figure", lambda figure: DrawnFigure("<svg></svg>", {}))
     shutil.copyfile(extracted / "train.tsv", extracted / "test.tsv")
     config = extracted / "mocme.yaml"
-    shown = mocme("run", config, *settings(*SMALL))
+    shown = mocme("run", config, *settings(*SMALL, "train.final=selected"))
     assert shown.exit_code == 0, shown.stderr
     clean, published = (
         next(line for line in shown.stdout.splitlines() if f"│ {split} " in line)
@@ -201,16 +206,17 @@ def test_too_many_failures_fail_the_run_after_everything_good_is_stored(project:
 
 def test_the_stages_run_one_by_one(project: Path) -> None:
     config = project / "mocme.yaml"
-    extracted = small("extract", config, "train.seed=5").json
+    other = ("train.seed=5", "train.final=selected")
+    extracted = small("extract", config, *other).json
     assert extracted["stages"] == {"extract": "skipped"}
     assert set(extracted) == {"extracted", "stages", "failures"}
-    before = small("evaluate", config, "train.seed=5")
+    before = small("evaluate", config, *other)
     assert before.exit_code == 2
     assert "mocme train CONFIG" in before.json["error"]
-    assert small("train", config, "train.seed=5").json["stages"]["train"] == "ran"
-    assert small("evaluate", config, "train.seed=5").json["stages"] == {"evaluate": "ran"}
-    assert small("predict", config, "train.seed=5").json["stages"] == {"predict": "ran"}
-    assert ran(run(project, "train.seed=5")) == []
+    assert small("train", config, *other).json["stages"]["train"] == "ran"
+    assert small("evaluate", config, *other).json["stages"] == {"evaluate": "ran"}
+    assert small("predict", config, *other).json["stages"] == {"predict": "ran"}
+    assert ran(run(project, *other)) == []
     evaluated = mocme("evaluate", "--run", project / "data/runs/newest", "--json")
     assert evaluated.json["stages"] == {"evaluate": "skipped"}
 

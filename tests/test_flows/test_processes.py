@@ -10,13 +10,14 @@ from small_runs import mocme, settings, small
 
 def test_a_training_of_several_processes_is_complete(extracted: Path) -> None:
     config = extracted / "mocme.yaml"
+    exact = ("train.dtype=float32", "train.final=selected")
     by_two, alone = "train.processes=2", f"runs={extracted}/alone"
-    shared = small("train", config, "train.dtype=float32", by_two)
+    shared = small("train", config, *exact, by_two)
     assert shared.exit_code == 0, shared.stderr
-    expected = small("run", config, "train.dtype=float32", alone)
+    expected = small("run", config, *exact, alone)
     assert expected.exit_code == 0, expected.stderr
     run, run_alone = Path(shared.json["run_dir"]), Path(expected.json["run_dir"])
-    found = small("run", config, "train.dtype=float32")
+    found = small("run", config, *exact)
     assert found.json["stages"]["train"] == "skipped", "where to train is no part of its key"
     assert found.json["run_dir"] == str(run)
     assert names_in(run) == names_in(run_alone)

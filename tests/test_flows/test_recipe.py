@@ -42,7 +42,15 @@ def test_one_file_and_one_config_entry_are_a_modality_that_trains(
     entry = yaml.safe_load(block("yaml"))
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), **entry}))
     ran = subprocess.run(
-        [sys.executable, "-c", MAIN, "run", config, "--json", *settings(*SMALL)],
+        [
+            sys.executable,
+            "-c",
+            MAIN,
+            "run",
+            config,
+            "--json",
+            *settings(*SMALL, "train.final=selected"),
+        ],
         env={**os.environ, "PYTHONPATH": str(tmp_path / "copy")},
         cwd=tmp_path / "copy",
         capture_output=True,

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from small_runs import SMALL, mocme, run_and_look_at_imports, settings, small
+from small_runs import (
+    SMALL,
+    mocme,
+    run_all_and_look_at_imports,
+    run_and_look_at_imports,
+    settings,
+    small,
+)
 
 import flows.inputs
 from flows.configs.pipeline_config import load_config
@@ -35,28 +42,35 @@ def write_graph(folder: Path, **changes: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"dataset": "nowhere"}, "nowhere: found no such folder"),
-        ({"predict": {"relations": ["is_one_off"]}}, "did you mean 'is_one_of'"),
-        ({"relation_types": {"is_one_off": {"single": True}}}, "did you mean 'is_one_of'"),
-        ({"modalities": {"texts": {"extractor": "text_hash"}}}, "field 'texts'"),
-        ({"modalities": {"text": WEIGHTS}}, "found no weights in the folder"),
-        ({"modalities": {"text": {**WEIGHTS, "model": "./gone"}}}, "found './gone'"),
-        ({"modalities": {"image": {**WEIGHTS, "extractor": "image_clip"}}}, "found no weights"),
-        ({"modalities": {"f": {"extractor": "imported", "file": "f.npy"}}}, "f.npy: found"),
-        ({"runs": "entities.jsonl"}, "'runs': "),
-        ({"store": "entities.jsonl/features"}, "'store': "),
-        ({"train": {"device": "gpu"}}, "'train.device': found 'gpu'"),
-        ({"extract": {"device": "cuda:one"}}, "'extract.device': found 'cuda:one'"),
-    ],
-)
+BAD_INPUT: list[tuple[dict[str, Any], str]] = [
+    ({"dataset": "nowhere"}, "nowhere: found no such folder"),
+    ({"predict": {"relations": ["is_one_off"]}}, "did you mean 'is_one_of'"),
+    ({"relation_types": {"is_one_off": {"single": True}}}, "did you mean 'is_one_of'"),
+    ({"modalities": {"texts": {"extractor": "text_hash"}}}, "field 'texts'"),
+    ({"modalities": {"text": WEIGHTS}}, "found no weights in the folder"),
+    ({"modalities": {"text": {**WEIGHTS, "model": "./gone"}}}, "found './gone'"),
+    ({"modalities": {"image": {**WEIGHTS, "extractor": "image_clip"}}}, "found no weights"),
+    ({"modalities": {"f": {"extractor": "imported", "file": "f.npy"}}}, "f.npy: found"),
+    ({"runs": "entities.jsonl"}, "'runs': "),
+    ({"store": "entities.jsonl/features"}, "'store': "),
+    ({"train": {"device": "gpu"}}, "'train.device': found 'gpu'"),
+    ({"extract": {"device": "cuda:one"}}, "'extract.device': found 'cuda:one'"),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, Any], list[str]]]:
+    """What a run said of each bad input, and what was imported after it."""
+    configs = [write_graph(tmp_path_factory.mktemp("bad"), **changes) for changes, _ in BAD_INPUT]
+    return run_all_and_look_at_imports(("run", config, "--json") for config in configs)
+
+
+@pytest.mark.parametrize("number", range(len(BAD_INPUT)), ids=[said for _, said in BAD_INPUT])
 def test_bad_input_costs_no_start_of_prefect(
-    tmp_path: Path, changes: dict[str, Any], said: str
+    refused: list[tuple[dict[str, Any], list[str]]], number: int
 ) -> None:
-    result, imported = run_and_look_at_imports("run", write_graph(tmp_path, **changes), "--json")
-    assert said in result["error"]
+    result, imported = refused[number]
+    assert BAD_INPUT[number][1] in result["error"]
     assert "; allowed: " in result["error"]
     assert (result["stages"], result["extracted"], imported) == ({}, {}, [])
 
@@ -64,8 +78,8 @@ def test_bad_input_costs_no_start_of_prefect(
 def test_a_bad_triple_costs_none_either(tmp_path: Path) -> None:
     config = write_graph(tmp_path)
     (tmp_path / "valid.tsv").write_text("lion\tis_one_of\tzebras\n")
-    for command in ("run", "train", "extract"):
-        result, imported = run_and_look_at_imports(command, config, "--json")
+    commands = [(name, config, "--json") for name in ("run", "train", "extract")]
+    for result, imported in run_all_and_look_at_imports(commands):
         assert "valid.tsv, line 1, field 'tail': found the unknown entity" in result["error"]
         assert imported == []
 
@@ -117,11 +131,12 @@ def test_what_is_done_needs_no_whole_run(project: Path) -> None:
     assert command.json["stages"] == {"evaluate": "skipped"}
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_a_config_that_was_never_run_costs_none(tmp_path: Path, command: str) -> None:
-    result, imported = run_and_look_at_imports(command, write_graph(tmp_path), "--json")
-    assert "found no finished training of this config" in result["error"]
-    assert imported == []
+def test_a_config_that_was_never_run_costs_none(tmp_path: Path) -> None:
+    config = write_graph(tmp_path)
+    commands = [(name, config, "--json") for name in ("evaluate", "predict")]
+    for result, imported in run_all_and_look_at_imports(commands):
+        assert "found no finished training of this config" in result["error"]
+        assert imported == []
 
 
 def test_a_run_of_other_settings_is_named(project: Path) -> None:

@@ -54,7 +54,9 @@ def test_a_run_among_planted_files(tmp_path: Path) -> None:
     plant(tmp_path)
     before = {path.name for path in tmp_path.iterdir()}
     mocme = Path(sys.executable).with_name("mocme")
-    for words in (["run", "mocme.yaml", *settings(*SMALL)], ["report", "data/runs/newest"]):
+    quick = ("modalities={image: {extractor: image_stats}}", "train.final=selected")
+    run = ["run", "mocme.yaml", *settings(*SMALL, *quick)]
+    for words in (run, ["report", "data/runs/newest"]):
         done = subprocess.run(
             [mocme, *words], cwd=tmp_path, env=outside_of_tests(), capture_output=True, text=True
         )

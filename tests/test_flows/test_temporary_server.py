@@ -21,6 +21,7 @@ from flows.server.server_process import create_tables
 from flows.server.temporary_server import ServerError, TemporaryServer
 from storage.isolation import python_command
 
+CLIENT = httpx.Client(trust_env=False)  # each new one reads all certificates
 STARTED_BY_A_PROCESS_THAT_IS_KILLED = """
 import os, signal
 from flows.server.surroundings import scratch_folder
@@ -75,9 +76,9 @@ def test_one_that_dies_at_its_start_is_an_error(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("path", ["/health", "/flows/filter", "/admin/version", "/../docs", "/.."])
 def test_a_stranger_is_refused(server: TemporaryServer, path: str) -> None:
     for method in ("GET", "POST", "OPTIONS"):
-        answer = httpx.request(method, server.url + path)
+        answer = CLIENT.request(method, server.url + path)
         assert answer.status_code == 401, (method, answer)
-    wrong = httpx.get(server.url + path, headers={"Authorization": "Basic eDp5"})
+    wrong = CLIENT.get(server.url + path, headers={"Authorization": "Basic eDp5"})
     assert wrong.status_code == 401
 
 
@@ -85,19 +86,19 @@ def test_a_stranger_is_refused(server: TemporaryServer, path: str) -> None:
 def test_a_web_page_is_refused(server: TemporaryServer, origin: str) -> None:
     asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     for method, carried in (("OPTIONS", asked), ("POST", headers(server, Origin=origin))):
-        answer = httpx.request(method, f"{server.url}/flows/filter", headers=carried, json={})
+        answer = CLIENT.request(method, f"{server.url}/flows/filter", headers=carried, json={})
         assert answer.status_code == 403
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost", "127.0.0.1", "127.0.0.1:1"])
 def test_another_host_is_refused(server: TemporaryServer, host: str) -> None:
-    answer = httpx.get(f"{server.url}/admin/version", headers=headers(server, Host=host))
+    answer = CLIENT.get(f"{server.url}/admin/version", headers=headers(server, Host=host))
     assert answer.status_code == 421
 
 
 def test_its_own_process_is_answered(server: TemporaryServer) -> None:
-    answer = httpx.post(f"{server.url}/flows/filter", headers=headers(server), json={})
+    answer = CLIENT.post(f"{server.url}/flows/filter", headers=headers(server), json={})
     assert answer.json() == []
 
 

@@ -76,7 +76,14 @@ class TestHostileNames:
         assert all(it.isprintable() for it in written.decode().rstrip("\n"))
 
 
-@pytest.mark.parametrize("words", [("sample",), ("audit",), ("store", "stats")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("audit",),
+        pytest.param(("sample",), marks=pytest.mark.slow),
+        pytest.param(("store", "stats"), marks=pytest.mark.slow),
+    ],
+)
 def test_a_name_too_long_is_one_line(words: tuple[str, ...]) -> None:
     name = "x" * 300
     done = run(*words, name)

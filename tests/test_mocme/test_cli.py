@@ -216,43 +216,57 @@ def test_a_store_is_counted_and_damage_found(project: Path) -> None:
     assert damaged.json["problems"][0]["space"] == str(data.parent)
 
 
-NEVER_PREFECT = {
-    "help": (["--help"], {"torch", "numpy.random"}),
-    "help of a command": (["run", "--help"], {"torch", "numpy.random"}),
-    "help of a study": (["tune", "--help"], {"torch", "optuna", "matplotlib"}),
-    "a range that is wrong": (
-        ["tune", "{project}/mocme.yaml", "--trials", "2", "--over", "model.dim=0..1"],
-        {"torch", "optuna", "matplotlib"},
+NEVER_IMPORTED = {
+    "help": (
+        [["--help"], ["run", "--help"]],
+        {"prefect", "torch", "numpy.random"},
     ),
-    "sample": (["sample", "{tmp}/s", "--things", "60"], {"torch"}),
-    "audit": (["audit", "{project}"], {"torch"}),
-    "audit of media": (["audit", "{project}", "--media"], {"torch"}),
-    "store stats": (["store", "stats", "{project}/data/features"], {"torch"}),
-    "store verify": (["store", "verify", "{project}/data/features"], {"torch"}),
-    "a config that is wrong": (["run", "{tmp}/none.yaml"], {"torch"}),
+    "studies": (
+        [
+            ["tune", "--help"],
+            ["tune", "{project}/mocme.yaml", "--trials", "2", "--over", "model.dim=0..1"],
+        ],
+        {"prefect", "torch", "optuna", "matplotlib"},
+    ),
+    "datasets and stores": (
+        [
+            ["sample", "{tmp}/s", "--things", "60"],
+            ["audit", "{project}"],
+            ["audit", "{project}", "--media"],
+            ["store", "stats", "{project}/data/features"],
+            ["store", "verify", "{project}/data/features"],
+            ["run", "{tmp}/none.yaml"],
+        ],
+        {"prefect", "torch"},
+    ),
     "predict": (
-        ["predict", "--run", "{project}/data/runs/newest", "--head", "?", "--relation", "?"],
-        set(),
+        [["predict", "--run", "{project}/data/runs/newest", "--head", "?", "--relation", "?"]],
+        {"prefect"},
     ),
 }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "unwanted"), NEVER_PREFECT.values(), ids=NEVER_PREFECT.keys()
-)
-def test_start_up_imports_only_what_the_command_needs(
-    project: Path, tmp_path: Path, arguments: list[str], unwanted: set[str]
+@pytest.mark.parametrize("name", NEVER_IMPORTED)
+def test_start_up_imports_only_what_the_commands_need(
+    project: Path, tmp_path: Path, name: str
 ) -> None:
-    words = [word.format(tmp=tmp_path, project=project) for word in arguments]
+    """Those that need the same follow each other in one process."""
+    commands, unwanted = NEVER_IMPORTED[name]
+    given = [[word.format(tmp=tmp_path, project=project) for word in words] for words in commands]
     program = (
         "import json, sys\n"
         "from mocme.cli.app import app\n"
-        "try: app(sys.argv[1:])\n"
-        "except SystemExit: pass\n"
-        "sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    try: app(words)\n"
+        "    except SystemExit: pass\n"
+        "    sys.stderr.write('\\nIMPORTED ' + json.dumps(sorted(sys.modules)) + '\\n')\n"
     )
     finished = subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", program, json.dumps(given)],
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
-    imported = set(json.loads(finished.stderr.splitlines()[-1]))
-    assert not imported & {"prefect", *unwanted}
+    told = [it for it in finished.stderr.splitlines() if it.startswith("IMPORTED ")]
+    for words, line in zip(commands, told, strict=True):
+        assert not unwanted & set(json.loads(line.removeprefix("IMPORTED "))), words

@@ -225,8 +225,10 @@ def test_no_file_but_older_predictions_is_replaced(
     assert out.read_bytes() == mine
 
     out.write_bytes(b"")
+    relation = Predictor(run).graph.relations[0]
+    words = ("--run", run, "--relation", relation, "--out", out, "-k", 1)
     for _ in range(2):
-        assert mocme("predict", "--run", run, "--all", "--out", out, "-k", 1).exit_code == 0
+        assert mocme("predict", *words).exit_code == 0
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".nt"])
@@ -234,15 +236,16 @@ def test_where_nothing_is_probable_enough_there_is_a_header(
     project: Path, tmp_path: Path, suffix: str
 ) -> None:
     out, run = tmp_path / f"x{suffix}", project / "data/runs/newest"
+    words = ("--run", run, "--relation", Predictor(run).graph.relations[0], "--out", out)
     for _ in range(2):  # the second time, it replaces what it has written without a row
-        command = mocme("predict", "--run", run, "--out", out, "--min-probability", 1, "--json")
+        command = mocme("predict", *words, "--min-probability", 1, "--json")
         assert command.exit_code == 0, command.stderr
         assert command.json["triples"] == 0
     if suffix in (".jsonl", ".nt"):
         assert out.read_bytes() == b""
         return
     names = columns_of(out)
-    assert mocme("predict", "--run", run, "--out", out, "-k", 1).exit_code == 0
+    assert mocme("predict", *words, "-k", 1).exit_code == 0
     assert columns_of(out) == names
 
 

@@ -51,7 +51,15 @@ GRAPHS = {
 }
 
 
-@pytest.fixture(params=GRAPHS)
+FORMATS_OF_OTHERS = {"MKG-W", "MKG-Y"}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name in FORMATS_OF_OTHERS else ())
+        for name in GRAPHS
+    ]
+)
 def graph(request: pytest.FixtureRequest, tmp_path: Path, prefect_server: str) -> Path:
     """An OpenKE folder whose entities are not listed in the order of their ids."""
     folder = tmp_path / request.param

@@ -107,8 +107,15 @@ def run_dir(project: Path) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have figures drawn empty, for tests of the rest of the page."""
-    empty = DrawnFigure("<svg></svg>", {})
-    monkeypatch.setattr(write, "draw_figure", lambda figure: empty)
+    draw_only(set(), monkeypatch)
+
+
+def draw_only(names: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all figures but the named ones drawn empty."""
+    draw, empty = write.draw_figure, DrawnFigure("<svg></svg>", {})
+    monkeypatch.setattr(
+        write, "draw_figure", lambda figure: draw(figure) if figure.name in names else empty
+    )
 
 
 def report(run_dir: Path, *arguments: object) -> str:
@@ -308,13 +315,20 @@ def replace_pictures(project: Path, put: Callable[[Path], None]) -> None:
 
 
 def pictures_of(run_dir: Path) -> int:
-    """Return how many pictures the page holds; posters are frames of clips."""
-    return sum("src" in it.attributes for it in parse(report(run_dir)).all("img"))
+    """Report a run; return how many pictures the page holds."""
+    return pictures_in(report(run_dir))
+
+
+def pictures_in(html: str) -> int:
+    """Return how many pictures a page holds; posters are frames of clips."""
+    return sum("src" in it.attributes for it in parse(html).all("img"))
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_picture_outside_the_dataset_is_never_shown(run_dir: Path, project: Path) -> None:
-    assert pictures_of(run_dir) > 0
+def test_a_picture_outside_the_dataset_is_never_shown(
+    run_dir: Path, project: Path, html: str
+) -> None:
+    assert pictures_in(html) > 0
     outside = project.parent / "private.png"
     Image.new("RGB", (64, 64), "red").save(outside)
     replace_pictures(project, lambda path: path.symlink_to(outside))
@@ -350,7 +364,10 @@ def test_a_picture_that_has_failed_is_not_decoded_again(
     assert pictures_of(run_dir) == 0
 
 
-def test_names_and_texts_from_data_are_never_markup(run_dir: Path, project: Path) -> None:
+def test_names_and_texts_from_data_are_never_markup(
+    run_dir: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_only({"per_relation"}, monkeypatch)
     graph_file, predictions = run_dir / "graph.json", run_dir / "predictions.tsv"
     graph = json.loads(graph_file.read_text())
     first = read_predictions(predictions)[0]
@@ -379,9 +396,9 @@ def test_names_and_texts_from_data_are_never_markup(run_dir: Path, project: Path
     ElementTree.parse(run_dir / "report/per_relation.svg")  # noqa: S314
 
 
-def test_a_budget_of_bytes_holds_and_the_page_says_what_is_left_out(
-    run_dir: Path, html: str
-) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_a_budget_of_bytes_holds_and_the_page_says_what_is_left_out(run_dir: Path) -> None:
+    html = report(run_dir)
     media = sum(len(uri) for uri in re.findall(r"data:\w+/[^\"]+", html))
     limit = (len(html.encode()) - media / 2) / 1e6
     command = mocme("report", run_dir, "--max-mb", limit, "--json")
@@ -392,6 +409,7 @@ def test_a_budget_of_bytes_holds_and_the_page_says_what_is_left_out(
     assert media_of(page)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_page_that_cannot_fit_is_refused(run_dir: Path) -> None:
     command = mocme("report", run_dir, "--max-mb", 0.02)
     assert command.exit_code == 2
@@ -446,7 +464,7 @@ def test_without_probabilities_to_judge_there_is_a_sentence(
     file = run_dir / "evaluation.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": calibration}))
     reseal(run_dir)
-    assert note in report(run_dir)
+    assert note in report(run_dir, "--predictions", 0)
 
 
 def test_calibration_is_drawn_as_it_was_measured(moved: tuple[Path, ParsedPage]) -> None:
@@ -492,9 +510,10 @@ def test_damage_is_named(run_dir: Path, file: str) -> None:
     assert f"{file}: found a damaged" in command.stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_modality_and_other_negatives_are_told_in_a_sentence_each(project: Path) -> None:
     text = "modalities={text: {extractor: text_hash, field: [name, text]}}"
-    fewer = ("model.num_experts=1", "train.negatives.weighting=none")
+    fewer = ("model.num_experts=1", "train.negatives.weighting=none", "train.final=selected")
     command = small("run", project / "mocme.yaml", text, *fewer)
     assert command.exit_code == 0, command.stderr
     run_dir = Path(command.json["run_dir"])
@@ -505,15 +524,16 @@ def test_one_modality_and_other_negatives_are_told_in_a_sentence_each(project: P
     assert not {mime for mime, _ in media_of(html)}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_structure_alone_has_a_report_and_so_has_a_log_of_losses_only(project: Path) -> None:
-    command = small("run", project / "mocme.yaml", "modalities={}")
+    command = small("run", project / "mocme.yaml", "modalities={}", "train.final=selected")
     assert command.exit_code == 0, command.stderr
     log = Path(command.json["run_dir"]) / "metrics.jsonl"
     epochs = [json.loads(line) for line in log.read_text().splitlines()]
     kept = [{name: epoch[name] for name in ("epoch", "loss")} for epoch in epochs]
     log.write_text("".join(f"{json.dumps(epoch)}\n" for epoch in kept))
     reseal(log.parent)
-    html = report(Path(command.json["run_dir"]))
+    html = report(Path(command.json["run_dir"]), "--predictions", 0)
     assert "log holds no categories of negatives" in html
     assert "This run fuses no modalities" in html
     assert "learned from structure alone" in html

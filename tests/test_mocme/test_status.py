@@ -77,7 +77,17 @@ CHANGES: dict[str, tuple[Change, str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
+# What each names is told by tests without a run, too.
+TRAINED_ANEW = {"a fact", "weights lost"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in TRAINED_ANEW else ())
+        for name in CHANGES
+    ],
+)
 def test_it_foretells_the_run_that_follows(project: Path, name: str) -> None:
     change, expected, stage, reason = CHANGES[name]
     change(project)

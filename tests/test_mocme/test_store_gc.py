@@ -42,14 +42,22 @@ def remove_entity_text(project: Path) -> None:
     path.write_text("\n".join([json.dumps({**json.loads(first), "text": "anew"}), *rest]) + "\n")
 
 
-@pytest.fixture
-def cluttered(extracted: Path) -> Path:
+@pytest.fixture(scope="module")
+def first_clutter(first_extraction: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose store holds a second space of texts, and a text that nobody has now."""
-    config = extracted / "mocme.yaml"
+    project = tmp_path_factory.mktemp("clutter") / "first"
+    shutil.copytree(first_extraction, project, symlinks=True)
+    config = project / "mocme.yaml"
     mocme("extract", config, *settings("modalities.text.dim=64"))
-    remove_entity_text(extracted)
+    remove_entity_text(project)
     mocme("extract", config)
-    return extracted
+    return project
+
+
+@pytest.fixture
+def cluttered(first_clutter: Path, tmp_path: Path) -> Path:
+    """A copy, in another place, of the cluttered project."""
+    return Path(shutil.copytree(first_clutter, tmp_path / "cluttered", symlinks=True))
 
 
 def test_what_is_used_stays(extracted: Path) -> None:

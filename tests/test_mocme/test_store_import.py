@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,22 @@ from extractors.sample import write_sample
 from storage.datasets.dataset import read_dataset
 
 
-@pytest.fixture
-def project(tmp_path: Path, prefect_server: str) -> Path:
-    """A sample with published features of all its entities but the first."""
-    write_sample(tmp_path / "s", num_things=60)
-    ids = [entity.id for entity in read_dataset(tmp_path / "s").entities][:0:-1]
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+    """A folder of a sample and published features of all its entities but the first."""
+    folder = tmp_path_factory.mktemp("published")
+    write_sample(folder / "s", num_things=60)
+    ids = [entity.id for entity in read_dataset(folder / "s").entities][:0:-1]
     rows = np.random.default_rng(0).standard_normal((len(ids), 5))
-    np.save(tmp_path / "look.npy", rows.astype(np.float32))
-    (tmp_path / "ids.txt").write_text("\n".join(ids))
+    np.save(folder / "look.npy", rows.astype(np.float32))
+    (folder / "ids.txt").write_text("\n".join(ids))
+    return folder
+
+
+@pytest.fixture
+def project(published: Path, tmp_path: Path) -> Path:
+    """The sample's folder, in a copy of the one around it."""
+    shutil.copytree(published, tmp_path, symlinks=True, dirs_exist_ok=True)
     return tmp_path / "s"
 
 

@@ -14,7 +14,7 @@ from flows.stages.staged_run import StagedRun, finished_runs
 from mocme.training_pool import TrainingError, TrainingPool, TrainingStoppedError
 from storage.isolation import python_command, python_environment
 
-LONG = ("train.epochs=400", "train.patience=400")
+LONG = ("modalities={}", "train.epochs=400", "train.patience=400")
 
 
 class Enough(Exception):  # noqa: N818 - as Optuna's TrialPruned, no error

@@ -45,7 +45,7 @@ MOMENTS: dict[str, tuple[Any, str]] = {
 }
 """Calls before which a training can be killed, by what they begin."""
 
-WORLD = planted_world(num_things=80)
+WORLD = planted_world(num_things=40)
 MODEL = model_config(alone=True, modality_dropout=0.2, feature_dropout=0.3)
 TRAINING = train_config(
     epochs=5,
@@ -121,10 +121,11 @@ def drawn_moments(names: Sequence[str], num_kills: int, chance: random.Random) -
 
 
 def main() -> None:
-    """Train to the end once, then be killed `--kills` times at moments, and as often at a time."""
+    """Train to the end once, then be killed at moments and at times, as often as it is told."""
     parser = argparse.ArgumentParser()
     parser.add_argument("runs", type=Path)
     parser.add_argument("--kills", type=int, required=True)
+    parser.add_argument("--kills-at-times", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -139,7 +140,7 @@ def main() -> None:
         if in_child(partial(train_until, run_dir, moment)):
             killed[run_dir.name] = names[moment]
             in_child(partial(train_until, run_dir, chance.randrange(len(names))))
-    for number in range(arguments.kills):
+    for number in range(arguments.kills_at_times):
         run_dir = runs / f"time-{number}"
         if in_child(partial(train, run_dir), chance.uniform(0, seconds)):
             killed[run_dir.name] = "any"

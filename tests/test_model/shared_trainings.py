@@ -42,11 +42,13 @@ CASES = {
     "drawn estimates": case({"complementarity": "infonce"}, batch_size=34),
     "odd batches": case(
         {"context": True},
+        epochs=2,
         batch_size=7,
         negatives={"mode": "sampled", "sampler": "bernoulli", "num": 8},
     ),
     "a question a batch": case(
         {"structure": False},
+        epochs=2,
         batch_size=2,
         negatives={"mode": "sampled", "weighting": "self_adversarial", "num": 4},
     ),

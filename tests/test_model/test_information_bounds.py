@@ -10,18 +10,25 @@ from model.fusion.complementarity import ESTIMATORS
 from model.fusion.information_bounds import BATCH_SIZE, club_information, infonce_information
 
 NUM_ENTITIES = 4000
+EVERY_RUN = {(1, 0.0), (1, -0.6), (4, 0.9)}
+every_correlation = pytest.mark.parametrize(
+    ("dim", "rho"),
+    [
+        pytest.param(dim, rho, marks=() if (dim, rho) in EVERY_RUN else pytest.mark.slow)
+        for dim in (1, 4)
+        for rho in (0.0, 0.3, -0.6, 0.9)
+    ],
+)
 
 
-@pytest.mark.parametrize("dim", [1, 4])
-@pytest.mark.parametrize("rho", [0.0, 0.3, -0.6, 0.9])
+@every_correlation
 def test_infonce_is_below_and_close(dim: int, rho: float) -> None:
     truth = -dim / 2 * math.log(1 - rho**2)
     found = float(infonce_information(*correlated(NUM_ENTITIES, dim, rho)))
     assert 0.9 * truth - 0.03 <= found <= truth + 0.05
 
 
-@pytest.mark.parametrize("dim", [1, 4])
-@pytest.mark.parametrize("rho", [0.0, 0.3, -0.6, 0.9])
+@every_correlation
 def test_club_is_above_and_of_its_own_closed_form(dim: int, rho: float) -> None:
     truth = -dim / 2 * math.log(1 - rho**2)
     found = float(club_information(*correlated(NUM_ENTITIES, dim, rho)))
@@ -55,7 +62,7 @@ def test_what_is_not_linear_is_seen(name: str) -> None:
     assert float(ESTIMATORS[name](first, second)) > 0.3
 
 
-@pytest.mark.parametrize("name", ["infonce", "club"])
+@pytest.mark.parametrize("name", ["infonce", pytest.param("club", marks=pytest.mark.slow)])
 def test_repeats_itself_and_leaves_the_random_state_alone(name: str) -> None:
     first, second = correlated(600, 3, 0.5)
     torch.manual_seed(5)

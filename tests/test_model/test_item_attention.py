@@ -58,12 +58,12 @@ def with_distractors(world: World) -> FeatureTable:
 
 
 def test_training_learns_which_items_tell(tmp_path: Path) -> None:
-    world = planted_world(num_things=200, absent=0.0)
+    world = planted_world(num_things=120, absent=0.0)
     tables, mrr = {"image": with_distractors(world)}, []
     for attend in ((), ("image",)):
         run_dir = tmp_path / f"{len(attend)}"
         model = model_config(structure=False, neighbours=False, attend=attend, dim=32)
-        train(world.graph, tables, model, train_config(epochs=30), run_dir)
+        train(world.graph, tables, model, train_config(epochs=20), run_dir)
         known = known_answers(world.graph, torch.device("cpu"))
         ranks = rank(RunFolder(run_dir).read_scoring(), world.graph.test, known)
         mrr.append(ranks.metrics()["mrr"])

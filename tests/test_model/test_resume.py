@@ -28,7 +28,9 @@ from model.runs.epoch_report import EpochReport
 from model.runs.run_folder import RunFolder
 from model.training.train import train
 
-NUM_KILLS = max(int(os.environ.get("MOCME_KILLS", "0")), len(killed_trainings.MOMENTS))
+WANTED_KILLS = int(os.environ.get("MOCME_KILLS", "0"))
+NUM_KILLS = max(WANTED_KILLS, len(killed_trainings.MOMENTS))
+NUM_KILLS_AT_TIMES = max(WANTED_KILLS, 3)
 
 FILES = {
     "graph.json",
@@ -149,7 +151,8 @@ class TestKilled:
     @pytest.fixture(scope="class")
     def killed(self, runs: Path) -> dict[str, str]:
         """Runs that were killed and then went on to the end: what each was killed before."""
-        command = [sys.executable, killed_trainings.__file__, str(runs), "--kills", str(NUM_KILLS)]
+        command = [sys.executable, killed_trainings.__file__, str(runs)]
+        command += ["--kills", str(NUM_KILLS), "--kills-at-times", str(NUM_KILLS_AT_TIMES)]
         path = os.pathsep.join(sys.path)
         found = subprocess.run(
             command, check=True, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE
