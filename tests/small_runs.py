@@ -14,6 +14,7 @@ from mocme.cli.app import app
 SMALL = (
     "model.dim=8",
     "model.num_experts=2",
+    "model.alone=false",
     "model.rule_length=2",
     "train.epochs=2",
     "train.eval_every=1",

@@ -65,6 +65,7 @@ def test_vectors_and_reasons_without_a_backbone_are_identical(root: Path, tmp_pa
         assert store == whole
 
 
+@pytest.mark.slow
 def test_vectors_of_a_backbone_differ_by_rounding_at_most(root: Path, tmp_path: Path) -> None:
     save_bert(tmp_path / "bert")
     config = {"model": str(tmp_path / "bert")}

@@ -204,6 +204,7 @@ class _Hostile:
         return os.system, (f"touch {self.marker}",)
 
 
+@pytest.mark.slow
 def test_all_load_at_the_same_time(tmp_path: Path) -> None:
     """Modalities run in threads; their libraries' lazy imports must not meet half-done."""
     for name, case in CASES.items():

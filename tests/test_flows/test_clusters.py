@@ -77,6 +77,7 @@ def at_work(store: Path) -> Iterator[tuple[int, Path]]:
                 yield process.pid, path
 
 
+@pytest.mark.slow
 @NO_DASK
 def test_a_dask_worker_is_killed(dataset: Path) -> None:
     killer = Killer(dataset / "dask")

@@ -73,6 +73,7 @@ class TestATeamsDays:
         assert "epochs" in answer.text
         assert len([run for run in team.runs_of("pipeline") if run["run_count"]]) == 1
 
+    @pytest.mark.slow
     def test_caches_outlive_the_server(self, team: TeamServer) -> None:
         team.stop("worker")
         team.stop("server")

@@ -58,6 +58,7 @@ def when_longer(log: Path, epochs: int):  # type: ignore[no-untyped-def]
     return watch
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_what_has_begun(extracted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = TrainingPool(2)
     runs = extracted / "data" / "runs"
@@ -87,6 +88,7 @@ TrainingPool(1).train(Path(sys.argv[1]), sys.argv[2:])
 """
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_a_study_that_is_killed(extracted: Path) -> None:
     config, runs = extracted / "mocme.yaml", extracted / "data" / "runs"
     words = python_command("-c", STUDY, str(config), *SMALL, *LONG)

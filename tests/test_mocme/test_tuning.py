@@ -176,6 +176,7 @@ class TestGoingOn:
         run(config, 2)
         assert len(trainings.begun) == 6
 
+    @pytest.mark.slow
     def test_after_a_kill_it_ends_as_without(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

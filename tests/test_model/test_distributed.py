@@ -154,6 +154,7 @@ class TestDeath:
         assert run_python(*command, TMPDIR=str(folder)) == -signal.SIGKILL
         return folder / "run"
 
+    @pytest.mark.slow
     def test_of_the_starter_ends_the_processes(self, killed: Path) -> None:
         deadline = time.monotonic() + LONGEST_END_SECONDS
         while workers_of(killed.parent) and time.monotonic() < deadline:
@@ -181,6 +182,7 @@ class TestDeath:
         assert reports[-1].epoch == reports[-1].num_epochs
         assert same_outcome(by_two / RESUMED, run)
 
+    @pytest.mark.slow
     def test_an_error_of_the_input_is_told_as_such(
         self, killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -85,6 +85,7 @@ def plain_two(world: World, tmp_path_factory: pytest.TempPathFactory) -> Outcome
     return Outcome(world, world.tables(), tmp_path_factory.mktemp("two"))
 
 
+@pytest.mark.slow
 def test_a_copy_hardly_changes_the_others_share(
     world: World, plain_two: Outcome, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_copy_hardly_changes_the_others_share(
     assert found.shares["text"] == pytest.approx(plain_two.shares["text"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_noise_gains_nothing_and_costs_little(
     world: World, plain_two: Outcome, tmp_path: Path
 ) -> None:
