@@ -29,10 +29,11 @@ def times_expected(told: ToldAnswers, share_known: Tensor) -> float:
             true. Shape: (R,).
 
     Returns:
-        The least that is likely; above 1 where more came true than was taken to be possible.
+        The least that is likely, 0 where too little is known to tell; above 1 where more came true
+        than was taken to be possible.
     """
     number = max(_FEWEST_ANSWERS, int(_OF_THE_TRUE * float(told.holds.sum())))
-    if len(told.holds) < number:
+    if len(told.holds) < number or not told.holds.any():
         return 0.0
     untold = Lines.identity(len(share_known), told.features.device)  # to which nothing is fitted
     surest = untold.log_odds(told.features, told.relations).topk(number).indices

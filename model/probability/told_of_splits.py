@@ -132,8 +132,9 @@ def _told_if(
     times = times_expected(answers, share_known)
     most = 1.0
     if times > 0:
-        least_known = _without_ignored(share_known.mean() * times, len(parts))
-        most = most_missing(num_facts, len(known), len(truths) / min(float(least_known), 1.0))
+        of_all = torch.tensor(len(truths) / num_missing, dtype=torch.double)
+        least = _without_ignored(_with_ignored(of_all, len(parts)) * times, len(parts))
+        most = most_missing(num_facts, len(known), len(truths) / min(float(least), 1.0))
     return ToldOfSplit(answers, share_known, missing_share, most)
 
 

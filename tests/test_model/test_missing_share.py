@@ -32,6 +32,7 @@ def test_few_answers_tell_less() -> None:
     few, many = (times_expected(told(1.0, 1.0, number), shares) for number in (80, 4000))
     assert 0.8 < few < many < 1
     assert times_expected(told(1.0, 1.0, 19), shares) == 0
+    assert times_expected(told(0.0, 1.0), shares) == 0, "nothing came true"
 
 
 def test_relations_of_which_more_is_known_count_as_such() -> None:
