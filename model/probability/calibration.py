@@ -1,8 +1,8 @@
 """Probabilities that mean something: of the answers given 30%, three in ten should hold.
 
-Fitted is, for every relation, how the features of a triple tell its log-odds: weights that are tied
-to those of all relations (hierarchical logistic regression), to what came true of the answers of a
-model that has not learned it. Of the facts that a graph lacks, only a share is known to have come
+Every relation has weights that turn the features of a triple into its log-odds, tied to those of
+all relations (hierarchical logistic regression). They are fitted to answers of a model that has not
+learned which of them hold. Of the facts that a graph lacks, only a share is known to have come
 true, so an answer with probability p is known to hold with that share of p (Elkan and Noto,
 "Learning Classifiers from Only Positive and Unlabeled Data", KDD 2008).
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.probability.told_answers import ToldAnswers
+from model.probability.labelled_answers import LabelledAnswers
 from model.scoring.calibration import NUM_FEATURES, Lines
 
 NUM_BINS = 10
@@ -26,23 +26,23 @@ _COMMON_STRENGTH = 2.0  # pseudo-count that ties those of all relations to what 
 _TOLERANCE = 1e-6
 
 
-def fit_lines(told: ToldAnswers, before: Lines, share_known: Tensor) -> Lines:
+def fit_lines(answers: LabelledAnswers, before: Lines, share_known: Tensor) -> Lines:
     """Fit the weights of every relation to what came true, by likelihood.
 
     Args:
-        told: Answers of a model that has not learned what came true.
-        before: What the answers change as far as they tell otherwise.
+        answers: Of a model that has not learned which of them hold.
+        before: Mean of the prior.
         share_known: Of each relation's missing facts, the share that is known to have come true.
             Shape: (R,).
 
     Returns:
         Lines; those of before where there are no answers.
     """
-    if not len(told.holds):
+    if not len(answers.holds):
         return before
-    device, holds = told.holds.device, told.holds.double()
+    device, holds = answers.holds.device, answers.holds.double()
     start = before.weights.to(device).double()
-    shares = share_known.to(device).double()[told.relations]
+    shares = share_known.to(device).double()[answers.relations]
     shifts = torch.zeros((1 + len(start), NUM_FEATURES), dtype=torch.double, device=device)
     shifts.requires_grad_()
     optimizer = torch.optim.LBFGS(
@@ -52,7 +52,7 @@ def fit_lines(told: ToldAnswers, before: Lines, share_known: Tensor) -> Lines:
     def closure() -> Tensor:
         optimizer.zero_grad()
         weights = start + shifts[0] + shifts[1:]
-        odds = (told.features * weights[told.relations]).sum(1)
+        odds = (answers.features * weights[answers.relations]).sum(1)
         wrong = F.binary_cross_entropy(shares * odds.sigmoid(), holds, reduction="sum")
         own = _PRIOR_STRENGTH * shifts[1:].square().sum()
         loss: Tensor = wrong + own + _COMMON_STRENGTH * shifts[0].square().sum()
@@ -61,26 +61,26 @@ def fit_lines(told: ToldAnswers, before: Lines, share_known: Tensor) -> Lines:
 
     optimizer.step(closure)
     weights = (start + shifts[0] + shifts[1:]).detach()
-    covariances = _covariances(_information(told, weights, shares))
+    covariances = _covariances(_information(answers, weights, shares))
     return Lines(weights.float(), covariances.float())
 
 
-def _information(told: ToldAnswers, weights: Tensor, shares: Tensor) -> Tensor:
+def _information(answers: LabelledAnswers, weights: Tensor, shares: Tensor) -> Tensor:
     """Return the Fisher information that answers have of the weights of their relation.
 
     Args:
-        told: The answers.
+        answers: Labelled answers.
         weights: Shape: (R, F).
         shares: Of answers like each that hold, the share that is known to. Shape: (n,).
 
     Returns:
         Shape: (R, F, F), float64.
     """
-    holds = (told.features * weights[told.relations]).sum(1).sigmoid()
+    holds = (answers.features * weights[answers.relations]).sum(1).sigmoid()
     known = shares * holds
     each = (known * (1 - holds)).square() / (known * (1 - known)).clamp_min(1e-12)
-    rows = told.features * each.sqrt()[:, None]
-    found = [rows[told.relations == relation] for relation in range(len(weights))]
+    rows = answers.features * each.sqrt()[:, None]
+    found = [rows[answers.relations == relation] for relation in range(len(weights))]
     return torch.stack([it.T @ it for it in found])
 
 
@@ -101,11 +101,11 @@ def _covariances(information: Tensor) -> Tensor:
     return own + kept @ of_common.inverse() @ kept.mT
 
 
-def cross_fitted_odds(told: ToldAnswers, before: Lines, share_known: Tensor) -> Tensor:
+def cross_fitted_odds(answers: LabelledAnswers, before: Lines, share_known: Tensor) -> Tensor:
     """Return log-odds of answers, those of each half by lines that are fitted on the other.
 
     Args:
-        told: The answers.
+        answers: Labelled answers.
         before: As in `fit_lines`.
         share_known: As in `fit_lines`.
 
@@ -113,12 +113,12 @@ def cross_fitted_odds(told: ToldAnswers, before: Lines, share_known: Tensor) -> 
         Shape (n,), float64.
     """
     generator = torch.Generator().manual_seed(0)
-    order = torch.randperm(len(told.holds), generator=generator).to(told.holds.device)
+    order = torch.randperm(len(answers.holds), generator=generator).to(answers.holds.device)
     halves = order.tensor_split(2)
     odds = torch.empty(len(order), dtype=torch.double, device=order.device)
     for one, other in (halves, halves[::-1]):
-        lines = fit_lines(told[other], before, share_known)
-        odds[one] = lines.log_odds(told.features[one], told.relations[one])
+        lines = fit_lines(answers[other], before, share_known)
+        odds[one] = lines.log_odds(answers.features[one], answers.relations[one])
     return odds
 
 

@@ -14,12 +14,12 @@ from model.probability.further_answers import (
     learn_participation,
     share_held_out,
 )
-from model.probability.told_of_splits import Refitted, told_of_test, told_of_valid
+from model.probability.held_out_answers import Refitted, answers_on_test, answers_on_valid
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import Calibration, Lines
 from storage.datasets.graph import Graph
 
-_SURE = 0.5  # probability of the answers that this is told by
+_SURE = 0.5  # least probability of the answers that are compared
 _FEWEST_TRUE = 20  # answers that hold, of which less is chance
 
 
@@ -34,12 +34,12 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
     identity = as_calibrated(graph, Lines.identity(graph.num_relations))
     if not len(graph.valid):
         return identity
-    told = told_of_valid(graph, scoring, refitted)
+    held_out = answers_on_valid(graph, scoring, refitted)
     return replace(
         identity,
-        lines=fit_lines(told.answers, identity.lines, told.share_known),
-        missing_share=told.missing_share,
-        most_missing=told.most_missing,
+        lines=fit_lines(held_out.answers, identity.lines, held_out.share_known),
+        missing_share=held_out.missing_share,
+        most_missing=held_out.most_missing,
     )
 
 
@@ -48,18 +48,18 @@ def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
 
     The selected model stands for it. With valid among what is known, nearly as much is known as
     to the final model, and more is promised than on valid; neither it nor its block weights have
-    learned test. Where test tells nothing, lines stay as valid has them.
+    learned test. Without test, lines stay as valid has them.
 
     Args:
         graph: The graph that the selected model was trained and selected on.
         scoring: That model, calibrated on valid.
     """
-    told, before = told_of_test(graph, scoring), scoring.calibration
+    held_out, before = answers_on_test(graph, scoring), scoring.calibration
     return replace(
         before,
-        lines=fit_lines(told.answers, before.lines, told.share_known),
-        missing_share=told.missing_share,
-        most_missing=told.most_missing,
+        lines=fit_lines(held_out.answers, before.lines, held_out.share_known),
+        missing_share=held_out.missing_share,
+        most_missing=held_out.most_missing,
     )
 
 
@@ -88,20 +88,20 @@ def calibration_on_test(
         graph: The graph that the model was selected on; it has not learned test.
         scoring: The model.
         is_fitted_on_test: Whether the calibration of the model that answers is that of
-            `calibrate_final`; each half of the answers is then told by lines of the other.
+            `calibrate_final`; each half of the answers then gets its log-odds from the other half.
 
     Returns:
         As `reliability`, and `share_known`. `promised` and `true` are the means of the
         probabilities and of what holds over the answers of probability 1/2 and more; both absent
-        without any, and where too few hold to tell.
+        without any, and where too few hold.
     """
-    told, lines = told_of_test(graph, scoring), scoring.calibration.lines
-    answers = told.answers
+    held_out, lines = answers_on_test(graph, scoring), scoring.calibration.lines
+    answers = held_out.answers
     odds = lines.log_odds(answers.features, answers.relations)
     if is_fitted_on_test:
-        odds = cross_fitted_odds(answers, lines, told.share_known)
+        odds = cross_fitted_odds(answers, lines, held_out.share_known)
     probabilities, holds = odds.sigmoid().cpu().numpy(), answers.holds.cpu().numpy()
-    shares = told.share_known.numpy()[answers.relations.cpu().numpy()]
+    shares = held_out.share_known.numpy()[answers.relations.cpu().numpy()]
     seen = holds.sum() / max((probabilities * shares).sum(), 1e-9)
     shares = np.clip(shares * seen, 1e-3, 1.0)
     found = {

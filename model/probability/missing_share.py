@@ -1,4 +1,4 @@
-"""How large a share of all facts a graph lacks, as far as that can be told.
+"""The most that a graph can lack, from how often the surest answers hold.
 
 How many facts are missing cannot be seen in a graph. It is taken to be the share that was held out,
 but no more than what came true allows: if facts are missing at random, no answers come true more
@@ -10,36 +10,36 @@ Only Positive and Unlabeled Data", KDD 2008, where it is an estimate).
 from scipy.special import betaincinv
 from torch import Tensor
 
-from model.probability.told_answers import ToldAnswers
+from model.probability.labelled_answers import LabelledAnswers
 from model.scoring.calibration import Lines
 
 LEAST_MISSING = 0.001
 """Smallest share that is taken to be missing."""
 _SURE = 0.05  # chance that what came true is luck
-_FEWEST_ANSWERS = 20  # of which less is told than chance does
+_FEWEST_ANSWERS = 20  # of which fewer bound nothing
 _OF_THE_TRUE = 0.25  # number of the surest answers, as a share of those that hold
 
 
-def times_expected(told: ToldAnswers, share_known: Tensor) -> float:
-    """Tell how many times as many of the surest answers came true as could if all of them held.
+def times_expected(answers: LabelledAnswers, share_known: Tensor) -> float:
+    """Return how many times as many of the surest answers are known to hold as could be.
 
     Args:
-        told: Answers, and which of them came true.
-        share_known: Of answers like each relation's that hold, the share that is taken to have come
-            true. Shape: (R,).
+        answers: Labelled answers.
+        share_known: Of answers of each relation that hold, the share that is taken to be known to.
+            Shape: (R,).
 
     Returns:
-        The least that is likely, 0 where too little is known to tell; above 1 where more came true
-        than was taken to be possible.
+        The least ratio that is likely, 0 with too few answers. Above 1, more are known to hold than
+        could if all of them held.
     """
-    number = max(_FEWEST_ANSWERS, int(_OF_THE_TRUE * float(told.holds.sum())))
-    if len(told.holds) < number or not told.holds.any():
+    number = max(_FEWEST_ANSWERS, int(_OF_THE_TRUE * float(answers.holds.sum())))
+    if len(answers.holds) < number or not answers.holds.any():
         return 0.0
-    untold = Lines.identity(len(share_known), told.features.device)  # to which nothing is fitted
-    surest = untold.log_odds(told.features, told.relations).topk(number).indices
-    num_true = int(told.holds[surest].sum())
+    lines = Lines.identity(len(share_known), answers.features.device)  # fitted to nothing
+    surest = lines.log_odds(answers.features, answers.relations).topk(number).indices
+    num_true = int(answers.holds[surest].sum())
     least = betaincinv(num_true + 0.5, number - num_true + 0.5, _SURE)
-    return float(least * number / share_known.to(surest.device)[told.relations[surest]].sum())
+    return float(least * number / share_known.to(surest.device)[answers.relations[surest]].sum())
 
 
 def most_missing(num_facts: int, num_then: int, num_missing_then: float) -> float:

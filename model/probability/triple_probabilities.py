@@ -1,12 +1,11 @@
 """The probability that a triple holds: that its question has a further answer, and it is this one.
 
 A model's scores say, of the answers that a question may yet have, which it is. A triple answers two
-questions, one for its tail and one for its head, and its probability is told by both together, with
-weights per relation that were fitted on what came true (see `model.probability.calibration`). What
-tells it are the log-odds by the likelier and the less likely of the two questions, each once more
-beyond a bend, as answers that both find likely hold more often than a line tells; and the log-odds
-of its share among the answers to each, as a clear first among the answers speaks for it also where
-a further answer is improbable.
+questions, one for its tail and one for its head. Both make its features: the log-odds by the
+likelier and by the less likely question, each once more beyond a bend, as log-odds that are large
+by both are too small on a line; and the log-odds of its share among the answers to each, as a clear
+first answer is likely also where a further answer is not. Weights of each relation, fitted to what
+came true, turn features into log-odds (see `model.probability.calibration`).
 
 Shapes: B questions of a chunk, n triples, E entities, R relations (inverses not counted).
 """
@@ -112,7 +111,9 @@ class Unanswered:
         for rows in self._chunks(entities):
             sides = entities[rows], questions[rows]
             possible = self._possible(*sides, scores[rows].double())
-            found[rows] = self._told(possible, *(it[:, None] for it in self.further.of(*sides)))
+            found[rows] = self._probabilities(
+                possible, *(it[:, None] for it in self.further.of(*sides))
+            )
         return found
 
     def _chunks(self, rows: Tensor) -> Iterator[slice]:
@@ -121,7 +122,7 @@ class Unanswered:
         return (slice(first, first + size) for first in range(0, len(rows), size))
 
     @staticmethod
-    def _told(possible: "_Possible", chance: Tensor, number: Tensor) -> Tensor:
+    def _probabilities(possible: "_Possible", chance: Tensor, number: Tensor) -> Tensor:
         """Tell how probable answers are, of a question a row. Shapes: (n, 1) -> (n, any)."""
         logits, closed, total, of_all = possible
         missed = (logits - total).exp_().nan_to_num_(0.0).neg_().clamp_min_(1e-12 - 1).log1p_()
@@ -168,7 +169,7 @@ class Unanswered:
             rows = places[here] - chunk.start
             possible = self._possible(heads, relations, scores).of(rows, answers[here])
             chance, number = (it[rows, None] for it in self.further.of(heads, relations))
-            found[here] = self._told(possible, chance, number)[:, 0]
+            found[here] = self._probabilities(possible, chance, number)[:, 0]
         return found
 
     def log_odds(
@@ -201,7 +202,7 @@ class Unanswered:
     def features(
         self, heads: Tensor, relations: Tensor, tails: Tensor, by_tail: Tensor, by_head: Tensor
     ) -> Tensor:
-        """Return what the log-odds of triples are told by.
+        """Return the features of triples; see `features_of_sides`.
 
         Args:
             heads: Shape: (n,).
@@ -236,7 +237,7 @@ class Unanswered:
 
 
 def features_of_sides(one: Tensor, other: Tensor) -> Tensor:
-    """Return what the log-odds of triples are told by; see the module's docstring.
+    """Return the features of triples; see the module's docstring.
 
     Args:
         one: Of `Unanswered.side`, of one question each. Shape: (n, 2).

@@ -13,16 +13,16 @@ from torch import Tensor
 
 _PREFIX = "calibration."
 NUM_FEATURES = 7
-"""F: what the log-odds of a triple are told by; see `model.probability.triple_probabilities`."""
+"""F: features of a triple; see `model.probability.triple_probabilities`."""
 
 
 @dataclass(frozen=True)
 class Lines:
-    """How the features of a triple tell its log-odds, and how surely that is known.
+    """Weights that turn the features of a triple into its log-odds, and their uncertainty.
 
-    Where few answers came true to fit weights to, what they promise is moderated: the probability
-    is the mean over all weights that are likely (MacKay, "The Evidence Framework Applied to
-    Classification Networks", Neural Computation 1992). Log-odds below 0 stay as they are.
+    Log-odds above 0 are moderated: the probability is the mean over the distribution of the weights
+    (MacKay, "The Evidence Framework Applied to Classification Networks", Neural Computation 1992),
+    so it is smaller where few answers were there to fit them. Log-odds below 0 stay as they are.
 
     Attributes:
         weights: Of each relation, float32. Shape: (R, F).
@@ -43,10 +43,10 @@ class Lines:
         Returns:
             Shape: (n,), float64.
         """
-        told = (features * self.weights.double()[relations]).sum(1)
+        mean = (features * self.weights.double()[relations]).sum(1)
         covariances = self.covariances.double()[relations]
         variance = torch.einsum("nf,nfg,ng->n", features, covariances, features)
-        return torch.where(told > 0, told / (1 + math.pi / 8 * variance).sqrt(), told)
+        return torch.where(mean > 0, mean / (1 + math.pi / 8 * variance).sqrt(), mean)
 
     @staticmethod
     def identity(num_relations: int, device: torch.device | str = "cpu") -> "Lines":
@@ -62,11 +62,11 @@ class Calibration:
     """What is fitted on what came true, and on who takes part in what.
 
     Attributes:
-        lines: How the features of a triple tell its log-odds.
+        lines: Turn the features of a triple into its log-odds.
         participation: Classes of entities, of `model.probability.participation`: a chance of each
             feature of entities, and the class's share. Shape: (K, any).
         missing_share: Share of all facts that the graph is taken to lack.
-        most_missing: Share that it can lack at most, by what came true; 1 where that tells nothing.
+        most_missing: Share that it can lack at most, by what came true; 1 where nothing bounds it.
     """
 
     lines: Lines

@@ -10,11 +10,11 @@ from plain_probabilities import plain_by_question, plain_features, plain_side
 from random_scoring import random_scoring
 
 from model.evaluation.evaluate import evaluate_run
-from model.probability import told_answers
+from model.probability import labelled_answers
 from model.probability.calibration import fit_lines, reliability
 from model.probability.further_answers import WORTH_ASKING
 from model.probability.held_out import calibration_on_test
-from model.probability.told_answers import ToldAnswers, tell_answers
+from model.probability.labelled_answers import LabelledAnswers, label_answers
 from model.probability.triple_probabilities import Unanswered, features_of_sides
 from model.runs.run_folder import RunFolder
 from model.scoring.calibration import NUM_FEATURES, Lines
@@ -45,7 +45,7 @@ def unanswered(graph: Graph) -> Unanswered:
     return Unanswered.of(scoring, graph, learn_relation_types(graph), 0.3)
 
 
-class TestToldAnswers:
+class TestLabelledAnswers:
     def plain(
         self, unanswered: Unanswered, graph: Graph, truths: Triples, ignored: Triples
     ) -> dict[tuple[int, ...], tuple[float, ...]]:
@@ -72,10 +72,10 @@ class TestToldAnswers:
     def test_are_the_definition(
         self, unanswered: Unanswered, graph: Graph, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(told_answers, "_QUESTIONS_AT_ONCE", 5)
+        monkeypatch.setattr(labelled_answers, "_QUESTIONS_AT_ONCE", 5)
         truths, ignored = triples_of(1, 40), triples_of(2, 30)
         expected = self.plain(unanswered, graph, truths, ignored)
-        told = tell_answers(unanswered, truths, ignored)
+        told = label_answers(unanswered, truths, ignored)
         columns = [told.relations, *told.features.T, told.holds]
         found = sorted(zip(*(it.tolist() for it in columns), strict=True))
         plain = sorted((triple[1], *values) for triple, values in expected.items())
@@ -86,11 +86,11 @@ class TestToldAnswers:
     def test_of_many_questions_some_are_asked(
         self, unanswered: Unanswered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        everything = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
-        monkeypatch.setattr(told_answers, "MOST_QUESTIONS", 10)
-        some = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
+        everything = label_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
+        monkeypatch.setattr(labelled_answers, "MOST_QUESTIONS", 10)
+        some = label_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
         assert 0 < len(some.holds) < len(everything.holds)
-        again = tell_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
+        again = label_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
         assert torch.equal(some.features, again.features)
 
 
@@ -105,19 +105,21 @@ def lines_of(weights: list[list[float]]) -> Lines:
     return replace(Lines.identity(len(weights)), weights=padded)
 
 
-def log_odds(told: ToldAnswers, lines: Lines) -> torch.Tensor:
+def log_odds(told: LabelledAnswers, lines: Lines) -> torch.Tensor:
     return lines.log_odds(told.features, told.relations)
 
 
-def planted(weights: list[list[float]], counts: list[int], share_known: float = 1.0) -> ToldAnswers:
+def planted(
+    weights: list[list[float]], counts: list[int], share_known: float = 1.0
+) -> LabelledAnswers:
     """Draw answers that come true by a line of each relation; of those some are known to."""
     generator = torch.Generator().manual_seed(0)
     relations = torch.repeat_interleave(torch.arange(len(weights)), torch.tensor(counts))
     sides = torch.rand(2, len(relations), 2, generator=generator, dtype=torch.double).logit()
-    told = ToldAnswers(features_of_sides(*sides), relations, relations > 0)
+    told = LabelledAnswers(features_of_sides(*sides), relations, relations > 0)
     chance = log_odds(told, lines_of(weights)).sigmoid() * share_known
     holds = torch.rand(len(relations), generator=generator) < chance
-    return ToldAnswers(told.features, relations, holds)
+    return LabelledAnswers(told.features, relations, holds)
 
 
 class TestFit:
@@ -144,7 +146,7 @@ class TestFit:
         usual = [1.0, 0.5, 0.3]
         told = planted([usual, usual, [-3.0, 2.0, 0.0], usual], [5000, 5000, 2, 0])
         found = fit_lines(told, Lines.identity(4), shares(4))
-        everywhere = ToldAnswers(
+        everywhere = LabelledAnswers(
             told.features[:5000], torch.zeros(5000, dtype=torch.long), told.holds[:5000]
         )
         first, rare, untold = (
@@ -165,7 +167,7 @@ class TestFit:
         for number in (10, 100, 1000):
             sides = sure.repeat(number, 1)
             relations = torch.zeros(number, dtype=torch.long)
-            told = ToldAnswers(features_of_sides(sides, sides), relations, relations == 0)
+            told = LabelledAnswers(features_of_sides(sides, sides), relations, relations == 0)
             lines = fit_lines(told, Lines.identity(1), shares(1))
             assert lines.covariances.any()
             promised.append(float(log_odds(told, lines).sigmoid()[0]))
@@ -174,7 +176,7 @@ class TestFit:
 
     def test_answers_that_are_all_wrong_leave_it_finite(self) -> None:
         told = planted([[0.0, 1.0, 0.0]], [500])
-        told = ToldAnswers(told.features, told.relations, told.holds & False)
+        told = LabelledAnswers(told.features, told.relations, told.holds & False)
         found = fit_lines(told, Lines.identity(1), shares(1))
         assert found.weights.isfinite().all()
         assert found.covariances.isfinite().all()
@@ -196,7 +198,7 @@ class TestFit:
     def test_answers_of_several_models_count_together(self) -> None:
         told = planted([[0.7, 0.5, 0.3], [-1.0, 0.2, 1.2]], [300, 200])
         halves = [told[rows] for rows in (torch.arange(250), torch.arange(250, 500))]
-        together = ToldAnswers.together(halves)
+        together = LabelledAnswers.together(halves)
         one, other = (fit_lines(it, Lines.identity(2), shares(2)) for it in (together, told))
         assert torch.equal(one.weights, other.weights)
         assert torch.equal(one.covariances, other.covariances)

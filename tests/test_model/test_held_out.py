@@ -22,7 +22,7 @@ from model.probability.held_out import (
     calibrate_final,
     calibration_on_test,
 )
-from model.probability.told_of_splits import NUM_FOLDS, told_of_test
+from model.probability.held_out_answers import NUM_FOLDS, answers_on_test
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import Lines
@@ -161,7 +161,7 @@ class TestHowMuchCanBeMissing:
     def test_of_a_graph_with_gaps_as_much_as_is_missing(
         self, graph: Graph, scoring: BlockScoring
     ) -> None:
-        found = told_of_test(graph, scoring)
+        found = answers_on_test(graph, scoring)
         assert found.most_missing > 0.07
         assert found.missing_share == min(share_held_out(graph), found.most_missing)
 
@@ -171,7 +171,7 @@ class TestHowMuchCanBeMissing:
         """What nobody states comes true as well; the share held out is no longer believed."""
         unstated = np.array(sorted(with_gaps(big_world)[1]))
         whole = replace(graph, test=np.concatenate([graph.test, unstated]))
-        found = told_of_test(whole, scoring)
+        found = answers_on_test(whole, scoring)
         assert found.missing_share == found.most_missing < 0.06 < 0.2 < share_held_out(whole)
         assert calibrate_final(whole, scoring).missing_share == found.missing_share
 

@@ -3,19 +3,19 @@
 import pytest
 import torch
 
+from model.probability.labelled_answers import LabelledAnswers
 from model.probability.missing_share import LEAST_MISSING, most_missing, times_expected
-from model.probability.told_answers import ToldAnswers
 from model.probability.triple_probabilities import features_of_sides
 
 
-def told(share_true: float, share_known: float, number: int = 4000) -> ToldAnswers:
+def told(share_true: float, share_known: float, number: int = 4000) -> LabelledAnswers:
     """Draw answers of which the surest quarter holds with some chance, and the rest never."""
     generator = torch.Generator().manual_seed(0)
     odds = torch.linspace(4, -4, number, dtype=torch.double)
     sides = torch.stack([odds, odds], dim=1)
     draws = torch.rand(number, generator=generator)
     holds = (torch.arange(number) < number // 4) & (draws < share_true * share_known)
-    return ToldAnswers(features_of_sides(sides, sides), torch.arange(number) % 2, holds)
+    return LabelledAnswers(features_of_sides(sides, sides), torch.arange(number) % 2, holds)
 
 
 @pytest.mark.parametrize("share_known", [0.2, 0.5])
@@ -39,7 +39,7 @@ def test_relations_of_which_more_is_known_count_as_such() -> None:
     """Answers of relation 0 alone come true, and of it alone is anything known."""
     answers = told(1.0, 1.0)
     holds = answers.holds & (answers.relations == 0)
-    answers = ToldAnswers(answers.features, answers.relations, holds)
+    answers = LabelledAnswers(answers.features, answers.relations, holds)
     assert 0.8 < times_expected(answers, torch.tensor([1.0, 0.0])) < 1
     assert times_expected(answers, torch.ones(2)) < 0.5
 

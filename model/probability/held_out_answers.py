@@ -1,4 +1,4 @@
-"""What a model answers where a split came true that it has not learned.
+"""Answers on a split that a model has not learned, and how much else is missing.
 
 What a model has not learned counts as what a graph lacks: its train split is what is known, and
 valid, test and what the dataset lacks itself are missing.
@@ -20,8 +20,8 @@ from model.probability.further_answers import (
     learn_participation,
     share_held_out,
 )
+from model.probability.labelled_answers import LabelledAnswers, label_answers
 from model.probability.missing_share import most_missing, times_expected
-from model.probability.told_answers import ToldAnswers, tell_answers
 from model.probability.triple_probabilities import Unanswered
 from model.scoring.blocks import BlockScoring
 from storage.datasets.audit import triple_keys
@@ -39,33 +39,33 @@ Refitted = Callable[[Triples], BlockScoring]
 
 
 @dataclass(frozen=True)
-class ToldOfSplit:
-    """Answers, which of them came true, and how much is missing.
+class HeldOutAnswers:
+    """Answers, which of them hold, and how much is missing.
 
     Attributes:
-        answers: Of a model that has not learned what came true.
+        answers: Of a model that has not learned the split.
         share_known: Of answers like each relation's that hold, the share that is known to. Shape:
             (R,), float64.
         missing_share: Share of all facts that the whole graph is taken to lack.
         most_missing: Share that it can lack at most.
     """
 
-    answers: ToldAnswers
+    answers: LabelledAnswers
     share_known: Tensor
     missing_share: float
     most_missing: float
 
 
 class _Part(NamedTuple):
-    """A model, what comes true of its answers, and what is left out of them."""
+    """A model, the triples that label its answers, and triples that are left out of them."""
 
     scoring: BlockScoring
     truths: Triples
     ignored: Triples
 
 
-def told_of_valid(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> ToldOfSplit:
-    """Tell answers that know train, and of what they lack the share that valid has.
+def answers_on_valid(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> HeldOutAnswers:
+    """Label answers of a model that knows train by valid.
 
     Where valid is small, block weights and calibration are fitted on different parts of it in turn
     (cross-fitting), as both on the same triples would promise too much.
@@ -83,42 +83,42 @@ def told_of_valid(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> To
     for number, fold in enumerate(folds):
         others = np.concatenate([graph.valid[:0], *folds[:number], *folds[number + 1 :]])
         parts.append(_Part(refitted(others) if len(others) else scoring, fold, others))
-    return _told(graph, ("train",), parts)
+    return _within_bound(graph, ("train",), parts)
 
 
-def told_of_test(graph: Graph, scoring: BlockScoring) -> ToldOfSplit:
-    """Tell answers that know train and valid, and of what they lack the share that test has.
+def answers_on_test(graph: Graph, scoring: BlockScoring) -> HeldOutAnswers:
+    """Label answers of a model that knows train and valid by test.
 
     Args:
         graph: The graph that the model was trained and selected on.
         scoring: The model.
     """
     test = _held_out(graph, "test", ("train", "valid"))
-    return _told(graph, ("train", "valid"), [_Part(scoring, test, test[:0])])
+    return _within_bound(graph, ("train", "valid"), [_Part(scoring, test, test[:0])])
 
 
-def _told(graph: Graph, splits: Sequence[Split], parts: Sequence[_Part]) -> ToldOfSplit:
-    """Tell answers as if the share held out were missing, or as much as can be if that is less."""
+def _within_bound(graph: Graph, splits: Sequence[Split], parts: Sequence[_Part]) -> HeldOutAnswers:
+    """Label answers with the share held out missing, or the most that can be if that is less."""
     share = share_held_out(graph)
-    found = _told_if(graph, splits, parts, share)
+    found = _answers_if(graph, splits, parts, share)
     if found.most_missing >= share:
         return found
-    less = _told_if(graph, splits, parts, found.most_missing)
+    less = _answers_if(graph, splits, parts, found.most_missing)
     return replace(less, most_missing=found.most_missing)
 
 
-def _told_if(
+def _answers_if(
     graph: Graph, splits: Sequence[Split], parts: Sequence[_Part], missing_share: float
-) -> ToldOfSplit:
-    """Tell answers as if some share of all facts were missing from the whole graph."""
+) -> HeldOutAnswers:
+    """Label answers with some share of all facts missing from the whole graph."""
     known = np.unique(np.concatenate([graph.split(name) for name in splits]), axis=0)
     num_facts = len(known_triples(graph))
     num_missing = num_facts / (1 - missing_share) - len(known)
     then = replace(graph, train=known, valid=known[:0], test=known[:0])
     participation = learn_participation(then, known)
-    answers = ToldAnswers.together(
+    answers = LabelledAnswers.together(
         [
-            tell_answers(
+            label_answers(
                 _asked_then(then, part.scoring, participation, num_missing),
                 part.truths,
                 part.ignored,
@@ -135,7 +135,7 @@ def _told_if(
         of_all = torch.tensor(len(truths) / num_missing, dtype=torch.double)
         least = _without_ignored(_with_ignored(of_all, len(parts)) * times, len(parts))
         most = most_missing(num_facts, len(known), len(truths) / min(float(least), 1.0))
-    return ToldOfSplit(answers, share_known, missing_share, most)
+    return HeldOutAnswers(answers, share_known, missing_share, most)
 
 
 def _asked_then(

@@ -1,7 +1,7 @@
-"""What a model answers when it completes a graph, and which of that came true.
+"""Answers of a model that completes a graph, and which of them hold.
 
 Questions are asked as those are that complete a graph, also ones without any answer, of a model
-that has not learned the triples that came true.
+that has not learned the triples that label them.
 
 Shapes: n answers, F features of a triple, R relations (inverses not counted).
 """
@@ -21,16 +21,16 @@ from storage.datasets.keys import is_among, pack
 MOST_QUESTIONS = 4096
 """Questions that are asked, drawn at random where there are more."""
 _NUM_ANSWERS = 20  # to each question, the most probable ones
-_WORTH_TELLING = 1e-3  # probability by a question, below which an answer tells next to nothing
+_LEAST = 1e-3  # probability by a question, below which an answer adds next to nothing
 _QUESTIONS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class ToldAnswers:
+class LabelledAnswers:
     """Answers of a model, and which of them came true.
 
     Attributes:
-        features: What their log-odds are told by. Shape: (n, F), float64.
+        features: See `features_of_sides`. Shape: (n, F), float64.
         relations: Of each. Shape: (n,).
         holds: Which are known to hold. Shape: (n,), bool.
     """
@@ -39,19 +39,19 @@ class ToldAnswers:
     relations: Tensor
     holds: Tensor
 
-    def __getitem__(self, rows: Tensor) -> "ToldAnswers":
+    def __getitem__(self, rows: Tensor) -> "LabelledAnswers":
         """Return some of the answers."""
-        return ToldAnswers(self.features[rows], self.relations[rows], self.holds[rows])
+        return LabelledAnswers(self.features[rows], self.relations[rows], self.holds[rows])
 
     @staticmethod
-    def together(parts: Sequence["ToldAnswers"]) -> "ToldAnswers":
+    def together(parts: Sequence["LabelledAnswers"]) -> "LabelledAnswers":
         """Put the answers of several models together."""
         columns = zip(*((it.features, it.relations, it.holds) for it in parts), strict=True)
-        return ToldAnswers(*map(torch.cat, columns))
+        return LabelledAnswers(*map(torch.cat, columns))
 
 
 @torch.no_grad()
-def tell_answers(unanswered: Unanswered, truths: Triples, ignored: Triples) -> ToldAnswers:
+def label_answers(unanswered: Unanswered, truths: Triples, ignored: Triples) -> LabelledAnswers:
     """Complete a graph, and compare with what came true.
 
     Args:
@@ -77,7 +77,7 @@ def tell_answers(unanswered: Unanswered, truths: Triples, ignored: Triples) -> T
     other = unanswered.of_triples(*opposite, entities[rows])
     features = features_of_sides(unanswered.side(*asked), unanswered.side(*opposite, other))
     holds = torch.from_numpy(is_among(keys[kept], np.unique(truth_keys))).to(found.device)
-    return ToldAnswers(features, questions[rows] % size, holds)
+    return LabelledAnswers(features, questions[rows] % size, holds)
 
 
 def _questions(further: FurtherAnswers) -> Tensor:
@@ -103,6 +103,6 @@ def _best_answers(unanswered: Unanswered, asked: Tensor) -> Iterator[Tensor]:
         questions, entities = chunk.unbind(1)
         rows = unanswered.by_question(entities, questions, scoring.scores(entities, questions))
         top = rows.topk(min(_NUM_ANSWERS, rows.shape[1]))
-        places, columns = torch.nonzero(top.values >= _WORTH_TELLING, as_tuple=True)
-        told = (entities[places], questions[places], top.indices[places, columns])
-        yield torch.stack([*told, top.values[places, columns]], dim=1).double()
+        places, columns = torch.nonzero(top.values >= _LEAST, as_tuple=True)
+        row = (entities[places], questions[places], top.indices[places, columns])
+        yield torch.stack([*row, top.values[places, columns]], dim=1).double()
