@@ -106,7 +106,7 @@ def read_reliability(run: StagedRun) -> Reliability:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g}%"
+    return f"{100 * share:.3g}%"
 
 
 def print_reliability(found: Reliability) -> None:

@@ -48,13 +48,15 @@ def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
 
     The selected model stands for it. With valid among what is known, nearly as much is known as
     to the final model, and more is promised than on valid; neither it nor its block weights have
-    learned test. Without test, lines stay as valid has them.
+    learned test. Where nothing of test came true, it stays as valid has it.
 
     Args:
         graph: The graph that the selected model was trained and selected on.
         scoring: That model, calibrated on valid.
     """
     held_out, before = answers_on_test(graph, scoring), scoring.calibration
+    if not held_out.answers.holds.any():
+        return before
     return replace(
         before,
         lines=fit_lines(held_out.answers, before.lines, held_out.share_known),

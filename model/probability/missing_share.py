@@ -33,12 +33,14 @@ def times_expected(answers: LabelledAnswers, share_known: Tensor) -> float:
         could if all of them held.
     """
     number = max(_FEWEST_ANSWERS, int(_OF_THE_TRUE * float(answers.holds.sum())))
-    if len(answers.holds) < number or not answers.holds.any():
+    if len(answers.holds) < number:
         return 0.0
     lines = Lines.identity(len(share_known), answers.features.device)  # fitted to nothing
     surest = lines.log_odds(answers.features, answers.relations).topk(number).indices
     num_true = int(answers.holds[surest].sum())
-    least = betaincinv(num_true + 0.5, number - num_true + 0.5, _SURE)
+    if num_true == 0:
+        return 0.0
+    least = betaincinv(num_true, number - num_true + 1, _SURE)  # of Clopper and Pearson
     return float(least * number / share_known.to(surest.device)[answers.relations[surest]].sum())
 
 

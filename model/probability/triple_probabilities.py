@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from model.inputs import KnownTails, with_inverses
-from model.probability.further_answers import FurtherAnswers, known_triples
+from model.probability.further_answers import WORTH_ASKING, FurtherAnswers, known_triples
 from model.scoring.blocks import BlockScoring
 from storage.datasets.graph import Graph
 from storage.datasets.relation_types.relation_type import RelationType, is_single
@@ -233,6 +233,7 @@ class Unanswered:
         chance, number = self.further.of(entities, questions)
         missed = (1 - probabilities / chance).clamp(1e-12, 1)
         share = -(missed.log() * chance / number).expm1()
+        share = torch.minimum(share, probabilities / WORTH_ASKING)  # else fitted to nothing
         return torch.stack([probabilities, share], dim=1).clamp(LEAST, 1 - LEAST).logit()
 
 

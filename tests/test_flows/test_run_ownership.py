@@ -162,7 +162,7 @@ class TestManifestsOfOthers:
         edit(run.path / "stages/train.json", format=2)
         before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
         for action in (lambda: open_run(run.path), lambda: train(run.path.parent)):
-            with pytest.raises(OtherFormatError, match="found a run of format 2; allowed: 3"):
+            with pytest.raises(OtherFormatError, match="found a run of format 2; allowed: 4"):
                 action()
         assert {path: path.read_bytes() for path in before} == before
 

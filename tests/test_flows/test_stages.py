@@ -57,7 +57,7 @@ def test_a_stage_runs_once(tmp_path: Path) -> None:
     assert manifest["outputs"] == {
         MODEL: {"size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}
     }
-    assert manifest["format"] == 3
+    assert manifest["format"] == 4
     assert manifest["versions"]["torch"]
 
 

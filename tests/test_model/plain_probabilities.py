@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.inputs import with_inverses
+from model.probability.further_answers import WORTH_ASKING
 from model.probability.triple_probabilities import CONTRADICTING, LEAST, Unanswered
 from model.scoring.calibration import Lines
 from storage.datasets.graph import SPLITS, Graph
@@ -66,6 +67,7 @@ def plain_side(unanswered: Unanswered, entity: int, question: int, probability: 
     asked = torch.tensor([entity]), torch.tensor([question])
     chance, number = (float(it) for it in unanswered.further.of(*asked))
     share = 1 - max(1 - probability / chance, 1e-12) ** (chance / number)
+    share = min(share, probability / WORTH_ASKING)
     both = (min(max(it, LEAST), 1 - LEAST) for it in (probability, share))
     odds, of_share = (math.log(it / (1 - it)) for it in both)
     return odds, of_share
