@@ -14,7 +14,12 @@ from model.probability.further_answers import (
     learn_participation,
     share_held_out,
 )
-from model.probability.held_out_answers import Refitted, answers_on_test, answers_on_valid
+from model.probability.held_out_answers import (
+    HeldOutAnswers,
+    Refitted,
+    answers_on_test,
+    answers_on_valid,
+)
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import Calibration, Lines
 from storage.datasets.graph import Graph
@@ -34,13 +39,7 @@ def calibrate(graph: Graph, scoring: BlockScoring, refitted: Refitted) -> Calibr
     identity = as_calibrated(graph, Lines.identity(graph.num_relations))
     if not len(graph.valid):
         return identity
-    held_out = answers_on_valid(graph, scoring, refitted)
-    return replace(
-        identity,
-        lines=fit_lines(held_out.answers, identity.lines, held_out.share_known),
-        missing_share=held_out.missing_share,
-        most_missing=held_out.most_missing,
-    )
+    return _fitted(identity, answers_on_valid(graph, scoring, refitted))
 
 
 def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
@@ -57,6 +56,11 @@ def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
     held_out, before = answers_on_test(graph, scoring), scoring.calibration
     if not held_out.answers.holds.any():
         return before
+    return _fitted(before, held_out)
+
+
+def _fitted(before: Calibration, held_out: HeldOutAnswers) -> Calibration:
+    """Return a calibration whose lines and missing share are those of held-out answers."""
     return replace(
         before,
         lines=fit_lines(held_out.answers, before.lines, held_out.share_known),

@@ -168,7 +168,7 @@ class TestHowMuchCanBeMissing:
     def test_of_a_whole_graph_next_to_nothing(
         self, big_world: World, graph: Graph, scoring: BlockScoring
     ) -> None:
-        """What nobody states comes true as well; the share held out is no longer believed."""
+        """Unstated facts are in test as well, so less is missing than was held out."""
         unstated = np.array(sorted(with_gaps(big_world)[1]))
         whole = replace(graph, test=np.concatenate([graph.test, unstated]))
         found = answers_on_test(whole, scoring)
