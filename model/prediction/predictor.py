@@ -16,6 +16,7 @@ from model.prediction.completion import most_probable_missing
 from model.prediction.known_context import standing_tails
 from model.prediction.questions import AnswerLimits, Question, QuestionFinder, QuestionRow
 from model.prediction.wording import Wording
+from model.probability.held_out import calibrated_for
 from model.probability.triple_probabilities import Unanswered
 from model.runs.run_folder import RunFolder
 from storage.datasets.graph import Triples
@@ -55,10 +56,17 @@ class Predictor:
     ) -> None:
         folder = RunFolder(Path(run_dir)).answering
         self.graph = folder.read_graph()
-        self.scoring = folder.read_scoring()
-        assumed = self.scoring.calibration.missing_share
-        self.missing_share = assumed if missing_share is None else missing_share
+        scoring = folder.read_scoring()
+        if missing_share is not None:
+            calibration = calibrated_for(scoring.calibration, missing_share)
+            scoring = replace(scoring, calibration=calibration)
+        self.scoring = scoring
         self.relation_types = relation_types(self.graph, stated)
+
+    @property
+    def missing_share(self) -> float:
+        """Share of all facts that the graph is taken to lack."""
+        return self.scoring.calibration.missing_share
 
     def leave_out(self, negatives: Triples) -> None:
         """Take other triples to be wrong than those that the run was made with.
@@ -73,7 +81,8 @@ class Predictor:
     @cached_property
     def _unanswered(self) -> Unanswered:
         """The model, and what may be asked of it."""
-        return Unanswered.of(self.scoring, self.graph, self.relation_types, self.missing_share)
+        share = self.scoring.calibration.share_for_features
+        return Unanswered.of(self.scoring, self.graph, self.relation_types, share)
 
     @cached_property
     def _known(self) -> KnownTails:

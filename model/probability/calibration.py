@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.probability.labelled_answers import LabelledAnswers
 from model.scoring.calibration import NUM_FEATURES, Lines
+from model.scoring.held_out import LabelledAnswers
 
 NUM_BINS = 10
 _PRIOR_STRENGTH = 5.0  # pseudo-count that ties a relation's weights to those of all relations

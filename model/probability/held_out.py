@@ -14,15 +14,13 @@ from model.probability.further_answers import (
     learn_participation,
     share_held_out,
 )
-from model.probability.held_out_answers import (
-    HeldOutAnswers,
-    Refitted,
-    answers_on_test,
-    answers_on_valid,
-)
+from model.probability.held_out_answers import Refitted, answers_on_test, answers_on_valid
+from model.probability.missing_share import most_missing
 from model.scoring.blocks import BlockScoring
-from model.scoring.calibration import Calibration, Lines
+from model.scoring.calibration import NUM_FEATURES, Calibration, Lines
+from model.scoring.held_out import HeldOutAnswers
 from storage.datasets.graph import Graph
+from storage.errors import MocmeError
 
 _SURE = 0.5  # least probability of the answers that are compared
 _FEWEST_TRUE = 20  # answers that hold, of which less is chance
@@ -60,13 +58,31 @@ def calibrate_final(graph: Graph, scoring: BlockScoring) -> Calibration:
 
 
 def _fitted(before: Calibration, held_out: HeldOutAnswers) -> Calibration:
-    """Return a calibration whose lines and missing share are those of held-out answers."""
-    return replace(
-        before,
-        lines=fit_lines(held_out.answers, before.lines, held_out.share_known),
-        missing_share=held_out.missing_share,
-        most_missing=held_out.most_missing,
-    )
+    """Return a calibration on held-out answers; what is missing goes by them and those before."""
+    most = min(before.most_missing, most_missing(held_out))
+    unfitted = replace(before, held_out=held_out, prior=before.lines.weights, most_missing=most)
+    return calibrated_for(unfitted, min(held_out.missing_share, most))
+
+
+def calibrated_for(calibration: Calibration, missing_share: float) -> Calibration:
+    """Return a calibration for another share of missing facts.
+
+    What came true of the held-out answers is the same for any share. But where more is missing,
+    fewer of the answers that hold are known to hold, so more hold than came true.
+
+    Args:
+        calibration: The calibration.
+        missing_share: Share of all facts that the graph lacks, above 0 and below 1.
+
+    Raises:
+        MocmeError: If the share is out of its bounds.
+    """
+    if not 0 < missing_share < 1:
+        raise MocmeError(f"found missing_share {missing_share}; allowed: above 0 and below 1")
+    held_out = calibration.held_out
+    before = replace(calibration.lines, weights=calibration.prior)
+    lines = fit_lines(held_out.answers, before, held_out.share_known(missing_share))
+    return replace(calibration, lines=lines, missing_share=missing_share)
 
 
 def carried_over(graph: Graph, before: Calibration) -> Calibration:
@@ -77,8 +93,18 @@ def carried_over(graph: Graph, before: Calibration) -> Calibration:
 
 def as_calibrated(graph: Graph, lines: Lines) -> Calibration:
     """Return a calibration whose lines are given, for all that a graph knows."""
-    participation = learn_participation(graph, known_triples(graph))
-    return Calibration(lines, participation, share_held_out(graph), most_missing=1.0)
+    known, missing_share = known_triples(graph), share_held_out(graph)
+    held_out = HeldOutAnswers.none(
+        graph.num_relations, NUM_FEATURES, num_facts=len(known), missing_share=missing_share
+    )
+    return Calibration(
+        lines,
+        learn_participation(graph, known),
+        held_out,
+        lines.weights,
+        missing_share,
+        most_missing=1.0,
+    )
 
 
 def calibration_on_test(
@@ -102,12 +128,13 @@ def calibration_on_test(
         without any, and where too few hold.
     """
     held_out, lines = answers_on_test(graph, scoring), scoring.calibration.lines
-    answers = held_out.answers
+    missing = min(held_out.missing_share, scoring.calibration.most_missing, most_missing(held_out))
+    answers, share_known = held_out.answers, held_out.share_known(missing)
     odds = lines.log_odds(answers.features, answers.relations)
     if is_fitted_on_test:
-        odds = cross_fitted_odds(answers, lines, held_out.share_known)
+        odds = cross_fitted_odds(answers, lines, share_known)
     probabilities, holds = odds.sigmoid().cpu().numpy(), answers.holds.cpu().numpy()
-    shares = held_out.share_known.numpy()[answers.relations.cpu().numpy()]
+    shares = share_known.numpy()[answers.relations.cpu().numpy()]
     seen = holds.sum() / max((probabilities * shares).sum(), 1e-9)
     shares = np.clip(shares * seen, 1e-3, 1.0)
     found = {

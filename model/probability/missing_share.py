@@ -7,11 +7,11 @@ not seen, that split has most of what is missing (as in Elkan and Noto, "Learnin
 Only Positive and Unlabeled Data", KDD 2008, where it is an estimate).
 """
 
+import torch
 from scipy.special import betaincinv
-from torch import Tensor
 
-from model.probability.labelled_answers import LabelledAnswers
 from model.scoring.calibration import Lines
+from model.scoring.held_out import HeldOutAnswers
 
 LEAST_MISSING = 0.001
 """Smallest share that is taken to be missing."""
@@ -20,37 +20,46 @@ _FEWEST_ANSWERS = 20  # of which fewer bound nothing
 _OF_THE_TRUE = 0.25  # number of the surest answers, as a share of those that hold
 
 
-def times_expected(answers: LabelledAnswers, share_known: Tensor) -> float:
+def most_missing(held_out: HeldOutAnswers) -> float:
+    """Return the share of all facts that a graph can lack at most; 1 where nothing bounds it.
+
+    Args:
+        held_out: Answers of models on facts that they have not learned.
+    """
+    times = times_expected(held_out)
+    if times == 0:
+        return 1.0
+    num_held_out = float(held_out.num_held_out.sum())
+    share = num_held_out / held_out.num_missing(held_out.missing_share)
+    num_missing = num_held_out / min(share * times, 1.0)
+    num_known = float(held_out.num_known.sum())
+    still_missing = num_known + num_missing - held_out.num_facts
+    return max(still_missing / (num_known + num_missing), LEAST_MISSING)
+
+
+def times_expected(held_out: HeldOutAnswers) -> float:
     """Return how many times as many of the surest answers are known to hold as could be.
 
     Args:
-        answers: Labelled answers.
-        share_known: Of answers of each relation that hold, the share that is taken to be known to.
-            Shape: (R,).
+        held_out: Answers of models on facts that they have not learned.
 
     Returns:
         The least ratio that is likely, 0 with too few answers. Above 1, more are known to hold than
         could if all of them held.
     """
+    answers = held_out.answers
+    # What does not hold is answered by every model, what holds by the one that has not learned it.
+    weights = torch.where(answers.holds, 1.0, 1.0 / held_out.num_parts).double()
     number = max(_FEWEST_ANSWERS, int(_OF_THE_TRUE * float(answers.holds.sum())))
-    if len(answers.holds) < number:
+    if float(weights.sum()) < number:
         return 0.0
-    lines = Lines.identity(len(share_known), answers.features.device)  # fitted to nothing
-    surest = lines.log_odds(answers.features, answers.relations).topk(number).indices
-    num_true = int(answers.holds[surest].sum())
+    lines = Lines.identity(len(held_out.num_known), weights.device)  # fitted to nothing
+    order = lines.log_odds(answers.features, answers.relations).argsort(descending=True)
+    surest = order[weights[order].cumsum(0) <= number + 1e-6]
+    num_true, weights = float(answers.holds[surest].sum()), weights[surest]
     if num_true == 0:
         return 0.0
-    least = betaincinv(num_true, number - num_true + 1, _SURE)  # of Clopper and Pearson
-    return float(least * number / share_known.to(surest.device)[answers.relations[surest]].sum())
-
-
-def most_missing(num_facts: int, num_then: int, num_missing_then: float) -> float:
-    """Return the share of all facts that a graph lacks, from what it lacked without some splits.
-
-    Args:
-        num_facts: Facts of all splits.
-        num_then: Facts of the splits that were known.
-        num_missing_then: Facts that were missing then, those of the other splits among them.
-    """
-    still_missing = num_then + num_missing_then - num_facts
-    return max(still_missing / (num_then + num_missing_then), LEAST_MISSING)
+    num_others = float(weights.sum()) - num_true
+    least = betaincinv(num_true, num_others + 1, _SURE)  # of Clopper and Pearson
+    shares = held_out.share_held_out(held_out.missing_share).to(weights.device)
+    return float(least * weights.sum() / (weights @ shares[answers.relations[surest]]))

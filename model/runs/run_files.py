@@ -2,11 +2,10 @@
 
 Free of torch, so that flows can read it. `training.json` is written when a training is done:
 
-    {"format": 3, "best_epoch": ..., "best_valid_mrr": ..., "dtype": ...,
+    {"format": 5, "best_epoch": ..., "best_valid_mrr": ..., "dtype": ...,
      "files": {name: {"size": bytes, "sha256": hex}}, "checksum": of all that}
 
-Runs of before format 3 have no calibration of probabilities by both questions of a triple, and are
-refused.
+Runs of an older format lack parts of the calibration of probabilities, and are refused.
 """
 
 import json
@@ -21,7 +20,7 @@ from storage.files.checksums import SEAL, describe, is_as_described, seal
 from storage.files.file_errors import DamagedFileError, read_errors
 from storage.files.owned import check_readable_file, delete_own_files, is_own_file
 
-FORMAT = 4
+FORMAT = 5
 """Of run folders, the one that is read. Raise it when what an older mocme wrote, or an older one
 would read, is misread."""
 

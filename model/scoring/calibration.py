@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.scoring.held_out import HeldOutAnswers
+
 _PREFIX = "calibration."
 NUM_FEATURES = 7
 """F: features of a triple; see `model.probability.triple_probabilities`."""
@@ -59,20 +61,29 @@ class Lines:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is fitted on what came true, and on who takes part in what.
+    """What is fitted on facts that were held out, and on which entities take part in what.
 
     Attributes:
         lines: Turn the features of a triple into its log-odds.
         participation: Classes of entities, of `model.probability.participation`: a chance of each
             feature of entities, and the class's share. Shape: (K, any).
+        held_out: What the lines were fitted to.
+        prior: Weights that the lines were fitted from. Shape: (R, F).
         missing_share: Share of all facts that the graph is taken to lack.
         most_missing: Share that it can lack at most, by what came true; 1 where nothing bounds it.
     """
 
     lines: Lines
     participation: Tensor
+    held_out: HeldOutAnswers
+    prior: Tensor
     missing_share: float
     most_missing: float
+
+    @property
+    def share_for_features(self) -> float:
+        """Missing share that features of triples have to be computed with."""
+        return self.held_out.share_for_features(self.missing_share)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything by name, as it is stored."""
@@ -80,21 +91,33 @@ class Calibration:
             "lines": self.lines.weights,
             "covariances": self.lines.covariances,
             "participation": self.participation,
+            "prior": self.prior,
             "missing_share": torch.tensor(self.missing_share, dtype=torch.double),
             "most_missing": torch.tensor(self.most_missing, dtype=torch.double),
+            **self.held_out.tensors(),
         }
         return {_PREFIX + name: value for name, value in parts.items()}
 
     @staticmethod
     def of_tensors(tensors: Mapping[str, Tensor]) -> "Calibration":
         """Put together what `tensors` took apart."""
-        names = ("lines", "covariances", "participation", "missing_share", "most_missing")
-        weights, covariances, participation, missing, most = (
-            tensors[_PREFIX + name] for name in names
+        parts = {
+            name.removeprefix(_PREFIX): value
+            for name, value in tensors.items()
+            if name.startswith(_PREFIX)
+        }
+        return Calibration(
+            Lines(parts["lines"], parts["covariances"]),
+            parts["participation"],
+            HeldOutAnswers.of_tensors(parts),
+            parts["prior"],
+            float(parts["missing_share"]),
+            float(parts["most_missing"]),
         )
-        return Calibration(Lines(weights, covariances), participation, float(missing), float(most))
 
     @staticmethod
     def none(num_relations: int, device: torch.device | str = "cpu") -> "Calibration":
         """Return one that is fitted on nothing."""
-        return Calibration(Lines.identity(num_relations, device), torch.zeros(0, 1), 0.0, 1.0)
+        lines = Lines.identity(num_relations, device)
+        held_out = HeldOutAnswers.none(num_relations, NUM_FEATURES, device=device)
+        return Calibration(lines, torch.zeros(0, 1), held_out, lines.weights, 0.0, 1.0)

@@ -222,7 +222,7 @@ def test_a_run_whose_graph_is_damaged_still_has_its_reasons(project: Path) -> No
 
 def test_runs_of_another_version_are_no_riddle(project: Path) -> None:
     manifest = run_of(project) / "stages/train.json"
-    manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 99'))
+    manifest.write_text(manifest.read_text().replace('"format": 5', '"format": 99'))
     found = status(project, "train.epochs=3")["stages"]["train"]["reasons"]
     assert found[0] == "no training has finished here before"
     assert found[1] == f"{run_of(project).name} is of another version's format"

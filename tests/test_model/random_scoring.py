@@ -1,5 +1,7 @@
 """Scoring by embeddings that were drawn and not learned."""
 
+from dataclasses import replace
+
 import torch
 
 from model.config import CONTENT, STRUCTURE, ScorerName
@@ -60,4 +62,6 @@ def random_scoring(
     lines = Lines(weights, roots @ roots.mT)
     chances = torch.rand(3, 2 * num_relations, generator=generator) * 0.8 + 0.1
     participation = torch.cat([chances, torch.full((3, 1), 1 / 3)], dim=1)
-    return BlockScoring(blocks, block_weights, Calibration(lines, participation, 0.3, 1.0))
+    none = Calibration.none(num_relations)
+    calibration = replace(none, lines=lines, participation=participation, missing_share=0.3)
+    return BlockScoring(blocks, block_weights, calibration)

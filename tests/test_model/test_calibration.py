@@ -10,14 +10,15 @@ from plain_probabilities import plain_by_question, plain_features, plain_side
 from random_scoring import random_scoring
 
 from model.evaluation.evaluate import evaluate_run
-from model.probability import labelled_answers
+from model.probability import labelling
 from model.probability.calibration import fit_lines, reliability
 from model.probability.further_answers import WORTH_ASKING
 from model.probability.held_out import calibration_on_test
-from model.probability.labelled_answers import LabelledAnswers, label_answers
+from model.probability.labelling import label_answers
 from model.probability.triple_probabilities import Unanswered, features_of_sides
 from model.runs.run_folder import RunFolder
 from model.scoring.calibration import NUM_FEATURES, Lines
+from model.scoring.held_out import LabelledAnswers
 from storage.datasets.graph import Graph, Triples
 from storage.datasets.relation_types.learning import learn_relation_types
 
@@ -72,7 +73,7 @@ class TestLabelledAnswers:
     def test_are_the_definition(
         self, unanswered: Unanswered, graph: Graph, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(labelled_answers, "_QUESTIONS_AT_ONCE", 5)
+        monkeypatch.setattr(labelling, "_QUESTIONS_AT_ONCE", 5)
         truths, ignored = triples_of(1, 40), triples_of(2, 30)
         expected = self.plain(unanswered, graph, truths, ignored)
         told = label_answers(unanswered, truths, ignored)
@@ -87,7 +88,7 @@ class TestLabelledAnswers:
         self, unanswered: Unanswered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         everything = label_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
-        monkeypatch.setattr(labelled_answers, "MOST_QUESTIONS", 10)
+        monkeypatch.setattr(labelling, "MOST_QUESTIONS", 10)
         some = label_answers(unanswered, triples_of(1, 40), triples_of(2, 0))
         assert 0 < len(some.holds) < len(everything.holds)
         again = label_answers(unanswered, triples_of(1, 40), triples_of(2, 0))

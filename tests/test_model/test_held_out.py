@@ -20,14 +20,17 @@ from model.probability.held_out import (
     as_calibrated,
     calibrate,
     calibrate_final,
+    calibrated_for,
     calibration_on_test,
 )
 from model.probability.held_out_answers import NUM_FOLDS, answers_on_test
+from model.probability.missing_share import most_missing
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
 from model.scoring.calibration import Lines
 from model.training.train import train
 from storage.datasets.graph import SPLITS, Graph, Triples
+from storage.errors import MocmeError
 
 NUM_THINGS = 150
 
@@ -161,8 +164,10 @@ class TestHowMuchCanBeMissing:
     def test_of_a_graph_with_gaps_as_much_as_is_missing(
         self, graph: Graph, scoring: BlockScoring
     ) -> None:
-        found = answers_on_test(graph, scoring)
-        assert found.most_missing > 0.07
+        most = most_missing(answers_on_test(graph, scoring))
+        assert most > 0.07
+        found = calibrate_final(graph, scoring)
+        assert found.most_missing == min(most, scoring.calibration.most_missing)
         assert found.missing_share == min(share_held_out(graph), found.most_missing)
 
     def test_of_a_whole_graph_next_to_nothing(
@@ -171,9 +176,36 @@ class TestHowMuchCanBeMissing:
         """Unstated facts are in test as well, so less is missing than was held out."""
         unstated = np.array(sorted(with_gaps(big_world)[1]))
         whole = replace(graph, test=np.concatenate([graph.test, unstated]))
-        found = answers_on_test(whole, scoring)
-        assert found.missing_share == found.most_missing < 0.06 < 0.2 < share_held_out(whole)
-        assert calibrate_final(whole, scoring).missing_share == found.missing_share
+        most = most_missing(answers_on_test(whole, scoring))
+        assert most < 0.06 < 0.2 < share_held_out(whole)
+        assert calibrate_final(whole, scoring).missing_share == most
+
+    def test_a_tighter_bound_of_valid_holds_for_the_final_model(
+        self, graph: Graph, scoring: BlockScoring
+    ) -> None:
+        tighter = replace(scoring, calibration=replace(scoring.calibration, most_missing=0.02))
+        assert calibrate_final(graph, tighter).missing_share == 0.02
+
+
+class TestForAnotherShare:
+    def test_as_if_it_had_been_taken_from_the_start(self, scoring: BlockScoring) -> None:
+        calibration = scoring.calibration
+        again = calibrated_for(calibration, calibration.missing_share)
+        before, after = (it.lines.weights for it in (calibration, again))
+        torch.testing.assert_close(after, before, atol=1e-3, rtol=0)
+        held_out = replace(calibration.held_out, missing_share=calibration.missing_share)
+        found = held_out.share_for_features(calibration.missing_share)
+        assert found == pytest.approx(calibration.missing_share)
+
+    def test_the_more_are_missing_the_more_probable_are_answers(self, run_dir: Path) -> None:
+        predictors = [Predictor(run_dir, missing_share=share) for share in (0.03, 0.1, 0.4)]
+        sums = [sum(it.probability for it in one.missing_triples(k=50)) for one in predictors]
+        assert 1.2 * sums[0] < sums[1] < sums[2]
+
+    @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+    def test_out_of_bounds(self, scoring: BlockScoring, share: float) -> None:
+        with pytest.raises(MocmeError, match="allowed: above 0 and below 1"):
+            calibrated_for(scoring.calibration, share)
 
 
 class TestOfMissingFacts:

@@ -6,8 +6,7 @@ that has not learned the triples that label them.
 Shapes: n answers, F features of a triple, R relations (inverses not counted).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from model.probability.further_answers import FurtherAnswers
 from model.probability.triple_probabilities import Unanswered, features_of_sides
+from model.scoring.held_out import LabelledAnswers
 from storage.datasets.graph import Triples
 from storage.datasets.keys import is_among, pack
 
@@ -23,31 +23,6 @@ MOST_QUESTIONS = 4096
 _NUM_ANSWERS = 20  # to each question, the most probable ones
 _LEAST = 1e-3  # probability by a question, below which an answer adds next to nothing
 _QUESTIONS_AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class LabelledAnswers:
-    """Answers of a model, and which of them came true.
-
-    Attributes:
-        features: See `features_of_sides`. Shape: (n, F), float64.
-        relations: Of each. Shape: (n,).
-        holds: Which are known to hold. Shape: (n,), bool.
-    """
-
-    features: Tensor
-    relations: Tensor
-    holds: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "LabelledAnswers":
-        """Return some of the answers."""
-        return LabelledAnswers(self.features[rows], self.relations[rows], self.holds[rows])
-
-    @staticmethod
-    def together(parts: Sequence["LabelledAnswers"]) -> "LabelledAnswers":
-        """Put the answers of several models together."""
-        columns = zip(*((it.features, it.relations, it.holds) for it in parts), strict=True)
-        return LabelledAnswers(*map(torch.cat, columns))
 
 
 @torch.no_grad()
