@@ -15,16 +15,21 @@ import torch
 from torch import Tensor
 
 from model.inputs import KnownTails
+from model.prediction.both_questions import by_both_questions
 from model.prediction.evidence import in_proportion
 from model.prediction.questions import AnswerLimits, QuestionRow
 from model.probability.limited_sums import at_most_one_each
-from model.probability.triple_probabilities import Unanswered
+from model.probability.triple_probabilities import (
+    WORTH_A_LOOK,
+    Unanswered,
+    features_of_sides,
+)
 from storage.datasets.graph import Graph
 
 _NUMBERS_AT_ONCE = 2**24  # scores of all blocks in memory
 _MOST_AT_ONCE = 512  # questions
-LEAST_CONSIDERED = 10
-"""New answers to a question that are looked at whatever is wanted, so that k changes none."""
+_FEWEST_CONSIDERED = 50
+"""New answers to a question that are looked at, whatever k is."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,13 @@ class FoundAnswers:
     def __getitem__(self, rows: Tensor) -> "FoundAnswers":
         """Return some of the answers."""
         return FoundAnswers(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def triples(self, num_relations: int) -> Tensor:
+        """Return head, relation and tail of each. Shape: (n, 3)."""
+        asks_for_heads = self.relations >= num_relations
+        heads = torch.where(asks_for_heads, self.answers, self.entities)
+        tails = torch.where(asks_for_heads, self.entities, self.answers)
+        return torch.stack([heads, self.relations % num_relations, tails], dim=1)
 
     @staticmethod
     def together(parts: Sequence["FoundAnswers"]) -> "FoundAnswers":
@@ -92,7 +104,7 @@ def best_answers(
     numbers = len(unanswered.scoring.blocks) * unanswered.scoring.num_entities
     chunks = by_relation.split(max(1, min(_MOST_AT_ONCE, _NUMBERS_AT_ONCE // numbers)))
     found = FoundAnswers.together([_of_chunk(unanswered, it, known, limits) for it in chunks])
-    found = _with_confidences(_with_both_sides(found, unanswered), graph)
+    found = _with_confidences(_with_both_questions(found, unanswered), graph)
     return _wanted(found, graph.num_relations, limits)
 
 
@@ -108,7 +120,7 @@ def _of_chunk(
     by_block = list(scoring.weighted_scores(entities, relations))
     total = reduce(torch.add, by_block)
     by_question = unanswered.by_question(entities, relations, total.clone())
-    top = by_question.topk(min(max(limits.k, LEAST_CONSIDERED), scoring.num_entities))
+    top = by_question.topk(min(max(2 * limits.k, _FEWEST_CONSIDERED), scoring.num_entities))
     rows, places = torch.nonzero(top.values > 0, as_tuple=True)
     answers = top.indices[rows, places]
     is_known = torch.zeros(len(rows), dtype=torch.bool)
@@ -130,29 +142,48 @@ def _of_chunk(
     )
 
 
-def _with_both_sides(found: FoundAnswers, unanswered: Unanswered) -> FoundAnswers:
-    """Let new answers be as probable as both questions tell, and sum to what is allowed."""
-    new = (~found.known).nonzero()[:, 0]
-    ends = found.entities[new], found.relations[new], found.answers[new]
-    odds = unanswered.log_odds(*ends, found.probabilities[new])
-    single = torch.from_numpy(unanswered.further.is_single)[ends[1]]
-    asked = torch.stack([found.questions[new], ends[1]], dim=1)
+def _with_both_questions(found: FoundAnswers, unanswered: Unanswered) -> FoundAnswers:
+    """Let new answers be as probable as both questions tell, and sum to what is allowed.
+
+    Where the question asked makes an answer improbable (`WORTH_A_LOOK`), the other one is not
+    scored, as most of the time would go into that, and counts as saying the same.
+    """
+    further = unanswered.further
     probabilities = found.probabilities.clone()
-    probabilities[new] = at_most_one_each(odds.sigmoid(), asked, single)
+    new = (~found.known).nonzero()[:, 0]
+    probabilities[new] = _by_one_question(found[new], unanswered)
+    triples = found.triples(further.num_questions // 2)
+    likely = new[found.probabilities[new] >= WORTH_A_LOOK]
+    for relation in triples[likely, 1].unique().tolist():
+        rows = likely[triples[likely, 1] == relation]
+        by_both, pairs = by_both_questions(unanswered, relation, triples[rows][:, [0, 2]])
+        probabilities[rows] = by_both[_places_of(triples[rows][:, [0, 2]], pairs)]
+    asked = torch.stack([found.questions[new], found.relations[new]], dim=1)
+    single = torch.from_numpy(further.is_single)[found.relations[new]]
+    probabilities[new] = at_most_one_each(probabilities[new], asked, single)
     return replace(found, probabilities=probabilities)
+
+
+def _by_one_question(found: FoundAnswers, unanswered: Unanswered) -> Tensor:
+    """Return the probabilities of answers if both questions say what the one asked says. (n,)."""
+    side = unanswered.side(found.entities, found.relations, found.probabilities)
+    relations = found.relations % (unanswered.further.num_questions // 2)
+    lines = unanswered.scoring.calibration.lines
+    return lines.log_odds(features_of_sides(side, side), relations).sigmoid()
+
+
+def _places_of(pairs: Tensor, all_pairs: Tensor) -> Tensor:
+    """Return where pairs are among distinct ones in ascending order. Shapes: (n, 2) -> (n,)."""
+    size = int(all_pairs.max()) + 1
+    keys, all_keys = (it[:, 0] * size + it[:, 1] for it in (pairs, all_pairs))
+    return torch.searchsorted(all_keys, keys)
 
 
 def _with_confidences(found: FoundAnswers, graph: Graph) -> FoundAnswers:
     """Let known answers be as probable as the dataset says."""
     known = found.known.nonzero()[:, 0]
-    size = graph.num_relations
-    asks_for_heads = found.relations[known] >= size
-    entities, answers = found.entities[known], found.answers[known]
-    heads = torch.where(asks_for_heads, answers, entities)
-    tails = torch.where(asks_for_heads, entities, answers)
-    triples = torch.stack([heads, found.relations[known] % size, tails], dim=1)
     probabilities = found.probabilities.clone()
-    stated = torch.from_numpy(graph.confidence(triples.numpy()))
+    stated = torch.from_numpy(graph.confidence(found[known].triples(graph.num_relations).numpy()))
     probabilities[known] = stated.double()
     return replace(found, probabilities=probabilities)
 
@@ -177,8 +208,7 @@ def _wanted(found: FoundAnswers, num_relations: int, limits: AnswerLimits) -> Fo
 
 def _place_of_head(found: FoundAnswers, num_relations: int) -> Tensor:
     """Return how many better triples of the same question have the same head and relation. (n,)."""
-    asks_for_heads = found.relations >= num_relations
-    heads = torch.where(asks_for_heads, found.answers, found.entities)
+    heads = found.triples(num_relations)[:, 0]
     groups = torch.stack([found.questions, found.relations, heads], dim=1)
     groups = groups.unique(dim=0, return_inverse=True)[1]
     order = groups.argsort(stable=True)

@@ -10,14 +10,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from model.prediction.best_answers import LEAST_CONSIDERED
-from model.probability.limited_sums import at_most_one_each
-from model.probability.triple_probabilities import CONTRADICTING, WORTH_A_LOOK, Unanswered
+from model.prediction.both_questions import by_both_questions
+from model.probability.triple_probabilities import CONTRADICTING, Unanswered
 
 _Found = tuple[Tensor, Tensor]  # probabilities, (n,), and rows of entity and answer, (n, 2)
 _Search = Callable[[Unanswered, int, int, int], _Found]
 
-_ASKED_AT_ONCE = 512
 _FEWEST_TRIPLES = 50
 """Triples of a relation that are looked at by both of their questions, whatever k is."""
 
@@ -51,7 +49,7 @@ def most_probable_missing(
     by_tail = find(unanswered, relation, considered, chunk_size)[1]
     by_head = find(unanswered, opposite, considered, chunk_size)[1].flip(1)
     pairs = torch.cat([by_tail, by_head]).unique(dim=0)
-    probabilities, pairs = _by_both_questions(unanswered, relation, pairs)
+    probabilities, pairs = by_both_questions(unanswered, relation, pairs)
     order = probabilities.argsort(descending=True, stable=True)
     if per_head is not None:
         order = order[_best_of_each(pairs[order, 0], probabilities[order], per_head).sort().values]
@@ -61,63 +59,6 @@ def most_probable_missing(
     return list(found)
 
 
-def _by_both_questions(
-    unanswered: Unanswered, relation: int, pairs: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Tell how probable triples of a relation are, and their rivals.
-
-    Where a question has one answer at most, its most probable answers are rivals, and the sum of
-    all is at most 1.
-
-    Args:
-        unanswered: The model, and what may be asked of it.
-        relation: Index, below R.
-        pairs: Distinct heads and tails. Shape: (n, 2).
-
-    Returns:
-        Probabilities, float64, and the pairs and their rivals. Shapes: (any,), (any, 2).
-    """
-    further = unanswered.further
-    sides = ((relation, 0), (further.opposite(relation), 1))
-    single = [(question, end) for question, end in sides if further.is_single[question]]
-    rivals = [
-        _rivals(unanswered, question, end, pairs[:, end].unique()) for question, end in single
-    ]
-    pairs = torch.cat([pairs, *rivals]).unique(dim=0)
-    heads, tails = pairs.unbind(1)
-    by_tail, by_head = (
-        unanswered.of_triples(one, torch.full_like(one, question), other)
-        for (question, _), (one, other) in zip(sides, ((heads, tails), (tails, heads)), strict=True)
-    )
-    relations = torch.full_like(heads, relation)
-    features = unanswered.features(heads, relations, tails, by_tail, by_head)
-    found = unanswered.scoring.calibration.lines.log_odds(features, relations).sigmoid()
-    for _, end in single:
-        found = at_most_one_each(
-            found, pairs[:, end, None], torch.ones_like(heads, dtype=torch.bool)
-        )
-    return found, pairs
-
-
-def _rivals(unanswered: Unanswered, question: int, end: int, entities: Tensor) -> Tensor:
-    """Return the most probable answers to a question, as heads and tails. Shape: (any, 2).
-
-    Args:
-        unanswered: The model, and what may be asked of it.
-        question: What is asked.
-        end: 0 to ask heads for their tails, 1 to ask tails for their heads.
-        entities: Which are asked. Shape: (B,).
-    """
-    found = [entities.new_empty(0, 2)]
-    for chunk in entities.split(_ASKED_AT_ONCE):
-        by_question = _of_chunk(unanswered, chunk, question)
-        top = by_question.topk(min(LEAST_CONSIDERED, by_question.shape[1]))
-        rows, places = torch.nonzero(top.values >= WORTH_A_LOOK, as_tuple=True)
-        pairs = torch.stack([chunk[rows], top.indices[rows, places]], dim=1)
-        found.append(pairs if end == 0 else pairs.flip(1))
-    return torch.cat(found)
-
-
 def _likeliest(unanswered: Unanswered, question: int, k: int, chunk_size: int) -> _Found:
     """Find the k most probable answers to one question, whichever entity it is asked of.
 
@@ -125,7 +66,7 @@ def _likeliest(unanswered: Unanswered, question: int, k: int, chunk_size: int) -
     """
     best, pairs = _nothing()
     for entities in unanswered.further.worth_asking(question).split(chunk_size):
-        found = _of_chunk(unanswered, entities, question)
+        found = unanswered.of_all(entities, question)
         # Each row's best one is an answer, so at least k are as good as the k-th of these.
         bound = max(_kth_largest(best, k), _kth_largest(found.amax(1), k))
         rows, answers = torch.nonzero((found >= bound) & (found > CONTRADICTING), as_tuple=True)
@@ -140,13 +81,6 @@ def _nothing() -> _Found:
     return torch.empty(0, dtype=torch.double), torch.empty(0, 2, dtype=torch.long)
 
 
-def _of_chunk(unanswered: Unanswered, entities: Tensor, question: int) -> Tensor:
-    """Return the probabilities of all answers. Shape: (B, E)."""
-    questions = torch.full_like(entities, question)
-    scores = unanswered.scoring.scores(entities, questions)
-    return unanswered.by_question(entities, questions, scores)
-
-
 def _likeliest_of_heads(
     per_head: int, unanswered: Unanswered, question: int, k: int, chunk_size: int
 ) -> _Found:
@@ -159,7 +93,7 @@ def _likeliest_of_heads(
     best, pairs = _nothing()
     asks_for_tails = question < unanswered.further.num_questions // 2
     for entities in unanswered.further.worth_asking(question).split(chunk_size):
-        found = _of_chunk(unanswered, entities, question)
+        found = unanswered.of_all(entities, question)
         by_head = found if asks_for_tails else found.T
         top = by_head.topk(min(per_head, by_head.shape[1]))
         rows, places = torch.nonzero(top.values > CONTRADICTING, as_tuple=True)

@@ -29,7 +29,7 @@ LEAST = 1e-6
 CONTRADICTING = 1e-9
 """Largest probability, by one question, of what contradicts what is known."""
 WORTH_A_LOOK = 0.01
-"""Probability by the question asked, from which on the question for the other end is scored."""
+"""Probability by one question, from which on the question for the other end is scored."""
 _NUMBERS_AT_ONCE = 2**20  # scores
 _FIRST_BEND, _SECOND_BEND = 0.0, -2.0  # log-odds by the likelier question, and by the other
 
@@ -116,6 +116,11 @@ class Unanswered:
             )
         return found
 
+    def of_all(self, entities: Tensor, question: int) -> Tensor:
+        """Return the probabilities of all answers to one question. Shapes: (B,) -> (B, E)."""
+        questions = torch.full_like(entities, question)
+        return self.by_question(entities, questions, self.scoring.scores(entities, questions))
+
     def _chunks(self, rows: Tensor) -> Iterator[slice]:
         """Yield slices whose scores of all entities stay in a processor's cache."""
         size = max(1, _NUMBERS_AT_ONCE // self.scoring.num_entities)
@@ -171,33 +176,6 @@ class Unanswered:
             chance, number = (it[rows, None] for it in self.further.of(heads, relations))
             found[here] = self._probabilities(possible, chance, number)[:, 0]
         return found
-
-    def log_odds(
-        self, entities: Tensor, questions: Tensor, answers: Tensor, by_question: Tensor
-    ) -> Tensor:
-        """Tell how probably triples hold, by the question asked and the one for the other end.
-
-        Where the question asked makes a triple improbable (`WORTH_A_LOOK`), the other one is not
-        looked at, as most of the time would go into that, and counts as saying the same.
-
-        Args:
-            entities: Which are asked about. Shape: (n,).
-            questions: The relation of each, plus R to ask for heads. Shape: (n,).
-            answers: What answers them. Shape: (n,).
-            by_question: Of `by_question`, of each triple. Shape: (n,).
-
-        Returns:
-            Log-odds, finite. Shape: (n,), float64.
-        """
-        size = self.further.num_questions // 2
-        rows = (by_question >= WORTH_A_LOOK).nonzero()[:, 0]
-        one_side = self.side(entities, questions, by_question)
-        other_side = one_side.clone()
-        opposite = (questions[rows] + size) % (2 * size)
-        by_other = self.of_triples(answers[rows], opposite, entities[rows])
-        other_side[rows] = self.side(answers[rows], opposite, by_other)
-        lines = self.scoring.calibration.lines
-        return lines.log_odds(features_of_sides(one_side, other_side), questions % size)
 
     def features(
         self, heads: Tensor, relations: Tensor, tails: Tensor, by_tail: Tensor, by_head: Tensor

@@ -14,10 +14,15 @@ from small_training import SMALL_MODEL, model_config, train_config
 from model import Predictor
 from model.config import CONTENT, CONTEXT, NEIGHBOURS, STRUCTURE, ModelConfig
 from model.prediction.answers import Answer
+from model.prediction.both_questions import by_both_questions
 from model.prediction.known_context import MOST_LISTED
 from model.prediction.questions import Question
 from model.probability.limited_sums import at_most_one_each
-from model.probability.triple_probabilities import Unanswered
+from model.probability.triple_probabilities import (
+    WORTH_A_LOOK,
+    Unanswered,
+    features_of_sides,
+)
 from model.scoring.blocks import BlockScoring
 from model.training.train import train
 from storage.datasets.graph import SPLITS
@@ -55,6 +60,31 @@ def known_answers_of(world: World, question: dict[str, str]) -> set[str]:
     return found
 
 
+def plain_probabilities(
+    unanswered: Unanswered, asked: int, relation: int, rows: torch.Tensor, asks_for_heads: bool
+) -> list[float]:
+    """Return the probabilities of new answers, as the definition reads.
+
+    All relations have one tail of each head.
+    """
+    size, entities = unanswered.further.num_questions // 2, torch.full_like(rows, asked)
+    question = torch.full_like(rows, relation + size * asks_for_heads)
+    with torch.inference_mode():
+        by_question = unanswered.of_triples(entities, question, rows)
+    side = unanswered.side(entities, question, by_question)
+    lines = unanswered.scoring.calibration.lines
+    found = lines.log_odds(features_of_sides(side, side), question % size).sigmoid()
+    pairs = torch.stack([rows, entities] if asks_for_heads else [entities, rows], dim=1)
+    likely = pairs[by_question >= WORTH_A_LOOK]
+    with torch.inference_mode():
+        by_both, all_pairs = by_both_questions(unanswered, relation, likely)
+    for row in (by_question >= WORTH_A_LOOK).nonzero()[:, 0].tolist():
+        found[row] = by_both[(all_pairs == pairs[row]).all(1)].item()
+    single = torch.full((len(rows),), not asks_for_heads)
+    limited: list[float] = at_most_one_each(found, entities[:, None], single).tolist()
+    return limited
+
+
 class TestAnswers:
     def everything(
         self, predictor: Predictor, world: World, question: dict[str, str]
@@ -65,28 +95,25 @@ class TestAnswers:
         self, predictor: Predictor, world: World
     ) -> None:
         graph = world.graph
-        share = predictor.scoring.calibration.missing_share
-        types = predictor.relation_types
-        unanswered = Unanswered.of(predictor.scoring, graph, types, share)
+        unanswered = Unanswered.of(
+            predictor.scoring,
+            graph,
+            predictor.relation_types,
+            predictor.scoring.calibration.share_for_features,
+        )
         for question in questions(world):
             answers = self.everything(predictor, world, question)
-            rows = torch.tensor([graph.entities.index(answer.entity) for answer in answers])
-            asked = question.get("head") or question["tail"]
-            entities = torch.full_like(rows, graph.entities.index(asked))
-            relation = graph.relations.index(question["relation"])
-            relation += graph.num_relations * ("tail" in question)
-            relations = torch.full_like(rows, relation)
-            with torch.inference_mode():
-                by_question = unanswered.of_triples(entities, relations, rows)
-                odds = unanswered.log_odds(entities, relations, rows, by_question)
-            is_new = torch.tensor([not answer.known for answer in answers])
-            expected = at_most_one_each(
-                odds.sigmoid()[is_new],
-                entities[is_new, None],
-                torch.full_like(entities[is_new], "head" in question, dtype=torch.bool),
+            rows = torch.tensor([graph.entities.index(it.entity) for it in answers if not it.known])
+            asked = graph.entities.index(question.get("head") or question["tail"])
+            expected = plain_probabilities(
+                unanswered,
+                asked,
+                graph.relations.index(question["relation"]),
+                rows,
+                "tail" in question,
             )
             found = [answer.probability for answer in answers if not answer.known]
-            assert found == pytest.approx(expected.tolist(), rel=1e-3)
+            assert found == pytest.approx(expected, rel=1e-3)
             assert found == sorted(found, reverse=True)
             assert len(answers) == graph.num_entities - 1, "all but the entity that is asked about"
 

@@ -9,8 +9,6 @@ from plain_probabilities import (
     known_triples,
     plain_by_question,
     plain_features,
-    plain_log_odds,
-    plain_side,
 )
 from random_scoring import random_scoring
 
@@ -18,7 +16,6 @@ from model.inputs import with_inverses
 from model.probability.triple_probabilities import (
     CONTRADICTING,
     LEAST,
-    WORTH_A_LOOK,
     Unanswered,
     features_of_sides,
 )
@@ -150,26 +147,6 @@ def test_of_triples_are_entries_of_the_rows(
     entities, questions, answers = all_triples()
     found = unanswered.of_triples(entities, questions, answers)
     torch.testing.assert_close(found, tables[questions, entities, answers], rtol=1e-4, atol=1e-15)
-
-
-def test_log_odds_are_told_by_both_questions(unanswered: Unanswered, tables: torch.Tensor) -> None:
-    entities, questions, answers = (it[:200] for it in all_triples())
-    one = tables[questions, entities, answers]
-    found = unanswered.log_odds(entities, questions, answers, one)
-    opposite = (questions + SIZE) % (2 * SIZE)
-    other = tables[opposite, answers, entities]
-    again = unanswered.log_odds(answers, opposite, entities, other)
-    looks = one >= WORTH_A_LOOK
-    both = looks & (other >= WORTH_A_LOOK)
-    assert both.any()
-    assert not looks.all()
-    torch.testing.assert_close(found[both], again[both], rtol=1e-4, atol=1e-4)
-    for place, question in enumerate(questions.tolist()):
-        side = plain_side(unanswered, int(entities[place]), question, float(one[place]))
-        told = int(answers[place]), int(opposite[place]), float(other[place])
-        features = plain_features(side, plain_side(unanswered, *told) if looks[place] else side)
-        expected = plain_log_odds(features, unanswered.scoring.calibration.lines, question % SIZE)
-        assert float(found[place]) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 def test_features_are_those_of_both_questions_whichever_is_the_first() -> None:
