@@ -87,6 +87,9 @@ MODES: dict[str, dict[str, Any]] = {
     for weighting, settings in WEIGHTINGS.items()
 }
 """Settings of `train.negatives`, by name."""
+MODES["all-egns"]["egns"] = {"temperature": 0.3, "ambiguous_weight": 1.03, "hard_weight": 1.015}
+"""Two million scores are compared with a category's end. Rounding moves one of them across in about
+every fifth case. With these weights that changes no gradient by more than the test's tolerance."""
 
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "model.num_experts": (1, 2, 3),
@@ -170,10 +173,10 @@ def _case(fusion: str, scorer: str, mode: str, changes: Mapping[str, Any]) -> Ca
                 "epochs": 100,
                 "eval_every": 100,
                 "batch_size": 450,
-                "learning_rate": 0.02,
+                "learning_rate": 0.01,
                 "dtype": "float32",
                 "device": "cpu",
-                "seed": 3,
+                "seed": 11,
                 **train,
                 "negatives": negatives,
             }
