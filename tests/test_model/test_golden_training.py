@@ -23,6 +23,7 @@ from planted_graph import World
 from model.config import RELEVANCE_AWARE, FusionName, ScorerName
 from storage.features.table import FeatureTable
 
+pytestmark = pytest.mark.slow  # `python -m pytest -m slow`: before and after a change of a training
 CASES = cases()
 TOLERANCE = 1e-5
 """Largest relative difference."""
