@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from typer.testing import CliRunner
@@ -54,13 +56,33 @@ def small(command: str, config: object, *pairs: str) -> Command:
 
 
 _LOOKING = """
-import json, sys
+import json, os, sys
 from mocme.cli.app import app
-for words in json.loads(sys.argv[1]):
-    try: app(words)
-    except SystemExit: pass
-    print(json.dumps(sorted({"prefect", "torch"} & sys.modules.keys())))
+
+for line in sys.stdin:
+    commands, output = json.loads(line)
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        print(flush=True)
+        continue
+    os.dup2(os.open(output, os.O_WRONLY), 1)
+    for words in commands:
+        try: app(words)
+        except SystemExit: pass
+        print(json.dumps(sorted({"prefect", "torch"} & sys.modules.keys())), flush=True)
+    os._exit(0)
 """
+
+
+@cache
+def _process_without_libraries() -> "subprocess.Popen[str]":
+    """Start a process that has imported the command line alone, and forks for all that is asked.
+
+    A process for each question would import the same anew. It ends with this one, by its input.
+    """
+    words = [sys.executable, "-c", _LOOKING]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def run_all_and_look_at_imports(
@@ -71,9 +93,14 @@ def run_all_and_look_at_imports(
     Returns:
         For each the JSON that it printed, and which of Prefect and torch are imported after it.
     """
-    given = json.dumps([[str(argument) for argument in words] for words in commands])
-    done = subprocess.run([sys.executable, "-c", _LOOKING, given], capture_output=True, check=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    process = _process_without_libraries()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with NamedTemporaryFile() as output:
+        given = [[str(argument) for argument in words] for words in commands]
+        print(json.dumps([given, output.name]), file=process.stdin, flush=True)
+        assert process.stdout.readline() == "\n"
+        lines = [json.loads(line) for line in output.read().splitlines()]
     return list(zip(lines[::2], lines[1::2], strict=True))
 
 

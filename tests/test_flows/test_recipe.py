@@ -10,12 +10,14 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
 import yaml
-from small_runs import SMALL, settings
+from small_runs import SMALL, mocme, settings
 
 from extractors.sample import write_sample
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = ".venv/bin/mocme"
 MAIN = "import sys; from mocme.cli import main; sys.exit(main())"
 RECIPE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -64,20 +66,20 @@ def test_one_file_and_one_config_entry_are_a_modality_that_trains(
     assert not (ROOT / path[1]).exists()
 
 
-def test_the_readmes_own_dataset_runs_as_it_stands(tmp_path: Path, prefect_server: str) -> None:
+def test_the_readmes_own_dataset_runs_as_it_stands(
+    tmp_path: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(r"```sh\n(mkdir -p zoo\n.*?)```", readme, re.DOTALL)
     assert found
-    command = shlex.join([sys.executable, "-c", MAIN])
-    ran = subprocess.run(
-        ["bash", "-e", "-c", found[1].replace(".venv/bin/mocme", command)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    answers = ran.stdout[ran.stdout.index("dingo  lives_in") :]
-    first = next(line for line in answers.splitlines() if line.startswith("│"))
-    assert first.startswith("│ desert"), answers
+    start = found[1].index(PROGRAM)
+    subprocess.run(["bash", "-e", "-c", found[1][:start]], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    for line in found[1][start:].splitlines():
+        program, *words = shlex.split(line, comments=True)
+        assert program == PROGRAM
+        ran = mocme(*words)
+        assert ran.exit_code == 0, ran.stderr
+    first = next(line for line in ran.stdout.splitlines() if line.startswith("│"))
+    assert ran.stdout.splitlines()[0].strip().startswith("dingo  lives_in"), ran.stdout
+    assert first.startswith("│ desert"), ran.stdout

@@ -1,16 +1,21 @@
-"""Stands in for trainings: MRR by a formula, in run folders as `mocme train` leaves them."""
+"""Stands in for trainings in processes of their own: by a formula, or real ones in this process.
+
+Both leave run folders as `mocme train` leaves them.
+"""
 
 import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
 from flows.configs.pipeline_config import PipelineConfig, load_config
+from flows.local_runs import run_locally
 from flows.stages.keys import train_key
 from flows.stages.staged_run import StagedRun
-from mocme.training_pool import TrainingPool
+from mocme.training_pool import TrainingError, TrainingPool
 
 BEST_LEARNING_RATE = 0.03
 BEST_DIM = 64
@@ -69,3 +74,29 @@ class PlainTrainings:
         """Let every pool train by this."""
         monkeypatch.setattr(TrainingPool, "train", lambda pool, *given: self.train(*given))
         return self
+
+
+class TrainingsHere:
+    """Trains in this process, one at a time: a process for each costs seconds of imports."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = Lock()
+
+    def train(
+        self,
+        config_file: Path,
+        overrides: Sequence[str] = (),
+        on_look: Callable[[], None] | None = None,
+    ) -> Path:
+        """Take the place of `TrainingPool.train`."""
+        with self._one_at_a_time:
+            record, exit_code = run_locally("train", config_file, overrides)
+        if exit_code != 0:
+            raise TrainingError(str(record.error), exit_code)
+        if on_look is not None:
+            on_look()
+        return Path(str(record.as_json()["run_dir"]))
+
+    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let every pool train by this."""
+        monkeypatch.setattr(TrainingPool, "train", lambda pool, *given: self.train(*given))

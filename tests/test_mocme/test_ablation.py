@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plain_trainings import TrainingsHere
 from small_runs import SMALL, mocme, settings
 
 from flows.configs.changes import changed
@@ -207,6 +208,7 @@ def test_a_study_is_run_compared_and_found_again(
 ) -> None:
     arguments = ["ablate", extracted / "mocme.yaml", "--study", "fusion", "--seeds", 1]
     chosen = ["--only", "sum, one embedding"]
+    TrainingsHere().take_over(monkeypatch)
     command = [*arguments, *chosen, "--processes", 2, *settings(*SMALL)]
     first = mocme(*command)
     assert first.exit_code == 0, first.stderr

@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from plain_trainings import TrainingsHere
 from small_runs import SMALL, mocme, settings, small
 
 from flows.configs.pipeline_config import load_config
 
 
-def test_a_config_is_tuned_gone_on_with_and_trained(extracted: Path) -> None:
+def test_a_config_is_tuned_gone_on_with_and_trained(
+    extracted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call trains in a process of its own, as for users, the second one in this."""
     command = ["tune", extracted / "mocme.yaml", "--json", *settings(*SMALL)]
     command += ["--over", "train.learning_rate=0.01..0.5", "--over", "model.scorer"]
     first = mocme(*command, "--trials", 1)
@@ -17,6 +21,7 @@ def test_a_config_is_tuned_gone_on_with_and_trained(extracted: Path) -> None:
     runs = extracted / "data" / "runs"
     trained = {path: path.stat().st_mtime_ns for path in runs.rglob("model.safetensors")}
     assert "1 of 1 done" in first.stderr
+    TrainingsHere().take_over(monkeypatch)
     second = mocme(*command, "--trials", 2)
     assert "2 of 2 done" in second.stderr
     assert "1 of 2 done" not in second.stderr, "those of the first call are counted at once"

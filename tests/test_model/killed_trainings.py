@@ -19,21 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo  # what the first optimiser of a process imports
 import torch.utils.tensorboard
 from planted_graph import planted_world
 from small_training import model_config, train_config
 
 from model.runs.run_folder import RunFolder
 from model.scoring.blocks import BlockScoring
+from model.training import optimizer, trainer
 from model.training import train as training
-from model.training import trainer
 from model.training.log import TrainingLog
 
 MOMENTS: dict[str, tuple[Any, str]] = {
     "start": (RunFolder, "create"),
     "measuring": (trainer.Trainer, "_update_fusion"),
-    "step": (torch.optim.Adam, "step"),
+    "step": (optimizer.Adam, "step"),
     "evaluation": (trainer, "rank"),
     "log": (TrainingLog, "write"),
     "checkpoint": (trainer, "save_checkpoint"),
@@ -105,10 +104,16 @@ def train_until(run_dir: Path, moment: int) -> None:
 
 
 def train_noting_moments(run_dir: Path) -> None:
-    """Train, and write down the names of the moments beside the run's folder."""
+    """Train, and write down the names of the moments beside the run's folder.
+
+    Raises:
+        SystemExit: If that imported torch's compiler, which takes seconds and is not needed.
+    """
     names: list[str] = []
     watch(names.append)
     train(run_dir)
+    if "torch._dynamo" in sys.modules:
+        raise SystemExit("a training imported torch's compiler")
     run_dir.with_name("moments.json").write_text(json.dumps(names))
 
 
