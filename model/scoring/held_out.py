@@ -103,6 +103,8 @@ class HeldOutAnswers:
         Args:
             missing_share: Share of all facts that the whole graph lacks.
         """
+        if not len(self.answers.holds):  # nothing was fitted
+            return missing_share
         missing_now = missing_share / (1 - missing_share)  # for each fact of the whole graph
         then, as_featured = (
             self.num_missing(share) for share in (missing_share, self.missing_share)

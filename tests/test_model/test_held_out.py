@@ -197,6 +197,10 @@ class TestForAnotherShare:
         found = held_out.share_for_features(calibration.missing_share)
         assert found == pytest.approx(calibration.missing_share)
 
+    def test_where_nothing_was_held_out_it_is_the_share_itself(self, graph: Graph) -> None:
+        nothing = as_calibrated(replace(graph, valid=graph.valid[:0]), Lines.identity(3))
+        assert calibrated_for(nothing, 0.05).share_for_features == 0.05
+
     def test_the_more_are_missing_the_more_probable_are_answers(self, run_dir: Path) -> None:
         predictors = [Predictor(run_dir, missing_share=share) for share in (0.03, 0.1, 0.4)]
         sums = [sum(it.probability for it in one.missing_triples(k=50)) for one in predictors]
