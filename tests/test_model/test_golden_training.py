@@ -29,7 +29,7 @@ TOLERANCE = 1e-5
 """Largest relative difference."""
 FLOOR = 5e-6
 """Difference of a gradient's norm, relative to that of all gradients, that rounding explains."""
-RELEVANCE_FLOOR = 1e-5
+RELEVANCE_FLOOR = 3e-5
 """The same where strengths depend on relevance, whose search ends at a relative 1e-4."""
 
 
