@@ -12,7 +12,7 @@ from flows.stages.keys import StageKey, evaluate_key
 from flows.stages.stage import run_stage, why_stale
 from flows.stages.staged_run import StagedRun, finished_runs, mark_newest, newest_run, open_run
 from mocme.report.figure_files import ReportFiles, is_figure_file, write_figures
-from model.runs.run_files import OtherFormatError
+from model.runs.run_files import FORMAT, OtherFormatError
 from storage.atomic import write_whole
 from storage.errors import MocmeError
 
@@ -162,7 +162,9 @@ class TestManifestsOfOthers:
         edit(run.path / "stages/train.json", format=2)
         before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
         for action in (lambda: open_run(run.path), lambda: train(run.path.parent)):
-            with pytest.raises(OtherFormatError, match="found a run of format 2; allowed: 4"):
+            with pytest.raises(
+                OtherFormatError, match=f"found a run of format 2; allowed: {FORMAT}"
+            ):
                 action()
         assert {path: path.read_bytes() for path in before} == before
 

@@ -22,6 +22,7 @@ from flows.stages.staged_run import (
     newest_run_of,
     open_run,
 )
+from model.runs.run_files import FORMAT
 
 MODEL = "model.safetensors"
 
@@ -57,7 +58,7 @@ def test_a_stage_runs_once(tmp_path: Path) -> None:
     assert manifest["outputs"] == {
         MODEL: {"size": 7, "sha256": hashlib.sha256(b"weights").hexdigest()}
     }
-    assert manifest["format"] == 4
+    assert manifest["format"] == FORMAT
     assert manifest["versions"]["torch"]
 
 
