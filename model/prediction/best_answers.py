@@ -1,7 +1,8 @@
 """The best answers to many questions at once.
 
-Every question is scored once, and so is the question for the other end of each answer that may be
-wanted; what each block adds to the score of an answer is read off the same scores.
+Every question is scored for its likely answers, and what each block adds to the score of an answer
+is read off the same scores. By both of its questions a likely answer is then as probable as where a
+graph is completed (`model.prediction.both_questions`).
 
 Shapes: S questions of one relation each, B of them in a chunk, E entities, R relations (inverses
 not counted), K answers to each, n answers in all.

@@ -63,11 +63,6 @@ class Predictor:
         self.scoring = scoring
         self.relation_types = relation_types(self.graph, stated)
 
-    @property
-    def missing_share(self) -> float:
-        """Share of all facts that the graph is taken to lack."""
-        return self.scoring.calibration.missing_share
-
     def leave_out(self, negatives: Triples) -> None:
         """Take other triples to be wrong than those that the run was made with.
 

@@ -5,9 +5,11 @@ Both leave run folders as `mocme train` leaves them.
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Self
 
 import pytest
 
@@ -28,7 +30,23 @@ def mrr_of(config: PipelineConfig, epoch: int) -> float:
     return 0.9 * math.exp(-distance) * epoch / config.train.epochs
 
 
-class PlainTrainings:
+class _Trainings(ABC):
+    @abstractmethod
+    def train(
+        self,
+        config_file: Path,
+        overrides: Sequence[str] = (),
+        on_look: Callable[[], None] | None = None,
+    ) -> Path:
+        """Take the place of `TrainingPool.train`."""
+
+    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> Self:
+        """Let every pool train by this."""
+        monkeypatch.setattr(TrainingPool, "train", lambda pool, *given: self.train(*given))
+        return self
+
+
+class PlainTrainings(_Trainings):
     """Trains by formula.
 
     Attributes:
@@ -70,13 +88,8 @@ class PlainTrainings:
             on_look()
         return run.path
 
-    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> "PlainTrainings":
-        """Let every pool train by this."""
-        monkeypatch.setattr(TrainingPool, "train", lambda pool, *given: self.train(*given))
-        return self
 
-
-class TrainingsHere:
+class TrainingsHere(_Trainings):
     """Trains in this process, one at a time: a process for each costs seconds of imports."""
 
     def __init__(self) -> None:
@@ -96,7 +109,3 @@ class TrainingsHere:
         if on_look is not None:
             on_look()
         return Path(str(record.as_json()["run_dir"]))
-
-    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let every pool train by this."""
-        monkeypatch.setattr(TrainingPool, "train", lambda pool, *given: self.train(*given))

@@ -26,14 +26,15 @@ def measured(run: Path, calibration: dict[str, Any] | None) -> None:
 def test_the_assumed_share_is_the_one_that_predictions_are_made_with(project: Path) -> None:
     run = (project / "data/runs/newest").resolve()
     held_out = read_reliability(StagedRun(run))
-    assert held_out.missing_share == RunPredictor(run).missing_share
+    assert held_out.missing_share == RunPredictor(run).scoring.calibration.missing_share
     assert not held_out.is_stated
     assert held_out.missing_share <= held_out.most_missing
     config = StagedRun(run).config()
     predict = config.predict.model_copy(update={"missing_share": 0.05})
     StagedRun(run).write_config(config.model_copy(update={"predict": predict}))
     stated = read_reliability(StagedRun(run))
-    assert (stated.missing_share, stated.is_stated) == (Predictor(run).missing_share, True)
+    assert stated.missing_share == Predictor(run).scoring.calibration.missing_share
+    assert stated.is_stated
     assert "if 5% of the facts are missing (as predict.missing_share states)" in stated.lines[0]
 
 

@@ -11,6 +11,7 @@ from small_runs import SMALL, mocme, run_and_look_at_imports, settings, small
 from test_dry_run import traces
 
 from extractors.sample import write_sample
+from model.runs.run_files import FORMAT
 from storage.datasets.dataset import read_dataset
 
 STAGES = ("extract", "train", "evaluate", "predict")
@@ -222,7 +223,7 @@ def test_a_run_whose_graph_is_damaged_still_has_its_reasons(project: Path) -> No
 
 def test_runs_of_another_version_are_no_riddle(project: Path) -> None:
     manifest = run_of(project) / "stages/train.json"
-    manifest.write_text(manifest.read_text().replace('"format": 5', '"format": 99'))
+    manifest.write_text(manifest.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
     found = status(project, "train.epochs=3")["stages"]["train"]["reasons"]
     assert found[0] == "no training has finished here before"
     assert found[1] == f"{run_of(project).name} is of another version's format"

@@ -9,19 +9,19 @@ from torch import nn
 
 from model.training.optimizer import build_optimizer
 
-THEIRS: dict[str, type[torch.optim.Optimizer]] = {
+OF_TORCH: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "adam": torch.optim.Adam,
 }
 
 
-@pytest.mark.parametrize("name", THEIRS)
+@pytest.mark.parametrize("name", OF_TORCH)
 def test_steps_are_those_of_torch(name: str) -> None:
     models = [nn.Linear(5, 3), nn.Linear(5, 3)]
     models[1].load_state_dict(models[0].state_dict())
     config = train_config(optimizer=name, learning_rate=0.1)
-    theirs: Any = THEIRS[name]
-    optimizers = [build_optimizer(models[0], config), theirs(models[1].parameters(), lr=0.1)]
+    of_torch: Any = OF_TORCH[name]
+    optimizers = [build_optimizer(models[0], config), of_torch(models[1].parameters(), lr=0.1)]
     for _ in range(5):
         inputs = torch.randn(7, 5)
         for model, optimizer in zip(models, optimizers, strict=True):

@@ -49,7 +49,8 @@ def expected_of(predictor: Predictor, side: dict[str, str]) -> list[str]:
     graph, (end, entity) = predictor.graph, next(iter(side.items()))
     known = np.unique(np.concatenate([graph.split(name) for name in SPLITS]), axis=0)
     participation, types = predictor.scoring.calibration.participation, predictor.relation_types
-    further = FurtherAnswers(graph, known, participation, is_single(types), predictor.missing_share)
+    share = predictor.scoring.calibration.share_for_features
+    further = FurtherAnswers(graph, known, participation, is_single(types), share)
     row, first = graph.entities.index(entity), 0 if end == "head" else graph.num_relations
     questions = torch.arange(first, first + graph.num_relations)
     chances = further.of(torch.full_like(questions, row), questions).chance
